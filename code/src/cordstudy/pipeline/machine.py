@@ -1,0 +1,37 @@
+"""What belongs to a machine and never changes an output: workers, cache, device, progress.
+
+Owns: reading these from the environment, which the launcher sets from `site.toml`.
+Does not own: any parameter of a study.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+
+def workers() -> int:
+    """How many processes a step may use: CORDSTUDY_WORKERS, else the cores of this machine."""
+    return int(os.environ.get("CORDSTUDY_WORKERS") or os.cpu_count() or 1)
+
+
+def cache_folder() -> Path:
+    """Where preprocessed arrays are kept between steps; safe to delete."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "cordstudy"
+
+
+def device() -> str:
+    """The torch device to compute on: CORDSTUDY_DEVICE (cpu, cuda), else cpu."""
+    return os.environ.get("CORDSTUDY_DEVICE") or "cpu"
+
+
+def progress(items: Iterable[T], *, total: int, what: str) -> Iterable[T]:
+    """Show a progress bar on a terminal, nothing elsewhere."""
+    return tqdm(items, total=total, desc=what, disable=None, leave=False)

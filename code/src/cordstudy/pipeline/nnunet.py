@@ -1,0 +1,211 @@
+"""nnU-Net v2 as this study uses it: plan, preprocess, train, predict.
+
+Owns: calling nnU-Net's own planner, preprocessor and predictor in this process, with
+paths given as arguments, and the cache of preprocessed arrays.
+Does not own: the training loop (`trainer`), or which data goes where (`merge`, `splits`).
+
+nnU-Net takes its folders from the environment and starts pools of spawned workers, each
+of which imports torch again (4 s): here threads stand in for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing.dummy
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extractor
+from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
+from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+
+from cordstudy.errors import StudyError
+from cordstudy.pipeline.machine import cache_folder, progress
+
+PLANS = "nnUNetPlans"
+fingerprint_extractor.multiprocessing = SimpleNamespace(get_context=lambda method: multiprocessing.dummy)
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """What is changed in nnU-Net's own plans so that a small machine can train.
+
+    `spacing_mm` and `patch_size` are in nnU-Net's order (z, y, x); a 2D configuration has (y, x)
+    and leaves the distance of slices as it is.
+    """
+
+    spacing_mm: tuple[float, ...]
+    patch_size: tuple[int, ...]
+    batch_size: int
+    features: tuple[int, ...]
+    convolutions: int
+
+    def apply(self, configuration: dict) -> dict:
+        """A copy of one configuration of the plans with these values in place of nnU-Net's."""
+        stages = len(self.features)
+        network = dict(configuration["architecture"]["arch_kwargs"])
+        network |= {
+            "n_stages": stages,
+            "features_per_stage": list(self.features),
+            "kernel_sizes": [[3] * len(self.patch_size)] * stages,
+            "strides": [[1] * len(self.patch_size)] + [[2] * len(self.patch_size)] * (stages - 1),
+            "n_conv_per_stage": [self.convolutions] * stages,
+            "n_conv_per_stage_decoder": [self.convolutions] * (stages - 1),
+        }
+        return configuration | {
+            "spacing": list(self.spacing_mm),
+            "patch_size": list(self.patch_size),
+            "batch_size": self.batch_size,
+            "architecture": configuration["architecture"] | {"arch_kwargs": network},
+        }
+
+
+@contextmanager
+def nnunet_folders(**folders: Path) -> Iterator[None]:
+    """Set nnUNet_raw, nnUNet_preprocessed and nnUNet_results for a while."""
+    before = dict(os.environ)
+    os.environ.update({f"nnUNet_{name}": str(path) for name, path in folders.items()})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def plan(dataset: Path, *, configuration: str, reduction: Reduction | None) -> dict[str, dict]:
+    """Fingerprint a raw dataset and plan for it.
+
+    `dataset` is a folder `DatasetNNN_Name` in nnU-Net's raw layout. Returns the contents of
+    `plans.json`, `dataset.json` and `dataset_fingerprint.json` by file name. Source: nnU-Net's
+    DatasetFingerprintExtractor and ExperimentPlanner, unchanged but for `reduction`.
+    """
+    with tempfile.TemporaryDirectory() as scratch, open(os.devnull, "w") as quiet, redirect_stdout(quiet):
+        with nnunet_folders(raw=dataset.parent, preprocessed=Path(scratch)):
+            extractor = fingerprint_extractor.DatasetFingerprintExtractor(dataset.name, num_processes=1)
+            extractor.show_progress_bar = False
+            extractor.run(overwrite_existing=True)
+            ExperimentPlanner(dataset.name).plan_experiment()
+        made = Path(scratch) / dataset.name
+        plans = json.loads((made / f"{PLANS}.json").read_text())
+        fingerprint = json.loads((made / "dataset_fingerprint.json").read_text())
+    if configuration not in plans["configurations"]:
+        raise StudyError(
+            f"{dataset}: nnU-Net plans no {configuration!r} for this dataset",
+            hint=f"choose one of: {', '.join(sorted(plans['configurations']))}",
+        )
+    if reduction:
+        plans["configurations"] = {configuration: reduction.apply(plans["configurations"][configuration])}
+    dataset_json = json.loads((dataset / "dataset.json").read_text())
+    return {"plans.json": plans, "dataset.json": dataset_json, "dataset_fingerprint.json": fingerprint}
+
+
+def preprocessed(dataset: Path, model: Path, *, configuration: str) -> Path:
+    """The folder of a dataset's preprocessed arrays, made when the cache lacks it.
+
+    The cache is addressed by the content that determines it: plans, dataset.json and every
+    training file. Each file is checked against its recorded checksum before use; a folder
+    that fails is made again. Returns a folder that serves as `nnUNet_preprocessed`.
+    """
+    address = _address(dataset, model, configuration)
+    place = cache_folder() / "preprocessed" / address
+    if not _intact(place):
+        building = place.with_name(f"{address}.{os.getpid()}")
+        _preprocess(dataset, model, configuration, building / dataset.name)
+        _seal(building)
+        shutil.rmtree(place, ignore_errors=True)
+        try:
+            building.rename(place)
+        except OSError:  # another process was faster: its folder is as good
+            shutil.rmtree(building)
+    return place
+
+
+def _address(dataset: Path, model: Path, configuration: str) -> str:
+    digest = hashlib.sha256(configuration.encode())
+    for path in [model / "plans.json", model / "dataset.json", *sorted(dataset.glob("*Tr/*"))]:
+        digest.update(f"{path.name} {_sha256(path)}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _seal(folder: Path) -> None:
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    sums = {str(p.relative_to(folder)): _sha256(p) for p in files}
+    (folder / "SHA256SUMS.json").write_text(json.dumps(sums, indent=1))
+
+
+def _intact(folder: Path) -> bool:
+    seal = folder / "SHA256SUMS.json"
+    if not seal.is_file():
+        return False
+    sums = json.loads(seal.read_text())
+    return all((folder / name).is_file() and _sha256(folder / name) == value for name, value in sums.items())
+
+
+def _preprocess(dataset: Path, model: Path, configuration: str, out: Path) -> None:
+    plans = json.loads((model / "plans.json").read_text())
+    dataset_json = json.loads((model / "dataset.json").read_text())
+    manager = PlansManager(plans)
+    chosen = manager.get_configuration(configuration)
+    arrays = out / chosen.data_identifier
+    arrays.mkdir(parents=True)
+    preprocessor = DefaultPreprocessor(verbose=False)
+    with nnunet_folders(raw=dataset.parent):
+        cases = get_filenames_of_train_images_and_targets(str(dataset), dataset_json)
+    for case in progress(sorted(cases), total=len(cases), what="preprocess"):
+        files = cases[case]
+        preprocessor.run_case_save(str(arrays / case), files["images"], files["label"], manager, chosen, dataset_json)
+
+
+def train(dataset: Path, model: Path, *, configuration: str, fold: int, settings: dict[str, int]) -> None:
+    """Preprocess where needed and train one fold into `model/fold_<k>`.
+
+    `model` holds plans.json, dataset.json and splits_final.json; `settings` are the keywords
+    of `trainer.train_fold`.
+    """
+    from cordstudy.pipeline.trainer import train_fold  # torch: 5 s to import
+
+    with tempfile.TemporaryDirectory() as scratch:
+        view = Path(scratch) / dataset.name
+        view.mkdir()
+        arrays = preprocessed(dataset, model, configuration=configuration) / dataset.name
+        texts = ("splits_final.json", "dataset.json", "dataset_fingerprint.json")
+        for path in [*arrays.iterdir(), *(model / name for name in texts)]:
+            (view / path.name).symlink_to(path.resolve())
+        folders = nnunet_folders(preprocessed=Path(scratch), results=Path(scratch) / "results")
+        with folders, open(os.devnull, "w") as quiet, redirect_stdout(quiet):
+            train_fold(model, configuration=configuration, fold=fold, **settings)
+
+
+def predict(
+    model: Path,
+    images: Sequence[Path],
+    outputs: Sequence[Path],
+    *,
+    folds: Sequence[int],
+    mirror_axes: Sequence[int],
+    tile_step: float,
+) -> None:
+    """Segment images with the average of several folds.
+
+    `images` are NIfTI files of any grid; `outputs` the mask files, on the same grids.
+    Each tile is also predicted mirrored along `mirror_axes` (0, 1, 2 for z, y, x) and averaged;
+    tiles overlap by 1 - `tile_step`. Keeps the largest component of each mask (26-neighbours),
+    as the cord is one piece. Source: nnU-Net's nnUNetPredictor.
+    """
+    from cordstudy.pipeline.predictor import predict_files  # torch: 5 s to import
+
+    predict_files(model, images, outputs, folds=folds, mirror_axes=mirror_axes, tile_step=tile_step)
