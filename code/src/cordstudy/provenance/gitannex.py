@@ -1,0 +1,115 @@
+"""Running git, git-annex and DataLad: the only module that starts them.
+
+Owns: argv lists to processes, their output as text, their failure as a StudyError.
+Does not own: what the output means (each caller reads its own).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cordstudy.errors import StudyError
+
+QUIET_GIT = ("-c", "advice.detachedHead=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
+ZERO = "0" * 40
+
+
+def git(repo: Path, *args: str, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
+    """Run git in `repo`; its standard output. Raises StudyError with git's own words."""
+    return run(("git", *QUIET_GIT, *args), cwd=repo, stdin=stdin, env=env)
+
+
+def git_ok(repo: Path, *args: str) -> bool:
+    """Whether a git command succeeds; for questions that git answers by its exit code."""
+    done = subprocess.run(["git", *args], cwd=repo, capture_output=True, stdin=subprocess.DEVNULL)
+    return done.returncode == 0
+
+
+def annex(repo: Path, *args: str, stdin: str | None = None) -> str:
+    """Run git-annex in `repo`; its standard output. Raises StudyError with its own words."""
+    return run(("git", *QUIET_GIT, "annex", *args), cwd=repo, stdin=stdin)
+
+
+def run(argv: Sequence[str], *, cwd: Path, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
+    """Run a command to its end; its standard output as text."""
+    done = subprocess.run(
+        list(argv), cwd=cwd, text=True, errors="surrogateescape", capture_output=True,
+        input=stdin if stdin is not None else "", env={**os.environ, **(env or {})},
+    )  # fmt: skip
+    if done.returncode:
+        told = (done.stderr.strip() or done.stdout.strip()).splitlines()[-8:]
+        raise StudyError(f"`{' '.join(argv[:6])} …` failed in {cwd} (exit {done.returncode}):\n" + "\n".join(told))
+    return done.stdout
+
+
+def logged(argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str]) -> int:
+    """Run a command with its output in `log`; its exit code."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as stream:
+        return subprocess.run(
+            list(argv), cwd=cwd, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
+            env={**os.environ, **env},
+        ).returncode  # fmt: skip
+
+
+def datalad_run(
+    command: Sequence[str], *, message: str, outputs: Sequence[str], inputs: Sequence[str] = ()
+) -> list[str]:
+    """The argv that runs and records a command. Explicit: it saves the declared outputs only,
+    and is right where the tree is clean by construction."""
+    argv = ["datalad", "-l", "warning", "run", "--explicit", "-m", message]
+    for option, specs in (("-i", inputs), ("-o", outputs)):
+        for spec in specs:
+            argv += [option, spec]
+    return [*argv, "--", *command]
+
+
+def head(repo: Path) -> str:
+    """The commit that HEAD is at."""
+    return git(repo, "rev-parse", "HEAD").strip()
+
+
+def tree_entry(repo: Path, commit: str, path: str) -> tuple[str, str] | None:
+    """Mode and object id of one path at a commit, None where there is none."""
+    line = git(repo, "ls-tree", commit, "--", path).strip()
+    if not line:
+        return None
+    mode, _, rest = line.split(maxsplit=2)
+    return mode, rest.split("\t")[0]
+
+
+def gitlinks(repo: Path, commit: str) -> dict[str, str]:
+    """Pinned commit of every subdataset by its path."""
+    lines = git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).split("\0")
+    entries = (line.split("\t", 1) for line in lines if line.startswith("160000 "))
+    return {path: meta.split()[2] for meta, path in entries}
+
+
+def install_annex(repo: Path, *, private: bool) -> None:
+    """Make a clone an annex. A `private` one is short-lived: it shares content with its origin
+    by hard links and never enters the shared git-annex branch."""
+    if private:
+        git(repo, "config", "annex.private", "true")
+        git(repo, "config", "annex.hardlink", "true")
+    annex(repo, "init", "-q")
+
+
+def is_annex(repo: Path) -> bool:
+    """Whether git-annex is initialised there."""
+    return git_ok(repo, "config", "annex.uuid")
+
+
+def settle_identity(repo: Path, *, like: Path | None = None) -> None:
+    """Have a clone know who commits, as git and git-annex refuse to guess.
+
+    It is who commits in `like`, or in the clone itself; the login name where nobody has
+    been set.
+    """
+    login = os.environ.get("USER") or os.environ.get("LOGNAME") or "user"
+    for key, fallback in (("user.name", login), ("user.email", f"{login}@localhost")):
+        told = subprocess.run(["git", "config", key], cwd=like or repo, capture_output=True, text=True)
+        if like or not told.stdout.strip():
+            git(repo, "config", key, told.stdout.strip() or fallback)

@@ -1,0 +1,170 @@
+"""Running steps: each in a workspace, recorded by `datalad run`, landed one by one.
+
+Owns: the order of steps, several at a time, the log of each, and who may run at all.
+Does not own: the workspace (`workspace`), the steps themselves (`steps`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shlex
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cordstudy.errors import StudyError
+from cordstudy.provenance.gitannex import datalad_run, git, head, logged
+from cordstudy.provenance.records import render_message
+from cordstudy.provenance.status import Recorded, builds_on
+from cordstudy.provenance.workspace import (
+    Workspace,
+    check_inputs_untouched,
+    check_outputs,
+    land,
+    remove_tree,
+    workspace,
+)
+
+DATALAD_RESULT = re.compile(r"\w+\(\w+\): |action summary:|  \w+ \(\w+: \d+")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What belongs to this machine: where to work, and with how many processes."""
+
+    scratch: Path
+    logs: Path
+    workers: int
+
+
+Report = Callable[[str, str, float], None]
+"""Told of each step: its name, what happened (`runs`, `done`, `failed`), seconds."""
+
+
+def check_clean(study: Path) -> None:
+    """Raise StudyError if the study's tree holds anything that is not committed."""
+    dirty = git(study, "status", "--porcelain", "--untracked-files=all").splitlines()
+    if dirty:
+        raise StudyError(
+            f"{study}: {len(dirty)} paths differ from the last commit, the first: {dirty[0][3:]}",
+            hint="a record would not say what ran: commit them (git commit, datalad save) or undo them (git restore)",
+        )
+
+
+@contextmanager
+def sole_run(study: Path, site: Site) -> Iterator[None]:
+    """Hold the right to run steps in a study, and clear what a killed run left behind."""
+    site.logs.mkdir(parents=True, exist_ok=True)
+    with (site.logs / "run.lock").open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.seek(0)
+            raise StudyError(
+                f"another `code/study run` (process {handle.read().strip()}) is at work in {study}",
+                hint="wait for it, or stop it",
+            ) from error
+        handle.seek(0)
+        handle.truncate()
+        handle.write(str(os.getpid()))
+        handle.flush()
+        for left in site.scratch.glob("*") if site.scratch.is_dir() else ():
+            remove_tree(left)
+        yield
+
+
+def run_steps(study: Path, steps: Sequence[Recorded], *, jobs: int, site: Site, report: Report) -> None:
+    """Run steps in their order, up to `jobs` at a time, each as one record.
+
+    The first failure lets running steps end, starts no other, and is raised as StudyError.
+    """
+    waiting = list(steps)
+    running: dict[Future[None], Recorded] = {}
+    failure: BaseException | None = None
+    with ThreadPoolExecutor(jobs) as pool:
+        while running or (waiting and not failure):
+            while not failure and len(running) < jobs and (step := _next(waiting, running.values())):
+                waiting.remove(step)
+                running[pool.submit(_run_step, study, step, site=site, report=report)] = step
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                del running[future]
+                failure = failure or future.exception()
+    if failure:
+        raise failure
+
+
+def _next(waiting: Sequence[Recorded], running) -> Recorded | None:
+    """The first step that builds on none that is waiting or running."""
+    for n, step in enumerate(waiting):
+        before = [*waiting[:n], *running]
+        if not any(builds_on(step, other) for other in before):
+            return step
+    return None
+
+
+def _run_step(study: Path, step: Recorded, *, site: Site, report: Report) -> None:
+    start = time.monotonic()
+    report(step.name, "runs", 0.0)
+    try:
+        run_step(study, step, site=site)
+    except BaseException:
+        report(step.name, "failed", time.monotonic() - start)
+        raise
+    report(step.name, "done", time.monotonic() - start)
+
+
+def run_step(study: Path, step: Recorded, *, site: Site) -> str:
+    """Run one step in a workspace and land its record; the commit that landed.
+
+    Raises StudyError if an input is not to be had, the command fails, an input was written to
+    or the outputs are not those declared; the study is then as before, but for the log.
+    """
+    log = site.logs / f"{step.name.replace(':', '-')}.log"
+    place = workspace(study, scratch=site.scratch, name=step.name, inputs=step.inputs, outputs=step.outputs)
+    with place as ws:
+        _datalad_run(ws, step, log=log, workers=site.workers)
+        check_inputs_untouched(ws)
+        check_outputs(ws)
+        return land(ws)
+
+
+def _datalad_run(ws: Workspace, step: Recorded, *, log: Path, workers: int) -> None:
+    """Run and record the step's command in the workspace."""
+    argv = datalad_run(step.argv, message=step.message, inputs=step.inputs, outputs=step.outputs)
+    code = logged(argv, cwd=ws.path, log=log, env={"CORDSTUDY_WORKERS": str(workers)})
+    if code:
+        raise _failure(step, code, log)
+    _commit_rest(ws, step)
+
+
+def _failure(step: Recorded, code: int, log: Path) -> StudyError:
+    """What a failed step said: its own error and hint, else its last line before DataLad's."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    own = [line for line in lines if not DATALAD_RESULT.match(line)]
+    told = next((line for line in own if line.startswith("error: ")), own[-1] if own else "no output")
+    hint = next((line[6:] for line in own if line.startswith("hint: ")), f"the whole log: {log}")
+    return StudyError(f"step {step.name} failed (exit {code}): {told.removeprefix('error: ')}", hint=hint)
+
+
+def _commit_rest(ws: Workspace, step: Recorded) -> None:
+    """What `datalad run` leaves to do: outputs that are gone, or no change at all.
+
+    A step whose outputs come out as they were leaves no commit with DataLad: the record is
+    then an empty commit, so that the history says that it ran on its present inputs.
+    """
+    if head(ws.path) == ws.base:
+        dsid = git(ws.path, "config", "-f", ".datalad/config", "datalad.dataset.id").strip()
+        message = render_message(
+            step.message, cmd=shlex.join(step.argv), dsid=dsid, inputs=step.inputs, outputs=step.outputs
+        )
+        git(ws.path, "commit", "-q", "--allow-empty", "-F", "-", stdin=message)
+    gone = git(ws.path, "ls-files", "-z", "--deleted").strip("\0")
+    if gone:
+        git(ws.path, "rm", "-q", "--cached", "--sparse", "--", *gone.split("\0"))
+        git(ws.path, "commit", "-q", "--amend", "--no-edit")

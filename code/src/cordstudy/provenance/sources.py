@@ -1,0 +1,175 @@
+"""The source data sets of a study as subdatasets: what is pinned, installed, present.
+
+Owns: installing a source at its pin, and making the phantom ones, each as a DataLad
+dataset whose own history records how it was made (same content, same commit id).
+Does not own: what is in a source (`pipeline.bids`), or the generator (`pipeline.phantom`).
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cordstudy.errors import StudyError
+from cordstudy.provenance.gitannex import (
+    annex,
+    datalad_run,
+    git,
+    gitlinks,
+    head,
+    install_annex,
+    is_annex,
+    run,
+    settle_identity,
+)
+from cordstudy.provenance.workspace import locked, workspace
+
+PHANTOM_DATE = "2023-08-01T00:00:00+00:00"
+PHANTOM_IDENTITY = {
+    "GIT_AUTHOR_NAME": "cordstudy phantom", "GIT_AUTHOR_EMAIL": "phantom@cordstudy.invalid",
+    "GIT_COMMITTER_NAME": "cordstudy phantom", "GIT_COMMITTER_EMAIL": "phantom@cordstudy.invalid",
+    "GIT_AUTHOR_DATE": PHANTOM_DATE, "GIT_COMMITTER_DATE": PHANTOM_DATE,
+    "GIT_CONFIG_COUNT": "2",
+    "GIT_CONFIG_KEY_0": "commit.gpgsign", "GIT_CONFIG_VALUE_0": "false",
+    "GIT_CONFIG_KEY_1": "core.autocrlf", "GIT_CONFIG_VALUE_1": "false",
+}  # fmt: skip
+"""Fixed, so that the same content has the same commit id wherever it is made."""
+PHANTOM_OUTPUTS = (".bidsignore", "README.md", "dataset_description.json", "derivatives",
+                   "exclude.yml", "participants.json", "participants.tsv", "sub-*")  # fmt: skip
+ATTRIBUTES = """\
+* annex.backend=SHA256E
+* annex.largefiles=nothing
+*.nii.gz annex.largefiles=anything
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source of a study: where it is, and the generator's arguments if it is a phantom."""
+
+    name: str
+    path: str
+    phantom: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+    """Files that the generator consists of."""
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """What is known of a source without asking anybody: the pin, and what is here."""
+
+    pin: str
+    installed: str
+    files: int
+    present: int
+
+
+def source_state(study: Path, source: Source) -> SourceState:
+    """Look at one source; `files` counts annexed files, `present` those whose content is here."""
+    pin = gitlinks(study, "HEAD").get(source.path, "")
+    place = study / source.path
+    if not (place / ".git").exists():
+        return SourceState(pin, "", 0, 0)
+    files = annex(place, "find", "--anything", "--format=x").count("x")
+    present = annex(place, "find", "--in=here", "--format=x").count("x")
+    return SourceState(pin, head(place), files, present)
+
+
+def is_ready(study: Path, source: Source) -> bool:
+    """Whether a source is installed at the commit that the study pins."""
+    return (study / source.path / ".git").exists() and head(study / source.path) == gitlinks(study, "HEAD").get(
+        source.path
+    )
+
+
+def get_source(study: Path, source: Source, *, scratch: Path, workers: int) -> bool:
+    """Install one source at its pin; True if that moved the pin, which then is committed.
+
+    A phantom is made here; another is installed by `datalad get -n` from its URL. Raises
+    StudyError where the study pins none, or it cannot be reached.
+    """
+    if not source.phantom:
+        return _install(study, source)
+    if not (study / source.path / ".git").exists():
+        _make_phantom(study, source, scratch=scratch, workers=workers)
+    return _pin(study, source)
+
+
+def _install(study: Path, source: Source) -> bool:
+    pin = gitlinks(study, "HEAD").get(source.path)
+    if not pin:
+        raise StudyError(f"the study has no subdataset {source.path}", hint="git submodule add, or correct its path")
+    try:
+        run(("datalad", "-l", "critical", "get", "-n", "-d", ".", source.path), cwd=study)
+    except StudyError as error:
+        raise StudyError(
+            f"{source.path} cannot be installed at {pin[:8]}: {error}",
+            hint="a private source needs an account: ask the people who hold it",
+        ) from error
+    return False
+
+
+def _make_phantom(study: Path, source: Source, *, scratch: Path, workers: int) -> None:
+    """Make a phantom in a workspace, then move it to its place in the study."""
+    place = study / source.path
+    with workspace(study, scratch=scratch, name=f"make-{source.name}", inputs=source.code, outputs=()) as ws:
+        made = ws.path / source.path
+        made.mkdir(parents=True, exist_ok=True)
+        _create_dataset(made, source, like=study)
+        command = ("../" * len(Path(source.path).parts) + "code/study", *source.phantom, ".")
+        argv = datalad_run(command, message=f"Make the phantom of {source.phantom[1]}", outputs=PHANTOM_OUTPUTS)
+        run(argv, cwd=made, env=PHANTOM_IDENTITY | {"CORDSTUDY_WORKERS": str(workers)})
+        place.mkdir(parents=True, exist_ok=True)
+        place.rmdir()
+        shutil.move(made, place)
+
+
+def _create_dataset(folder: Path, source: Source, *, like: Path) -> None:
+    """An empty DataLad dataset as `datalad create` makes it, but with an id from its name."""
+    git(folder, "init", "-q", "-b", "main")
+    settle_identity(folder, like=like)
+    install_annex(folder, private=False)
+    dataset_id = uuid.uuid5(uuid.NAMESPACE_URL, f"cordstudy/{shlex.join(source.phantom)}")
+    (folder / ".datalad").mkdir()
+    (folder / ".datalad/config").write_text(f'[datalad "dataset"]\n\tid = {dataset_id}\n')
+    (folder / ".gitattributes").write_text(ATTRIBUTES)
+    git(folder, "add", ".datalad/config", ".gitattributes", env=PHANTOM_IDENTITY)
+    git(folder, "commit", "-q", "-m", "Create the data set", env=PHANTOM_IDENTITY)
+
+
+def _pin(study: Path, source: Source) -> bool:
+    """Commit the gitlink of a phantom where it is not what the study pins."""
+    made = head(study / source.path)
+    if gitlinks(study, "HEAD").get(source.path) == made:
+        return False
+    dataset_id = git(study / source.path, "config", "-f", ".datalad/config", "datalad.dataset.id").strip()
+    fields = {"path": source.path, "url": f"./{source.path}", "datalad-id": dataset_id}
+    with locked(study):
+        for key, value in fields.items():
+            git(study, "config", "-f", ".gitmodules", f"submodule.{source.path}.{key}", value)
+        git(study, "add", ".gitmodules")
+        git(study, "update-index", "--add", "--cacheinfo", f"160000,{made},{source.path}")
+        message = f"chore(inputs): pin {source.name} as made here"
+        git(study, "commit", "-q", "-m", message, "--", ".gitmodules", source.path)
+    return True
+
+
+def prepare_study(study: Path) -> None:
+    """Make a plain clone a dataset that can hold content, and commit."""
+    settle_identity(study)
+    if not is_annex(study):
+        install_annex(study, private=False)
+
+
+def check_sources(study: Path, sources: Sequence[Source]) -> None:
+    """Raise StudyError unless every source is installed at its pin."""
+    for source in sources:
+        if not is_ready(study, source):
+            raise StudyError(
+                f"the source {source.name} is not installed at its pin in {source.path}",
+                hint=f"code/study inputs get {source.name}",
+            )

@@ -1,0 +1,226 @@
+"""An ephemeral clone in which one step runs, and the landing of its one commit.
+
+Owns: a clone that holds a commit, the declared inputs and nothing else; bringing the
+content of inputs in and of outputs out; adding the step's commit to the study's branch.
+Does not own: what runs in it (`run`), or in which order.
+
+Only declared paths are checked out, so an undeclared input, code included, cannot be read.
+A clone that is not landed leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cordstudy.errors import StudyError
+from cordstudy.provenance.gitannex import annex, git, gitlinks, head, install_annex, settle_identity
+
+ALWAYS = (".gitattributes", ".gitmodules", ".datalad/config")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A clone of `study` at `base`, where `inputs` are present."""
+
+    study: Path
+    path: Path
+    base: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    stamps: dict[Path, tuple[int, int]]
+    """Size and time of change of every annexed input: hard links to the study's own content."""
+
+
+@contextmanager
+def workspace(
+    study: Path, *, scratch: Path, name: str, inputs: Sequence[str], outputs: Sequence[str]
+) -> Iterator[Workspace]:
+    """Clone the study at its HEAD and bring in what is declared; remove the clone at the end.
+
+    Paths are relative to the study's root and may be globs. Raises StudyError where a
+    subdataset is not installed or content is not to be had.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(prefix=f"{name.replace(':', '-')}.", dir=scratch))
+    try:
+        base = head(study)
+        links = gitlinks(study, base)
+        per_link, own = _by_dataset(inputs, links)
+        _clone(study, path, commit=base, patterns=[*ALWAYS, *own, *outputs])
+        files = _fetch(path, study, own)
+        for link, specs in per_link.items():
+            source = installed(study, link)
+            shutil.rmtree(path / link, ignore_errors=True)
+            _clone(source, path / link, commit=links[link], patterns=specs)
+            files += _fetch(path / link, source, specs)
+        for spec in outputs:  # a step makes all of its outputs afresh
+            for old in path.glob(spec):
+                shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+        stamps = {file: _stamp(file) for file in files}
+        yield Workspace(study, path, base, tuple(inputs), tuple(outputs), stamps)
+    finally:
+        remove_tree(path)
+
+
+def installed(study: Path, link: str) -> Path:
+    """The installed clone of a subdataset of the study."""
+    if not (study / link / ".git").exists():
+        raise StudyError(
+            f"the source {link} is not installed",
+            hint=f"code/study inputs get {Path(link).name}",
+        )
+    return study / link
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a clone with its write-protected annex folders; files keep their modes, as
+    their content is shared with the study by hard links."""
+    for folder, _, _ in os.walk(path):
+        os.chmod(folder, 0o755)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _by_dataset(specs: Sequence[str], links: dict[str, str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Split paths into those of each subdataset, made relative to it, and the study's own."""
+    per_link: dict[str, list[str]] = {}
+    own = []
+    for spec in specs:
+        link = next((name for name in links if spec.startswith(f"{name}/")), None)
+        if link:
+            per_link.setdefault(link, []).append(spec[len(link) + 1 :])
+        else:
+            own.append(spec)
+    return per_link, own
+
+
+def _clone(source: Path, target: Path, *, commit: str, patterns: Sequence[str]) -> None:
+    git(source, "clone", "-q", "--shared", "--no-checkout", "--no-tags", str(source), str(target))
+    lines = "".join(f"/{pattern}\n" for pattern in patterns)
+    git(target, "sparse-checkout", "set", "--no-cone", "--stdin", stdin=lines)
+    git(target, "checkout", "-q", "--detach", commit)
+    settle_identity(target, like=source)
+    install_annex(target, private=True)
+
+
+def _fetch(clone: Path, source: Path, specs: Sequence[str]) -> list[Path]:
+    """Have the annexed content of the specs in the clone; its annexed files."""
+    if not specs:  # to git, no path is every path
+        return []
+    listed = git(clone, "ls-files", "-z", "--", *(f":(glob){spec}" for spec in _deep(specs)))
+    files = _annexed(clone, listed.split("\0"), "--anything")
+    absent = _get(clone, files, "--from=origin")
+    if absent:
+        _get(source, absent)
+        absent = _get(clone, absent, "--from=origin")
+    if absent:
+        raise StudyError(
+            f"the content of {len(absent)} input files is not to be had, the first {source / absent[0]}",
+            hint="look where it may be: git annex whereis; outputs of steps: code/study run STEP makes them again",
+        )
+    return [clone / path for path in files]
+
+
+def _deep(specs: Sequence[str]) -> list[str]:
+    """A path may name a folder, which stands for all below it."""
+    return [pattern for spec in specs for pattern in (spec, f"{spec}/**")]
+
+
+def _annexed(repo: Path, files: Sequence[str], *matching: str) -> list[str]:
+    """Those of the files that are annexed, locked or not, and match git-annex's options."""
+    lines = "".join(f"{path}\0" for path in files if path)
+    return [line for line in annex(repo, "find", *matching, "--batch", "-z", stdin=lines).splitlines() if line]
+
+
+def _get(repo: Path, files: Sequence[str], *options: str) -> list[str]:
+    """Ask git-annex for content that is not here; the files that are still without it."""
+    absent = _annexed(repo, files, "--not", "--in=here")
+    if not absent:
+        return []
+    with suppress(StudyError):  # in batch mode git-annex says neither reliably which, nor whether any, failed
+        annex(repo, "get", "-q", *options, "--batch", "-z", stdin="".join(f"{path}\0" for path in absent))
+    return _annexed(repo, absent, "--not", "--in=here")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def check_inputs_untouched(ws: Workspace) -> None:
+    """Raise StudyError if the step wrote to one of its inputs."""
+    for path, stamp in ws.stamps.items():
+        if not path.exists() or _stamp(path) != stamp:
+            raise StudyError(
+                f"the step wrote to its input {path.relative_to(ws.path)}",
+                hint="`git annex fsck` in the study and its sources finds and sets aside what is damaged",
+            )
+
+
+def check_outputs(ws: Workspace) -> None:
+    """Raise StudyError unless the commit holds exactly what was declared."""
+    left = git(ws.path, "status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all")
+    if left.strip():
+        raise StudyError(
+            f"the step wrote what it does not declare as output: {left.splitlines()[0][3:]}",
+            hint="declare it in the step's outputs, or do not write it",
+        )
+    for spec in ws.outputs:
+        if not git(ws.path, "ls-files", "--", *(f":(glob){s}" for s in _deep([spec]))).strip():
+            raise StudyError(f"the step did not write its declared output {spec}")
+
+
+def land(ws: Workspace) -> str:
+    """Add the workspace's one commit to the study's current branch; the commit that landed.
+
+    Content goes first, so that the study never names what it does not have. Where the branch
+    has moved on, the commit is made again on its tip, unless its outputs changed there too.
+    """
+    written = git(ws.path, "diff", "--name-only", "-z", "--no-renames", "--diff-filter=AMT", ws.base, "HEAD")
+    annex(ws.path, "copy", "-q", "--to=origin", "--batch", "-z", stdin=written)
+    with locked(ws.study):
+        git(ws.study, "fetch", "-q", "--no-tags", str(ws.path), "HEAD")
+        commit = head(ws.path)
+        tip = head(ws.study)
+        if tip != ws.base:
+            commit = _rebase(ws, commit, tip)
+        git(ws.study, "merge", "-q", "--ff-only", commit)
+    return commit
+
+
+@contextmanager
+def locked(study: Path) -> Iterator[None]:
+    """Hold the study's landing lock; other processes and threads wait."""
+    place = Path(git(study, "rev-parse", "--git-common-dir").strip())
+    with (study / place / "cordstudy.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _rebase(ws: Workspace, commit: str, tip: str) -> str:
+    """The same change as a commit on the tip, made in an index of its own."""
+    specs = [f":(glob){spec}" for spec in _deep(ws.outputs)]
+    if changed := git(ws.study, "diff", "--name-only", ws.base, tip, "--", *specs).split():
+        raise StudyError(
+            f"{changed[0]} changed in the study while the step ran",
+            hint="run the step again",
+        )
+    raw = git(ws.study, "diff-tree", "-r", "-z", "--raw", "--no-renames", ws.base, commit).split("\0")
+    lines = []
+    for meta, path in zip(raw[0::2], raw[1::2]):
+        _, mode, _, blob, _ = meta.split()
+        lines.append(f"{mode} {blob}\t{path}\0")
+    with tempfile.TemporaryDirectory() as folder:
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        git(ws.study, "read-tree", tip, env=index)
+        git(ws.study, "update-index", "-z", "--index-info", stdin="".join(lines), env=index)
+        tree = git(ws.study, "write-tree", env=index).strip()
+    message = git(ws.study, "log", "-1", "--format=%B", commit)
+    date = {"GIT_AUTHOR_DATE": git(ws.study, "log", "-1", "--format=%aI", commit).strip()}
+    return git(ws.study, "commit-tree", tree, "-p", tip, "-F", "-", stdin=message, env=date).strip()
