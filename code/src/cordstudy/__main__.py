@@ -1,0 +1,39 @@
+"""Where `code/study` enters: a step command, or a command about a study.
+
+Owns: choosing the module, so that a step imports its own code only, and the one place where
+errors become a message and an exit code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from cordstudy.pipeline import determinism
+
+determinism.apply()  # before numpy and torch are imported
+
+
+def main() -> int:
+    """Run the command line; the exit code."""
+    from cordstudy.commands import COMMANDS
+    from cordstudy.errors import StudyError
+
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    try:
+        if name in COMMANDS:
+            module, _, attribute = COMMANDS[name][0].partition(":")
+            command = getattr(importlib.import_module(module), attribute)
+            command.main(args=sys.argv[2:], prog_name=f"code/study {name}", standalone_mode=True)
+        else:
+            importlib.import_module("cordstudy.cli").cli.main(prog_name="code/study", standalone_mode=True)
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""A study as a table of steps, in an order in which they can run.
+
+Owns: the command, inputs and outputs of every step, rendered from a study's values alone,
+and the rules files, which hold what is too long for a command line.
+Does not own: running them (`provenance.run`), or what they do (`pipeline`).
+
+The inputs of a step hold the files of its own code: the modules that its command imports,
+found by following the imports.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from cordstudy.commands import COMMANDS
+from cordstudy.errors import StudyError
+from cordstudy.study import Dataset, Study
+
+PACKAGE = Path(__file__).parent
+CODE = "code/src/cordstudy"
+ALWAYS = ("code/study", "code/requirements.lock", *(f"{CODE}/{name}" for name in (
+    "__init__.py", "__main__.py", "commands.py", "errors.py", "pipeline/__init__.py", "pipeline/determinism.py",
+)))  # fmt: skip
+"""Code of every step: the launcher, the environment, the entry."""
+DATA = {"pipeline/report.py": ("pipeline/report.html.j2",)}
+"""Files other than modules that a module reads."""
+PHANTOM_SEED = 2023
+RAW_TRAIN = ("imagesTr/*", "labelsTr/*")
+RAW_TEST = ("imagesTs/*", "labelsTs/*")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One recorded command. Paths are relative to the study's root; `*` stands for any name."""
+
+    name: str
+    message: str
+    argv: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def steps(study: Study) -> list[Step]:
+    """All steps of a study, each after those that it builds on."""
+    found = [_split(study)]
+    found += [_convert(study, name) for name in study.datasets]
+    found += [_merge(study, model) for model, parts in study.models.items() if len(parts) > 1]
+    found += [_plan(study, model) for model in study.models]
+    found += [_train(study, model, fold) for model in study.models for fold in study.train.folds]
+    found += [_predict(study, model) for model in study.models]
+    return [*found, _evaluate(study), _compare(study), _report(study)]
+
+
+def select(found: list[Step], names: tuple[str, ...]) -> list[Step]:
+    """The named steps. Raises StudyError for a name that is no step's."""
+    known = {step.name for step in found}
+    if unknown := [name for name in names if name not in known]:
+        raise StudyError(f"there is no step {unknown[0]!r}", hint=f"one of: {', '.join(s.name for s in found)}")
+    return [step for step in found if step.name in names]
+
+
+def rules_files(study: Study) -> dict[str, str]:
+    """Path and content of the rules file of each dataset."""
+    files = {}
+    for name, dataset in study.datasets.items():
+        content = {
+            "name": name, "path": dataset.path, "role": dataset.role, "images": dataset.images,
+            "labels": dataset.labels, "mask": dataset.mask, "session": dataset.session, "leave_out": dataset.leave_out,
+        }  # fmt: skip
+        files[study.rules(name)] = json.dumps(content, indent=1, sort_keys=True) + "\n"
+    return files
+
+
+def phantom_command(dataset: Dataset) -> tuple[str, ...]:
+    """The command, after `code/study`, that makes a phantom source; empty for another."""
+    if not dataset.phantom:
+        return ()
+    few = dataset.phantom_participants
+    return ("phantom", dataset.phantom, "--seed", str(PHANTOM_SEED), *(("--participants", str(few)) if few else ()))
+
+
+def code_files(command: str) -> tuple[str, ...]:
+    """The files that a step command consists of, relative to the study's root."""
+    module = COMMANDS[command][0].partition(":")[0]
+    found: set[str] = set()
+    todo = [module.removeprefix("cordstudy.").replace(".", "/") + ".py"]
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found |= {path, *DATA.get(path, ())}
+            todo += _imports(path)
+    return tuple(sorted({*ALWAYS, *(f"{CODE}/{path}" for path in found)}))
+
+
+@cache
+def _imports(path: str) -> tuple[str, ...]:
+    """Modules of this package that a module imports, anywhere in it, as paths."""
+    nodes = ast.walk(ast.parse((PACKAGE / path).read_text()))
+    names = (node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module)
+    own = (name.removeprefix("cordstudy.").replace(".", "/") + ".py" for name in names if name.startswith("cordstudy."))
+    return tuple(name for name in own if (PACKAGE / name).is_file())
+
+
+def _step(name: str, message: str, arguments: list[object], *, inputs: list[str], outputs: list[str]) -> Step:
+    command = name.partition(":")[0]
+    argv = ("code/study", command, *map(str, arguments))
+    return Step(name, message, argv, tuple(sorted({*code_files(command), *inputs})), tuple(outputs))
+
+
+def _option(name: str, values: list) -> list[str]:
+    """A repeatable option for each value."""
+    return [word for value in values for word in (f"--{name}", str(value))]
+
+
+def _split(study: Study) -> Step:
+    rules = [study.rules(name) for name in study.datasets]
+    out = f"{study.derivatives}/splits"
+    settings = study.split
+    arguments = [*rules, "--out", out, "--seed", settings.seed, "--test-fraction", settings.test_fraction,
+                 "--folds", settings.folds]  # fmt: skip
+    tables = [f"{dataset.path}/participants.tsv" for dataset in study.datasets.values()]
+    message = f"Split the participants of {len(rules)} datasets, seed {settings.seed}"
+    return _step(
+        "split", message, arguments, inputs=[*rules, *tables], outputs=[study.splits(n) for n in study.datasets]
+    )
+
+
+def _convert(study: Study, name: str) -> Step:
+    dataset, out = study.datasets[name], study.raw(name)
+    arguments = [study.rules(name), "--split", study.splits(name), "--out", out]
+    inputs = [study.rules(name), study.splits(name), *source_files(dataset)]
+    parts = [*(RAW_TRAIN if dataset.role == "train" else ()), *RAW_TEST]
+    outputs = [f"{out}/{part}" for part in (*parts, "dataset.json", "cases.tsv", "left_out.tsv")]
+    return _step(f"convert:{name}", f"Convert {name} to nnU-Net raw", arguments, inputs=inputs, outputs=outputs)
+
+
+def source_files(dataset: Dataset) -> Iterator[str]:
+    """What a study reads of a source, as globs: participants, images, masks and their sidecars."""
+    yield f"{dataset.path}/participants.tsv"
+    below = f"sub-*/{dataset.session}" if dataset.session else "sub-*"
+    subject = f"sub-*_{dataset.session}" if dataset.session else "sub-*"
+    for image in dataset.images:
+        datatype, entities = image.split("/")
+        stem = f"{subject}_{entities}"
+        mask = dataset.mask.format(stem=stem, subject=subject)
+        yield f"{dataset.path}/{below}/{datatype}/{stem}.nii.gz"
+        yield f"{dataset.path}/{dataset.labels}/{below}/{datatype}/{mask}.nii.gz"
+        yield f"{dataset.path}/{dataset.labels}/{below}/{datatype}/{mask}.json"
+
+
+def _merge(study: Study, model: str) -> Step:
+    parts, out = [study.raw(name) for name in study.models[model]], study.raw(model)
+    inputs = [f"{part}/{file}" for part in parts for file in (*RAW_TRAIN, "cases.tsv")]
+    outputs = [f"{out}/{file}" for file in (*RAW_TRAIN, "dataset.json", "cases.tsv")]
+    message = f"Merge {len(parts)} training sets for {model}"
+    return _step(f"merge:{model}", message, [*parts, "--out", out], inputs=inputs, outputs=outputs)
+
+
+def _plan(study: Study, model: str) -> Step:
+    raw, out, settings = study.training_set(model), study.model(model), study.plan
+    arguments = [raw, "--out", out, "--configuration", settings.configuration, "--folds", study.split.folds]
+    if reduction := settings.reduction:
+        spacing, patch, features = (
+            ",".join(map(str, values)) for values in (reduction.spacing_mm, reduction.patch_size, reduction.features)
+        )
+        arguments += ["--spacing", spacing, "--patch", patch, "--batch", reduction.batch_size,
+                      "--features", features, "--convolutions", reduction.convolutions]  # fmt: skip
+    inputs = [f"{raw}/{file}" for file in (*RAW_TRAIN, "dataset.json", "cases.tsv")]
+    names = ("plans.json", "dataset.json", "dataset_fingerprint.json", "splits_final.json")
+    return _step(f"plan:{model}", f"Plan {model}", arguments, inputs=inputs, outputs=[f"{out}/{n}" for n in names])
+
+
+def _train(study: Study, model: str, fold: int) -> Step:
+    raw, folder, settings = study.training_set(model), study.model(model), study.train
+    arguments = [raw, folder, "--configuration", study.plan.configuration, "--fold", fold, "--seed", settings.seed,
+                 "--epochs", settings.epochs, "--iterations", settings.iterations,
+                 "--validations", settings.validations]  # fmt: skip
+    inputs = [f"{raw}/{file}" for file in (*RAW_TRAIN, "dataset.json")] + [f"{folder}/*.json"]
+    outputs = [f"{folder}/fold_{fold}/{name}" for name in ("checkpoint_final.pth", "training_log.txt")]
+    steps_taken = settings.epochs * settings.iterations
+    message = f"Train {model}, fold {fold}, for {steps_taken} steps"
+    return _step(f"train:{model}:fold{fold}", message, arguments, inputs=inputs, outputs=outputs)
+
+
+def _predict(study: Study, model: str) -> Step:
+    folder, raws = study.model(model), [study.raw(name) for name in study.datasets]
+    out = f"{study.derivatives}/predictions/{model}"
+    arguments = [folder, *raws, "--out", out, *_option("fold", study.train.folds),
+                 *_option("mirror", study.predict.mirror_axes), "--tile-step", study.predict.tile_step]  # fmt: skip
+    inputs = [f"{folder}/plans.json", f"{folder}/dataset.json"]
+    inputs += [f"{folder}/fold_{fold}/checkpoint_final.pth" for fold in study.train.folds]
+    inputs += [f"{raw}/imagesTs/*" for raw in raws]
+    outputs = [f"{study.predictions(model, name)}/*" for name in study.datasets]
+    return _step(
+        f"predict:{model}", f"Predict {len(raws)} test sets with {model}", arguments, inputs=inputs, outputs=outputs
+    )
+
+
+def _judged(study: Study) -> tuple[list[str], list[str], list[str]]:
+    """Raw datasets, folders of predictions, and the files of references and predictions."""
+    raws = [study.raw(name) for name in study.datasets]
+    folders = [f"{study.derivatives}/predictions/{model}" for model in study.models]
+    files = [f"{raw}/{part}" for raw in raws for part in ("labelsTs/*", "cases.tsv")]
+    return raws, folders, [*files, *(f"{folder}/*/*" for folder in folders)]
+
+
+def _evaluate(study: Study) -> Step:
+    raws, folders, files = _judged(study)
+    arguments = [*folders, *_option("dataset", raws), "--out", study.cases_table]
+    return _step("evaluate", "Judge every prediction", arguments, inputs=files, outputs=[study.cases_table])
+
+
+def _compare(study: Study) -> Step:
+    arguments = [study.cases_table, "--out", study.summary_table]
+    return _step("compare", "Compare the models", arguments, inputs=[study.cases_table], outputs=[study.summary_table])
+
+
+def _report(study: Study) -> Step:
+    raws, folders, files = _judged(study)
+    general = max(study.models, key=lambda model: len(study.models[model]))
+    arguments = [study.cases_table, study.summary_table, *_option("dataset", raws), *_option("predictions", folders),
+                 "--general", general, "--title", f"The {study.name} study", "--out", study.report]  # fmt: skip
+    inputs = [study.cases_table, study.summary_table, *files, *(f"{raw}/imagesTs/*" for raw in raws)]
+    return _step("report", "Write the report", arguments, inputs=inputs, outputs=[study.report])

@@ -1,0 +1,201 @@
+"""A study's TOML as frozen values, and the path of everything that a study has.
+
+Owns: what may stand in `code/studies/<study>.toml`, and where each output of a study lies.
+Does not own: the steps (`steps`), or anything about a machine (`site.toml`, `cli`).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cordstudy.errors import StudyError
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class Table(BaseModel):
+    """A table of the TOML: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Dataset(Table):
+    """A BIDS source: where it lies and how its images and masks are named.
+
+    `images` are `<datatype>/<entities>_<suffix>`; `mask` is the mask's name without extension,
+    from `{stem}` (the image's) and `{subject}` (with the session where there is one).
+    """
+
+    path: Annotated[str, Field(pattern=r"^inputs/[^/]+$")]
+    role: Literal["train", "test"]
+    images: Annotated[list[Annotated[str, Field(pattern=r"^[a-z]+/[A-Za-z0-9_-]+$")]], Field(min_length=1)]
+    labels: str
+    mask: str
+    session: Annotated[str, Field(pattern=r"^ses-[A-Za-z0-9]+$")] | None = None
+    leave_out: dict[str, str] = {}
+    """Participants to leave out, with the reason."""
+    phantom: str | None = None
+    """Which source the generator is to imitate; such a source is made, not fetched."""
+    phantom_participants: Count | None = None
+
+
+class Split(Table):
+    """How subjects are divided: a share for testing, the rest into folds."""
+
+    seed: int
+    test_fraction: Share
+    folds: Annotated[int, Field(ge=2)]
+
+
+class Reduction(Table):
+    """Values that replace those of nnU-Net's own plans, in its axis order (z, y, x)."""
+
+    spacing_mm: list[float]
+    patch_size: list[Count]
+    batch_size: Count
+    features: list[Count]
+    convolutions: Count
+
+
+class Plan(Table):
+    """nnU-Net's configuration, and what a small machine needs changed in it."""
+
+    configuration: Literal["2d", "3d_fullres"]
+    reduction: Reduction | None = None
+
+
+class Train(Table):
+    """The same training for every model: fairness by default."""
+
+    folds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    seed: int
+    epochs: Count
+    iterations: Count
+    validations: Count
+
+
+class Predict(Table):
+    """Test-time mirroring (axes of z, y, x as 0, 1, 2) and overlap of tiles."""
+
+    mirror_axes: list[Literal[0, 1, 2]] = []
+    tile_step: Annotated[float, Field(gt=0, le=1)]
+
+
+class Study(Table):
+    """A whole study. `name` is that of its file."""
+
+    name: Name
+    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
+    models: Annotated[dict[Name, list[str]], Field(min_length=1)]
+    split: Split
+    plan: Plan
+    train: Train
+    predict: Predict
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Study:
+        trained = {name for name, dataset in self.datasets.items() if dataset.role == "train"}
+        for model, parts in self.models.items():
+            if not parts or (wrong := sorted(set(parts) - trained)):
+                said = f'{wrong[0]!r} is not a dataset with role "train"' if parts else "it names no dataset"
+                raise ValueError(f"models.{model}: {said}")
+        if max(self.train.folds) >= self.split.folds:
+            raise ValueError(
+                f"train.folds: there is no fold {max(self.train.folds)}, split.folds is {self.split.folds}"
+            )
+        paths = [dataset.path for dataset in self.datasets.values()]
+        if len(set(paths)) < len(paths):
+            raise ValueError("datasets: two of them have the same path")
+        return self
+
+    @property
+    def derivatives(self) -> str:
+        """Folder of everything made but models."""
+        return f"derivatives/{self.name}"
+
+    @property
+    def cases_table(self) -> str:
+        """One row a judged case."""
+        return f"{self.derivatives}/evaluation/cases.tsv"
+
+    @property
+    def summary_table(self) -> str:
+        """One row a model and test set."""
+        return f"{self.derivatives}/evaluation/summary.tsv"
+
+    @property
+    def report(self) -> str:
+        """The page that people read."""
+        return f"{self.derivatives}/report/index.html"
+
+    def rules(self, dataset: str) -> str:
+        """The small file with the rules of one dataset: the parameters of its steps."""
+        return f"code/studies/{self.name}/{dataset}.json"
+
+    def splits(self, dataset: str) -> str:
+        """Which participant is in which part."""
+        return f"{self.derivatives}/splits/{dataset}.tsv"
+
+    def raw(self, name: str) -> str:
+        """nnU-Net raw dataset of a source, or of a model that merges several."""
+        merged = [model for model, parts in self.models.items() if parts != [model]]
+        number = 501 + [*self.datasets, *merged].index(name)
+        return f"{self.derivatives}/nnunet-raw/Dataset{number}_{name}"
+
+    def training_set(self, model: str) -> str:
+        """The raw dataset that a model learns from."""
+        parts = self.models[model]
+        return self.raw(parts[0]) if len(parts) == 1 else self.raw(model)
+
+    def model(self, model: str) -> str:
+        """A trained model in nnU-Net's results layout."""
+        dataset = Path(self.training_set(model)).name
+        trainer = f"nnUNetTrainerRepeatable__nnUNetPlans__{self.plan.configuration}"
+        return f"models/{self.name}/{model}/{dataset}/{trainer}"
+
+    def predictions(self, model: str, testset: str) -> str:
+        """Masks of one test set by one model."""
+        return f"{self.derivatives}/predictions/{model}/{testset}"
+
+
+def load_study(root: Path, name: str) -> Study:
+    """Read `code/studies/<name>.toml` of a study dataset.
+
+    Raises StudyError for a file that is missing or no TOML, a missing or unknown key or a
+    value of the wrong kind, naming file and key.
+    """
+    path = root / "code/studies" / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.toml")))
+        raise StudyError(f"there is no study {name!r}", hint=f"one of: {known}")
+    try:
+        content = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise StudyError(f"{path}: {error}", hint="correct the TOML") from error
+    return parse_study(content, name=name, path=path)
+
+
+def parse_study(content: Mapping[str, object], *, name: str, path: Path) -> Study:
+    """Check the content of a study's TOML; `path` is for the message. See `load_study`."""
+    try:
+        return Study.model_validate({**content, "name": name})
+    except ValidationError as error:
+        raise StudyError(f"{path}: {_faults(error)}", hint="correct the study's TOML") from error
+
+
+def _faults(error: ValidationError) -> str:
+    """Every fault in words: the key as TOML writes it, then what is wrong with it."""
+    words = {"extra_forbidden": "unknown key", "missing": "this key or section is missing"}
+    said = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"])
+        what = words.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+        said.append(f"{key}: {what}" if key else what)
+    return "; ".join(said)
