@@ -1,0 +1,103 @@
+"""Real clones, real studies: what the tests share.
+
+`tiny` is a small recorded study (minutes of data, seconds of training) that most tests look
+at; `demo` is the phantom study made by the README's own command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SHARED = REPOSITORY.parent / "shared"
+TINY = Path(__file__).with_name("tiny.toml")
+
+
+def run(*argv: str | Path, cwd: Path, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command; with `check` its failure is the test's."""
+    done = subprocess.run(
+        list(map(str, argv)), cwd=cwd, text=True, capture_output=True, stdin=subprocess.DEVNULL, env=os.environ | env
+    )
+    assert done.returncode == 0 or not check, f"{argv}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def study(folder: Path, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a study's own launcher."""
+    return run(folder / "code/study", *arguments, cwd=folder, check=check)
+
+
+def git(folder: Path, *arguments: str | Path) -> str:
+    """Run git; its output without the last newline."""
+    return run("git", *arguments, cwd=folder).stdout.rstrip("\n")
+
+
+def commit(folder: Path, message: str, *paths: str | Path) -> None:
+    """Commit paths as they are."""
+    git(folder, "add", "--", *paths)
+    git(folder, "commit", "-q", "-m", message, "--", *paths)
+
+
+def log_of(folder: Path) -> dict[str, tuple[str, dict]]:
+    """Commit and run record of each step, by subject."""
+    found = {}
+    for entry in git(folder, "log", "-z", "--format=%H%n%B").split("\0"):
+        name, _, body = entry.partition("\n")
+        if body.startswith("[DATALAD RUNCMD] "):
+            text = body.split("=== Do not change lines below ===\n")[1].split("\n^^^ Do not change")[0]
+            found[body.splitlines()[0].removeprefix("[DATALAD RUNCMD] ")] = (name, json.loads(text))
+    return found
+
+
+@pytest.fixture(scope="session")
+def new_study(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Makes clones of this repository as a user would, with the tiny study added."""
+
+    def make() -> Path:
+        folder = tmp_path_factory.mktemp("clone") / "study"
+        run("datalad", "-l", "error", "clone", REPOSITORY, folder, cwd=REPOSITORY)
+        git(folder, "config", "user.name", "Tester")
+        git(folder, "config", "user.email", "tester@example.org")
+        shutil.copy(TINY, folder / "code/studies/tiny.toml")
+        commit(folder, "test: add the tiny study", "code/studies/tiny.toml")
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny(new_study: Callable[[], Path]) -> Path:
+    """A recorded tiny study. Tests look at it, and change copies only."""
+    folder = new_study()
+    study(folder, "--study", "tiny", "run", "--jobs", "2")
+    return folder
+
+
+@pytest.fixture
+def tiny_copy(tiny: Path, tmp_path: Path) -> Path:
+    """A copy of the recorded tiny study, to be changed."""
+    return Path(shutil.copytree(tiny, tmp_path / "study", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The phantom study as `make demo` leaves it, and what that printed."""
+    folder = tmp_path_factory.mktemp("readme") / "demo"
+    done = run("make", "-C", REPOSITORY / "code", "demo", f"STUDY={folder}", cwd=REPOSITORY)
+    return folder, done.stdout
+
+
+@pytest.fixture
+def real_mri() -> Path:
+    """The real images beside the repository; skips where they are not."""
+    folder = SHARED / "real-mri"
+    if not folder.is_dir():
+        pytest.skip("no real images: ../shared/real-mri is not there")
+    return folder

@@ -1,0 +1,129 @@
+"""The phantom study as the README makes it, its commands word for word, and real images."""
+
+import csv
+import re
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from conftest import REPOSITORY, SHARED, commit, git, log_of, run, study
+
+from cordstudy.pipeline.metrics import dice
+
+pytestmark = pytest.mark.slow
+README = (REPOSITORY / "README.md").read_text()
+UNF, LEIPZIG = "spine-generic-unf", "epi-leipzig"
+REAL = {
+    "T1w": (UNF, "sub-unf01/anat/sub-unf01_T1w", "derivatives/labels/{}_seg-manual"),
+    "T2w": (UNF, "sub-unf01/anat/sub-unf01_T2w", "derivatives/labels/{}_seg-manual"),
+    "T2star": (UNF, "sub-unf01/anat/sub-unf01_T2star", "derivatives/labels/{}_seg-manual"),
+    "EPI": (LEIPZIG, "sub-leipzigR01/func/sub-leipzigR01_task-rest_rec-MoCoMean_bold",
+            "derivatives/label/sub-leipzigR01/func/sub-leipzigR01_task-rest_desc-spinalcordmask"),
+}  # fmt: skip
+"""Dataset, image and mask (of the image's name) of each real image, in the README's order."""
+TOLERANCE = 0.01
+"""How far a figure of the README may lie from what this machine computes."""
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def test_the_demo_ends_with_the_table_of_the_readme_and_what_to_do_next(demo):
+    folder, printed = demo
+    table = re.search(r"```\n(Mean Dice.*?)```", README, re.DOTALL)[1]
+    told = printed[printed.index("Mean Dice") :]
+    assert re.sub(r"[\d.]+", "#", told).startswith(re.sub(r"[\d.]+", "#", table))
+    numbers = [[float(n) for n in re.findall(r"\d+\.\d{3}|(?<= )\d+", text[: len(table)])] for text in (table, told)]
+    assert len(numbers[0]) == 42 and np.allclose(*numbers, atol=TOLERANCE)
+    assert f"Report: {folder}/derivatives/phantom/report/index.html" in told
+    for words in ("datalad get", "datalad rerun", "code/study"):
+        assert words in told
+
+
+def test_general_finds_the_cord_in_every_test_set_and_where_no_model_was_trained(demo):
+    found = {
+        (r["model"], r["testset"]): float(r["dice"])
+        for r in rows(demo[0] / "derivatives/phantom/evaluation/summary.tsv")
+    }
+    assert len(found) == 30
+    assert min(value for (model, _), value in found.items() if model == "general") > 0.7
+
+
+def test_every_file_came_from_one_record_and_a_second_run_does_nothing(demo):
+    folder, _ = demo
+    commits = {commit for commit, _ in log_of(folder).values()}
+    assert len(commits) == 26
+    for path in git(folder, "ls-files", "models", "derivatives").splitlines():
+        if not path.endswith("README.md"):
+            assert git(folder, "log", "--format=%H", "--", path) in commits, path
+    assert "nothing to do" in study(folder, "run").stdout
+    assert git(folder, "status", "--porcelain") == ""
+
+
+def test_the_sources_are_as_they_were_made(demo):
+    for source in sorted((demo[0] / "inputs").glob("phantom-*")):
+        run("git", "annex", "fsck", "-q", "--fast", cwd=source)
+        assert git(source, "status", "--porcelain") == ""
+
+
+def test_the_commands_of_the_readme_run_word_for_word(demo):
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    assert "make -C code demo" in blocks[0] and "make -C code test" in blocks[-1]
+    script = "set -eu\ncd ..\n" + "".join(blocks[1:-1])
+    done = run("bash", "-c", script, cwd=demo[0])
+    assert "[DATALAD RUNCMD] Train general, fold 0" in done.stdout
+    made = demo[0].parent / "demo-masks"
+    assert len(list(made.rglob("*.nii.gz"))) == 3
+    stock = sorted(p for p in (made / "stock").glob("*.nii.gz"))
+    for path in stock:
+        ours = demo[0] / "derivatives/phantom/predictions/general/sci-colorado" / path.name
+        agree = dice(nib.load(path).get_fdata() > 0, nib.load(ours).get_fdata() > 0)
+        assert agree > 0.9, "stock nnU-Net mirrors along all axes and keeps every component"
+
+
+def test_the_general_model_segments_real_images_as_the_readme_says(demo, real_mri, tmp_path):
+    images = [real_mri / data / f"{image}.nii.gz" for data, image, _ in REAL.values()]
+    study(demo[0], "segment", *images, "--model", "general", "--out", tmp_path)
+    found = {}
+    for name, (data, image, mask) in REAL.items():
+        original = nib.load(real_mri / data / f"{image}.nii.gz")
+        made = nib.load(tmp_path / f"{Path(image).name}_seg.nii.gz")
+        assert made.shape == original.shape and np.allclose(made.affine, original.affine)
+        found[name] = dice(
+            made.get_fdata() > 0, nib.load(real_mri / data / f"{mask.format(image)}.nii.gz").get_fdata() >= 0.5
+        )
+    assert found["T2w"] > 0.8 and np.mean(list(found.values())) > 0.6
+    row = re.search(r"^\| general \|(.*)\|$", README, re.MULTILINE)[1]
+    assert np.allclose([float(cell) for cell in row.split("|")], list(found.values()), atol=TOLERANCE)
+
+
+def test_the_real_images_convert_as_two_bids_sources(new_study, real_mri):
+    folder = new_study()
+    settings = {
+        "unf": (UNF, '["anat/T1w", "anat/T2w", "anat/T2star"]', "derivatives/labels", "{stem}_seg-manual"),
+        "leipzig": (LEIPZIG, '["func/task-rest_rec-MoCoMean_bold"]', "derivatives/label",
+                    "{subject}_task-rest_desc-spinalcordmask"),
+    }  # fmt: skip
+    toml = folder / "code/studies/tiny.toml"
+    text = toml.read_text()
+    for name, (data, images, labels, mask) in settings.items():
+        run("datalad", "-l", "error", "create", "-d", ".", f"inputs/{name}", cwd=folder)
+        run("cp", "-r", "--no-preserve=mode", f"{SHARED}/real-mri/{data}/.", f"inputs/{name}/", cwd=folder)
+        run("datalad", "-l", "error", "save", "-d", ".", "-r", "-m", f"Add {name}", f"inputs/{name}", cwd=folder)
+        text += f'\n[datasets.{name}]\npath = "inputs/{name}"\nrole = "test"\nimages = {images}\n'
+        text += f'labels = "{labels}"\nmask = "{mask}"\n'
+    toml.write_text(text)
+    commit(folder, "test: add the real images", toml)
+    study(folder, "--study", "tiny", "run", "convert:unf", "convert:leipzig")
+    cases = [
+        row for name in settings for row in rows(next(folder.glob(f"derivatives/tiny/nnunet-raw/*_{name}/cases.tsv")))
+    ]
+    assert [row["contrast"] for row in cases] == ["T1w", "T2w", "T2star", "task-rest_rec-MoCoMean_bold"]
+    for row in cases:
+        raw = next(folder.glob(f"derivatives/tiny/nnunet-raw/*_{row['dataset']}"))
+        mask = nib.load(raw / "labelsTs" / f"{row['case_id']}.nii.gz").get_fdata()
+        assert mask.sum() == (nib.load(folder / row["mask"]).get_fdata() >= 0.5).sum()
+        run("git", "annex", "fsck", "-q", cwd=folder / "inputs" / row["dataset"])

@@ -1,0 +1,108 @@
+"""The history of a recorded study, as DataLad and git see it."""
+
+import json
+import os
+import re
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+from conftest import git, log_of, run, study
+
+RERUN = ("Split", "Convert epi", "Merge", "Plan inspired", "Train inspired", "Predict 3 test sets with inspired",
+         "Judge", "Compare", "Write")  # fmt: skip
+"""One record of each kind of step."""
+
+
+def test_every_output_came_from_exactly_one_record(tiny):
+    commits = {commit for commit, _ in log_of(tiny).values()}
+    files = git(tiny, "ls-files", "models/tiny", "derivatives/tiny").splitlines()
+    assert len(files) > 60
+    for path in files:
+        touched = git(tiny, "log", "--format=%H", "--", path).split()
+        assert len(touched) == 1 and touched[0] in commits, path
+
+
+def test_the_records_are_standard_and_portable(tiny):
+    dsid = git(tiny, "config", "-f", ".datalad/config", "datalad.dataset.id")
+    for subject, (_, record) in log_of(tiny).items():
+        assert record["dsid"] == dsid and record["exit"] == 0 and record["pwd"] == "."
+        assert record["cmd"].startswith("code/study ") and "code/requirements.lock" in record["inputs"], subject
+        text = json.dumps(record)
+        assert str(tiny) not in text and os.environ["HOME"] not in text and socket.gethostname() not in text
+
+
+def test_text_is_in_git_and_images_and_checkpoints_are_annexed_as_sha256e(tiny):
+    for line in git(tiny, "ls-files", "-s", "models/tiny", "derivatives/tiny").splitlines():
+        mode, path = line.split()[0], line.split("\t")[1]
+        annexed = path.endswith((".nii.gz", ".pth"))
+        assert (mode == "120000") == annexed, path
+        if annexed:
+            assert re.match(r"SHA256E-s\d+--", os.path.basename(os.readlink(tiny / path)))
+
+
+def test_nothing_that_a_step_wrote_as_text_holds_a_path_of_this_machine(tiny):
+    for path in git(tiny, "ls-files", "models/tiny", "derivatives/tiny").splitlines():
+        if not (tiny / path).is_symlink():
+            text = (tiny / path).read_text()
+            assert str(tiny.parent) not in text and os.environ["HOME"] not in text, path
+
+
+def test_a_second_run_finds_nothing_to_do(tiny):
+    before = git(tiny, "rev-parse", "HEAD")
+    told = study(tiny, "--study", "tiny", "run").stdout
+    assert "nothing to do" in told and git(tiny, "rev-parse", "HEAD") == before
+    assert "missing" not in (states := study(tiny, "--study", "tiny", "status").stdout) and "stale" not in states
+
+
+def test_a_clone_of_the_study_gets_one_checkpoint_and_looks_around_without_content(tiny, tmp_path):
+    clone = tmp_path / "clone"
+    run("datalad", "-l", "error", "clone", tiny, clone, cwd=tmp_path)
+    assert run("datalad", "-l", "error", "status", cwd=clone).stdout.strip() in (
+        "",
+        "nothing to save, working tree clean",
+    )
+    checkpoint = next(clone.glob("models/tiny/general/*/*/fold_0/checkpoint_final.pth"), None)
+    path = Path(git(clone, "ls-files", "models/tiny/general/*checkpoint_final.pth"))
+    assert checkpoint is None or not checkpoint.exists()
+    run("datalad", "-l", "error", "get", path, cwd=clone)
+    assert (clone / path).stat().st_size > 10_000
+    assert "done" in study(clone, "--study", "tiny", "status").stdout
+
+
+@pytest.mark.slow
+def test_datalad_rerun_makes_the_outputs_of_every_step_again(tiny_copy):
+    before = git(tiny_copy, "rev-parse", "HEAD")
+    records = log_of(tiny_copy)
+    listed = run("datalad", "-f", "json", "rerun", "--report", "--since=", cwd=tiny_copy).stdout.splitlines()
+    assert {json.loads(line)["commit"] for line in listed if '"run"' in line} >= {
+        commit for commit, _ in records.values()
+    }
+    chosen = [s for s in records if s.startswith(RERUN)]
+    assert len(chosen) == len(RERUN)
+    for subject in chosen:
+        run("datalad", "-l", "error", "rerun", records[subject][0], cwd=tiny_copy)
+        assert git(tiny_copy, "rev-parse", "HEAD") == before, subject
+        assert git(tiny_copy, "status", "--porcelain") == ""
+
+
+def test_the_launcher_runs_its_own_tree_from_any_folder_and_worktree(tiny, tmp_path):
+    worktree = tmp_path / "worktree"
+    git(tiny, "worktree", "add", "-q", "--detach", worktree, "HEAD")
+    try:
+        (worktree / "code/src/cordstudy/errors.py").write_text("raise SystemExit('this is the worktree')\n")
+        told = run(
+            worktree / "code/study", "status", cwd=tmp_path, check=False, PATH="/usr/bin:/bin", PYTHONPATH="/nowhere"
+        )
+        assert "this is the worktree" in told.stderr
+        below = tiny / "code/src"
+        assert "split" in run("../study", "--study", "tiny", "status", cwd=below, PATH="/usr/bin:/bin").stdout
+    finally:
+        shutil.rmtree(worktree)
+        git(tiny, "worktree", "prune")
+
+
+def test_the_launcher_says_how_to_make_a_missing_environment(tiny, tmp_path):
+    failed = run(tiny / "code/study", "status", cwd=tiny, check=False, XDG_CACHE_HOME=str(tmp_path))
+    assert failed.returncode == 3 and "hint: make -C" in failed.stderr

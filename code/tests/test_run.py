@@ -1,0 +1,224 @@
+"""Running steps: what a record is, what fails, what a failure leaves."""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import commit, git, log_of, run, study
+
+from cordstudy.errors import StudyError
+from cordstudy.provenance.gitannex import install_annex
+from cordstudy.provenance.run import Site, run_step, run_steps
+from cordstudy.provenance.status import states
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a few shell words."""
+
+    name: str
+    script: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ("out/a.txt",)
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return ("sh", "-c", self.script)
+
+    @property
+    def message(self) -> str:
+        return f"Do {self.name}"
+
+
+@pytest.fixture(scope="session")
+def small_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset with an annexed file, a text file, and an annexed file in a subdataset."""
+    tmp_path = tmp_path_factory.mktemp("small")
+    source, folder = tmp_path / "source", tmp_path / "small"
+    for place in (source, folder):
+        git(tmp_path, "init", "-q", "-b", "main", place)
+        git(place, "config", "user.name", "Tester")
+        git(place, "config", "user.email", "tester@example.org")
+        install_annex(place, private=False)
+        (place / ".gitattributes").write_text("* annex.backend=SHA256E\n*.txt annex.largefiles=nothing\n")
+        (place / "image.bin").write_text(f"content of {place.name}")
+        (place / "notes.txt").write_text("notes\n")
+        (place / ".datalad").mkdir()
+        (place / ".datalad/config").write_text('[datalad "dataset"]\n\tid = 6d4a0e4e-0000-4000-8000-000000000001\n')
+        run("git", "annex", "add", "-q", ".", cwd=place)
+        commit(place, "start", ".")
+    git(folder, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", source, "inputs/source")
+    install_annex(folder / "inputs/source", private=False)
+    run("git", "annex", "get", "-q", ".", cwd=folder / "inputs/source")
+    (folder / ".gitignore").write_text("/.cordstudy/\n")
+    commit(folder, "add the source", ".")
+    return folder
+
+
+@pytest.fixture
+def small(small_original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(small_original, tmp_path / "small", symlinks=True))
+
+
+@pytest.fixture
+def site(small: Path) -> Site:
+    return Site(scratch=small / ".cordstudy/work", logs=small / ".cordstudy/logs", workers=1)
+
+
+def test_a_step_becomes_one_standard_record_that_datalad_reruns(small, site):
+    step = Step("copy", "mkdir -p out; cat image.bin inputs/source/image.bin > out/a.bin",
+                inputs=("image.bin", "inputs/source/*.bin"), outputs=("out/*",))  # fmt: skip
+    run_step(small, step, site=site)
+    assert (small / "out/a.bin").read_text() == "content of smallcontent of source"
+    ((made, record),) = log_of(small).values()
+    assert made == git(small, "rev-parse", "HEAD")
+    assert record["inputs"] == list(step.inputs) and record["outputs"] == ["out/*"] and record["exit"] == 0
+    before = git(small, "rev-parse", "HEAD")
+    run("datalad", "-l", "error", "rerun", made, cwd=small)
+    assert git(small, "rev-parse", "HEAD") == before
+    assert states(small, [step])["copy"].word == "done"
+    assert not list(site.scratch.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("mkdir out; cat notes.txt > out/a.txt", "No such file"),
+        ("mkdir out; cat inputs/source/notes.txt > out/a.txt", "No such file"),
+        ("mkdir out; echo > out/a.txt; echo > out/b.txt", "does not declare as output: out/b.txt"),
+        ("mkdir out; echo > out/a.txt; rm image.bin", "image.bin"),
+        ("true", "did not write its declared output out/a.txt"),
+        ("mkdir out; echo > out/a.txt; exit 3", "exit 3"),
+    ],
+)
+def test_a_step_that_does_other_than_it_declares_fails_and_leaves_only_its_log(small, site, script, said):
+    before = git(small, "rev-parse", "HEAD")
+    with pytest.raises(StudyError) as raised:
+        run_step(small, Step("bad", script, inputs=("image.bin",)), site=site)
+    assert said in f"{raised.value} {raised.value.hint}"
+    assert git(small, "rev-parse", "HEAD") == before and git(small, "status", "--porcelain") == ""
+    assert not list(site.scratch.iterdir()) and (site.logs / "bad.log").exists()
+    run("git", "annex", "fsck", "-q", cwd=small)
+
+
+def test_writing_through_a_link_into_an_input_is_noticed(small, site):
+    script = "mkdir out; echo > out/a.txt; chmod u+w $(readlink -f image.bin); echo spoilt > image.bin"
+    with pytest.raises(StudyError, match=r"wrote to its input image\.bin"):
+        run_step(small, Step("bad", script, inputs=("image.bin",)), site=site)
+
+
+def test_steps_that_run_at_the_same_time_all_land(small, site):
+    steps = [
+        Step(f"s{n}", f"sleep 0.{n}; mkdir -p out; echo {n} > out/{n}.txt", outputs=(f"out/{n}.txt",)) for n in range(4)
+    ]
+    after = Step("after", "cat out/*.txt > all.txt", inputs=("out/*.txt",), outputs=("all.txt",))
+    run_steps(small, [*steps, after], jobs=4, site=site, report=lambda *_: None)
+    assert (small / "all.txt").read_text() == "0\n1\n2\n3\n"
+    assert len(log_of(small)) == 5 and git(small, "status", "--porcelain") == ""
+    assert {state.word for state in states(small, [*steps, after]).values()} == {"done"}
+
+
+def test_a_step_whose_outputs_stay_the_same_has_a_record_of_its_present_inputs(small, site):
+    step = Step("same", "mkdir -p out; echo x > out/a.txt", inputs=("notes.txt",))
+    run_step(small, step, site=site)
+    (small / "notes.txt").write_text("other notes\n")
+    commit(small, "edit", "notes.txt")
+    assert states(small, [step])["same"].why == "its input notes.txt changed"
+    run_step(small, step, site=site)
+    assert states(small, [step])["same"].word == "done"
+
+
+def test_an_output_that_a_step_no_longer_writes_is_gone_with_its_record(small, site):
+    run_step(small, Step("two", "mkdir out; echo > out/a.txt; echo > out/b.txt", outputs=("out/*",)), site=site)
+    run_step(small, Step("one", "mkdir out; echo > out/a.txt", outputs=("out/*",)), site=site)
+    assert git(small, "ls-files", "out") == "out/a.txt"
+
+
+def test_an_output_that_changed_meanwhile_is_not_overwritten(small, site):
+    theirs = f"cd {small}; mkdir out; echo theirs > out/a.txt; git add out; git commit -qm theirs"
+    script = f"mkdir out; echo mine > out/a.txt; {theirs}"
+    with pytest.raises(StudyError, match=r"out/a\.txt changed in the study"):
+        run_step(small, Step("late", script), site=site)
+    assert (small / "out/a.txt").read_text() == "theirs\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "no-such-step"), "there is no step 'no-such-step'"),
+        (("--study", "nothing", "run"), "there is no study 'nothing'"),
+        (("inputs", "get", "nothing"), "there is no dataset 'nothing'"),
+        (("segment", "README.md", "--model", "nothing", "--out", "x"), "the study has no model 'nothing'"),
+    ],
+)
+def test_a_name_that_does_not_exist_is_told_with_those_that_do(tiny, arguments, said):
+    failed = study(tiny, *arguments, check=False)
+    assert failed.returncode == 1 and said in failed.stderr and "hint: one of: " in failed.stderr
+
+
+@pytest.mark.parametrize("change", ["edit", "untracked"])
+def test_a_dirty_tree_is_refused(tiny_copy, change):
+    path = tiny_copy / ("README.md" if change == "edit" else "stray.txt")
+    path.write_text("something\n")
+    before = git(tiny_copy, "rev-parse", "HEAD")
+    failed = study(tiny_copy, "--study", "tiny", "run", check=False)
+    assert failed.returncode == 1 and path.name in failed.stderr and "hint: " in failed.stderr
+    assert git(tiny_copy, "rev-parse", "HEAD") == before and path.read_text() == "something\n"
+
+
+def test_a_source_that_is_not_installed_is_named_with_the_command_that_gets_it(tiny_copy):
+    toml = tiny_copy / "code/studies/tiny.toml"
+    lines = [line for line in toml.read_text().splitlines() if not line.startswith("phantom")]
+    toml.write_text("\n".join(lines) + "\n")
+    commit(tiny_copy, "test: no phantoms", toml)
+    git(tiny_copy, "submodule", "deinit", "-q", "-f", "inputs/tiny-epi")
+    run("rm", "-rf", "inputs/tiny-epi", ".git/modules/inputs", cwd=tiny_copy)
+    (tiny_copy / "inputs/tiny-epi").mkdir()
+    failed = study(tiny_copy, "--study", "tiny", "run", check=False)
+    assert failed.returncode == 1
+    assert "the source epi is not installed" in failed.stderr and "code/study inputs get epi" in failed.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_training_leaves_the_tree_as_before_and_the_next_run_goes_on(tiny_copy):
+    toml = tiny_copy / "code/studies/tiny.toml"
+    toml.write_text(toml.read_text().replace("iterations = 4", "iterations = 5"))
+    commit(tiny_copy, "test: more steps", toml)
+    before = git(tiny_copy, "rev-parse", "HEAD")
+    argv = [tiny_copy / "code/study", "--study", "tiny", "run", "train:inspired:fold0"]
+    running = subprocess.Popen(argv, cwd=tiny_copy, stderr=subprocess.PIPE, text=True)
+    os.kill(_process_of(f"{tiny_copy}/.cordstudy/workspaces", "train"), signal.SIGKILL)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 1 and "step train:inspired:fold0 failed" in told
+    assert git(tiny_copy, "rev-parse", "HEAD") == before and git(tiny_copy, "status", "--porcelain") == ""
+    assert not list((tiny_copy / ".cordstudy/workspaces").iterdir())
+    study(tiny_copy, "--study", "tiny", "run", "train:inspired:fold0")
+    assert "Train inspired, fold 0, for 5 steps" in log_of(tiny_copy)
+
+
+def _process_of(folder: str, command: str) -> int:
+    """Wait for the Python process of a step command that works below a folder."""
+    for _ in range(300):
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (entry / "cmdline").read_bytes().decode().split("\0")
+                if "cordstudy" in words and command in words and str((entry / "cwd").readlink()).startswith(folder):
+                    return int(entry.name)
+            except OSError:
+                continue
+        time.sleep(0.1)
+    raise AssertionError(f"no process of {command} below {folder}")
+
+
+def test_two_runs_in_one_study_do_not_meet(tiny):
+
+    with (tiny / ".cordstudy/logs/run.lock").open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        failed = study(tiny, "--study", "tiny", "run", check=False)
+    assert failed.returncode == 1 and "another `code/study run`" in failed.stderr

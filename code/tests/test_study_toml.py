@@ -1,0 +1,83 @@
+"""What may stand in a study's TOML, and what its steps are."""
+
+import shlex
+import tomllib
+
+import pytest
+from conftest import REPOSITORY, TINY, commit, git, study
+
+from cordstudy.errors import StudyError
+from cordstudy.steps import rules_files, source_files, steps
+from cordstudy.study import load_study, parse_study
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[split]", "[splitt]", "split: this key or section is missing; splitt: unknown key"),
+        ("epochs = 1\n", "epochs = 1\nepoch = 2\n", "train.epoch: unknown key"),
+        ("tile_step = 1.0", "", "predict.tile_step: this key or section is missing"),
+        ("seed = 3", 'seed = "three"', "split.seed: Input should be a valid integer"),
+        ("test_fraction = 0.25", "test_fraction = 1.5", "split.test_fraction: Input should be less than 1"),
+        ("folds = [0]", "folds = [2]", "train.folds: there is no fold 2, split.folds is 2"),
+        ('inspired = ["inspired"]', 'inspired = ["epi"]', "models.inspired: 'epi' is not a dataset with role"),
+        ('path = "inputs/tiny-epi"', 'path = "/data/epi"', "datasets.epi.path: String should match pattern"),
+        ('role = "test"', 'role = "tets"', "datasets.epi.role: Input should be 'train' or 'test'"),
+        ("[split]", "[split", "Expected ']'"),
+    ],
+)
+def test_a_fault_in_the_toml_is_told_with_file_and_key(tmp_path, old, new, said):
+    text = TINY.read_text()
+    assert old in text
+    path = tmp_path / "code/studies/tiny.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text.replace(old, new))
+    with pytest.raises(StudyError) as raised:
+        load_study(tmp_path, "tiny")
+    assert str(raised.value).startswith(f"{path}: ") and said in str(raised.value)
+
+
+def test_a_fault_ends_the_command_with_an_error_and_nothing_written(tiny_copy):
+    toml = tiny_copy / "code/studies/tiny.toml"
+    toml.write_text(toml.read_text() + "\n[extra]\n")
+    commit(tiny_copy, "test: unknown section", toml)
+    before = git(tiny_copy, "rev-parse", "HEAD")
+    failed = study(tiny_copy, "--study", "tiny", "run", check=False)
+    assert failed.returncode == 1 and "extra: unknown key" in failed.stderr and "hint: " in failed.stderr
+    assert git(tiny_copy, "rev-parse", "HEAD") == before
+
+
+def test_every_input_of_a_step_is_in_the_sources_the_code_or_made_by_an_earlier_step():
+    value = load_study(REPOSITORY, "phantom")
+    known = {path for dataset in value.datasets.values() for path in source_files(dataset)} | set(rules_files(value))
+    tracked = set(git(REPOSITORY, "ls-files").splitlines())
+    for step in steps(value):
+        for spec in step.inputs:
+            stem = spec.split("*")[0]
+            assert (
+                spec in known
+                or spec in tracked
+                or any(o.startswith(stem) or stem.startswith(o.split("*")[0]) for o in known)
+            )
+        known |= set(step.outputs)
+
+
+def test_all_models_of_the_phantom_study_train_for_the_same_number_of_steps():
+    trained = [step for step in steps(load_study(REPOSITORY, "phantom")) if step.name.startswith("train:")]
+    assert len(trained) == 5
+    lengths = {step.argv[step.argv.index("--epochs") :] for step in trained}
+    assert len(lengths) == 1
+
+
+def test_the_command_of_a_step_is_its_whole_parameterisation():
+    content = tomllib.loads(TINY.read_text())
+    before = steps(parse_study(content, name="tiny", path=TINY))
+    content["train"]["epochs"] = 7
+    after = steps(parse_study(content, name="tiny", path=TINY))
+    changed = [shlex.join(new.argv) for old, new in zip(before, after) if old.argv != new.argv]
+    assert len(changed) == 2 and all(command.startswith("code/study train") for command in changed)
+
+
+def test_the_committed_rules_files_are_those_of_the_phantom_study():
+    for path, content in rules_files(load_study(REPOSITORY, "phantom")).items():
+        assert (REPOSITORY / path).read_text() == content
