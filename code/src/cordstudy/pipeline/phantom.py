@@ -19,6 +19,7 @@ import click
 import nibabel as nib
 import numpy as np
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from scipy import ndimage
 
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.anatomy import Anatomy, draw_anatomy
@@ -135,10 +136,18 @@ def _write_mask(source: Source, participant: Participant, image: Image, scan: Sc
     place = folder / source.labels / below / image.datatype
     orientation = image.acquisition.orientation
     if participant.trouble == SOFT_MASK:
-        _save(np.round(scan.cord, 3), scan, place / f"{stem}.nii.gz", orientation, np.float32)
+        _save(np.round(_soft(scan.cord), 3), scan, place / f"{stem}.nii.gz", orientation, np.float32)
     else:
         _save(scan.cord >= 0.5, scan, place / f"{stem}.nii.gz", orientation, np.uint8)
     _dump({"GeneratedBy": GENERATED_BY[image.origin], "SpatialReference": "orig"}, place / f"{stem}.json")
+
+
+def _soft(cord: np.ndarray) -> np.ndarray:
+    """A mask with a soft rim and the same voxels at 0.5 or more, where the cord's share of a
+    voxel is all or nothing (thin voxels are sampled once)."""
+    if ((cord > 0) & (cord < 1)).any():
+        return cord
+    return (cord + ndimage.gaussian_filter(cord, 0.6)) / 2
 
 
 def _save(array: np.ndarray, scan: Scan, path: Path, orientation: str, dtype: type) -> None:
