@@ -1,8 +1,8 @@
 """From BIDS to nnU-Net raw: what comes out, and what is refused."""
 
 import csv
-import gzip
 import hashlib
+from itertools import permutations, product
 from pathlib import Path
 
 import nibabel as nib
@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 from conftest import commit, git, run, study
 
-from cordstudy.pipeline.convert import RPI, to_orientation
+from cordstudy.pipeline.bids import content_key
+from cordstudy.pipeline.convert import Job, convert_case
+from cordstudy.pipeline.raw import Case
+from cordstudy.pipeline.volumes import RPI, read_volume, to_orientation
 
 RAW = "derivatives/tiny/nnunet-raw"
+IMAGE = "sub-torontoHC007/anat/sub-torontoHC007_acq-cspineAxial_T2w.nii.gz"
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -49,10 +53,12 @@ def test_an_image_already_in_rpi_keeps_its_annex_key(tiny):
 
 
 def test_what_is_left_out_is_a_table_with_reasons(tiny):
-    found = {row["participant_id"]: row["reason"] for row in rows(tiny / RAW / "Dataset501_inspired/left_out.tsv")}
-    assert found == {
-        "sub-zurichDCM021": "no mask", "sub-zurichHC003": "motion (exclude.yml)", "sub-zurichSCI007": "no image",
-    }  # fmt: skip
+    left_out = rows(tiny / RAW / "Dataset501_inspired/left_out.tsv")
+    assert {row["participant_id"]: (row["reason"], row["source"]) for row in left_out} == {
+        "sub-zurichDCM021": ("no mask", "the tree"),
+        "sub-zurichHC003": ("motion", "exclude.yml, motion: sub-zurichHC003"),
+        "sub-zurichSCI007": ("no image", "the tree"),
+    }
 
 
 def test_a_merged_dataset_holds_the_same_keys_under_the_same_case_ids(tiny):
@@ -63,111 +69,19 @@ def test_a_merged_dataset_holds_the_same_keys_under_the_same_case_ids(tiny):
         assert {path.name: path.readlink().name for path in (merged / folder).iterdir()} == sources
 
 
-def turned(image: nib.Nifti1Image, **changes) -> nib.Nifti1Image:
-    array = np.asanyarray(image.dataobj).astype(np.float32)
-    return nib.Nifti1Image(changes.get("array", array), changes.get("affine", image.affine))
-
-
-def with_nan(path: Path) -> None:
-    image = nib.load(path)
-    array = np.asanyarray(image.dataobj).astype(np.float32)
-    array[3, 4, 5] = np.nan
-    replace(path, turned(image, array=array))
-
-
-def truncated(path: Path) -> None:
-    content = path.read_bytes()
-    path.unlink()
-    path.write_bytes(content[: len(content) // 2])
-
-
-def not_nifti(path: Path) -> None:
-    path.unlink()
-    with gzip.open(path, "wb") as stream:
-        stream.write(b"no image at all" * 100)
-
-
-def shifted(path: Path) -> None:
-    image = nib.load(path)
-    replace(
-        path,
-        turned(
-            image, affine=image.affine + np.eye(4)[:, [3, 0, 1, 2]] * 0 + np.array([[0, 0, 0, 2.5]] * 3 + [[0] * 4])
-        ),
-    )
-
-
-def cropped(path: Path) -> None:
-    image = nib.load(path)
-    replace(path, turned(image, array=np.asanyarray(image.dataobj)[:-1].astype(np.float32)))
-
-
-def four_dimensional(path: Path) -> None:
-    image = nib.load(path)
-    replace(path, turned(image, array=np.stack([np.asanyarray(image.dataobj)] * 2, -1).astype(np.float32)))
-
-
-def emptied(path: Path) -> None:
-    image = nib.load(path)
-    replace(path, turned(image, array=np.zeros(image.shape, np.float32)))
-
-
-def removed(path: Path) -> None:
-    path.unlink()
-
-
-def replace(path: Path, image: nib.Nifti1Image) -> None:
-    path.unlink()  # an annexed file is a link to write-protected content
-    nib.save(image, path)
-
-
-IMAGE = "sub-torontoHC007/anat/sub-torontoHC007_acq-cspineAxial_T2w.nii.gz"
-MASK = "derivatives/manual_labels/sub-torontoHC007/anat/sub-torontoHC007_acq-cspineAxial_T2w_label-SC_seg.nii.gz"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("damage", "path", "said"),
-    [
-        (with_nan, IMAGE, "1 voxels are NaN or infinite"),
-        (truncated, IMAGE, "cannot be read as NIfTI"),
-        (not_nifti, IMAGE, "cannot be read as NIfTI"),
-        (four_dimensional, IMAGE, "4 dimensions"),
-        (shifted, MASK, "its corners lie up to 2.500 mm"),
-        (cropped, MASK, "not on the image's grid: ("),
-        (emptied, MASK, "the mask is empty at 0.5"),
-        (removed, IMAGE, "this mask has no image"),
-    ],
-)
-def test_bad_input_is_one_clear_error_and_changes_nothing(tiny_copy, damage, path, said):
-    source = tiny_copy / "inputs/tiny-inspired"
-    damage(source / path)
-    git(source, "add", "-A")
-    git(source, "commit", "-q", "-m", "test: damage")
-    commit(tiny_copy, "test: a damaged source", "inputs/tiny-inspired")
-    before = {name: git(tiny_copy, "rev-parse", f"HEAD:{name}") for name in ("models", "derivatives", "inputs")}
-    failed = study(tiny_copy, "--study", "tiny", "run", "convert:inspired", check=False)
-    assert failed.returncode == 1
-    told = [line for line in failed.stderr.splitlines() if line.startswith(("error:", "hint:"))]
-    assert len(told) == 2 and Path(path).name in told[0] and said in told[0]
-    assert "Traceback" not in failed.stderr
-    for name, tree in before.items():
-        assert git(tiny_copy, "rev-parse", f"HEAD:{name}") == tree
-    assert git(tiny_copy, "status", "--porcelain") == ""
-    assert not list((tiny_copy / ".cordstudy/workspaces").iterdir())
-    run("git", "annex", "fsck", "-q", cwd=source)
-
-
 def test_content_that_is_nowhere_to_be_had_is_named(tiny_copy):
     source = tiny_copy / "inputs/tiny-inspired"
     run("git", "annex", "drop", "-q", "--force", IMAGE, cwd=source)
     toml = tiny_copy / "code/studies/tiny.toml"
-    toml.write_text(toml.read_text().replace('"motion (exclude.yml)"', '"motion"'))
-    commit(tiny_copy, "test: another reason", toml)
+    toml.write_text(toml.read_text().replace('role = "train"', 'role = "train"\nresample_masks = true', 1))
+    commit(tiny_copy, "test: another rule", toml)
     failed = study(tiny_copy, "--study", "tiny", "run", "convert:inspired", check=False)
     assert failed.returncode == 1
-    assert "content of 1 input files is not to be had" in failed.stderr and Path(IMAGE).name in failed.stderr
-    assert "git annex whereis" in failed.stderr
+    assert (
+        "content of 1 files of inputs/tiny-inspired is not to be had" in failed.stderr
+        and Path(IMAGE).name in failed.stderr
+    )
+    assert "annex whereis" in failed.stderr
 
 
 def test_no_step_wrote_to_a_source(tiny):
@@ -177,5 +91,120 @@ def test_no_step_wrote_to_a_source(tiny):
 
 
 def test_the_same_key_means_the_same_bytes(tiny):
-    for path in sorted(tiny.glob(f"{RAW}/*/imagesTs/*.nii.gz")):
-        assert hashlib.sha256(path.read_bytes()).hexdigest() in path.readlink().name
+    for row in rows(tiny / RAW / "Dataset503_epi/cases.tsv"):
+        image = tiny / RAW / "Dataset503_epi/imagesTs" / f"{row['case_id']}_0000.nii.gz"
+        assert hashlib.sha256(image.read_bytes()).hexdigest() == row["image_sha256"]
+        assert content_key(image) == row["image_key"], "an image in RPI is taken over as it is"
+        assert row["image_sha256"] in row["image_key"]
+
+
+def job(image: nib.Nifti1Image, mask: nib.Nifti1Image, folder: Path, *, resample: bool = False) -> Job:
+    """A case of two images, stored in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    nib.save(image, folder / "image.nii.gz")
+    nib.save(mask, folder / "mask.nii.gz")
+    told = dict.fromkeys(Case.__dataclass_fields__, "n/a")
+    case = Case(**told | {"image": str(folder / "image.nii.gz"), "mask": str(folder / "mask.nii.gz")})
+    return Job(case, folder / "converted.nii.gz", folder / "converted_mask.nii.gz", resample)
+
+
+def converted(made: Job) -> list[tuple]:
+    """Shape, corner, axes, voxels of the image and mask that come out."""
+    found = []
+    for path in (made.image, made.mask):
+        image = nib.load(path)
+        assert nib.aff2axcodes(image.affine) == RPI
+        found.append((image.shape, image.affine.round(3).tolist(), image.get_fdata().tobytes()))
+    return found
+
+
+REAL = {
+    "sagittal": ("spine-generic-unf/sub-unf01/anat/sub-unf01_T2w",
+                 "spine-generic-unf/derivatives/labels/sub-unf01/anat/sub-unf01_T2w_seg-manual"),
+    "axial": ("epi-leipzig/sub-leipzigR01/func/sub-leipzigR01_task-rest_rec-MoCoMean_bold",
+              "epi-leipzig/derivatives/label/sub-leipzigR01/func/sub-leipzigR01_task-rest_desc-spinalcordmask"),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_image_gives_the_same_case_in_all_48_orientations(real_mri, tmp_path, name):
+    image, mask = (nib.load(real_mri / f"{path}.nii.gz") for path in REAL[name])
+    expected = None
+    for axes, flips in product(permutations(range(3)), product((1, -1), repeat=3)):
+        turn = np.array(list(zip(axes, flips)))
+        made = job(image.as_reoriented(turn), mask.as_reoriented(turn), tmp_path)
+        convert_case(made)
+        found = converted(made)
+        expected = expected or found
+        assert found == expected, f"axes {axes}, flips {flips}"
+    whole = to_orientation(image, RPI)
+    assert expected[0][2] == whole.get_fdata().tobytes()
+    assert np.frombuffer(expected[1][2]).sum() == (mask.get_fdata() >= 0.5).sum()
+
+
+def oblique(codes: str, shape: tuple[int, int, int] = (9, 11, 7)) -> np.ndarray:
+    """An affine with turned axes of 0.8, 0.9 and 3 mm, in an orientation."""
+    turn, _ = np.linalg.qr(np.random.default_rng(4).normal(size=(3, 3)) * 0.1 + np.eye(3))
+    affine = np.eye(4)
+    affine[:3, :3] = turn * np.sign(np.diag(turn)) @ np.diag([0.8, 0.9, 3.0])
+    affine[:3, 3] = (-20, 15, 40)
+    image = nib.Nifti1Image(np.zeros(shape, np.uint8), affine)
+    return to_orientation(image, codes).affine
+
+
+def cube(shape: tuple[int, int, int]) -> np.ndarray:
+    voxels = np.zeros(shape, np.uint8)
+    voxels[3:5, 4:6, 2:4] = 1
+    return voxels
+
+
+def test_data_type_scaling_and_oblique_axes_are_kept(tmp_path):
+    stored = np.random.default_rng(1).integers(0, 900, (9, 11, 7), np.int16)
+    image = nib.Nifti1Image(stored, oblique("PIR"))
+    image.header.set_slope_inter(0.25, -10)
+    image.set_sform(image.affine, code=1)
+    image.set_qform(image.affine, code=1)
+    made = job(image, nib.Nifti1Image(cube(stored.shape), image.affine), tmp_path)
+    convert_case(made)
+    out = nib.load(made.image)
+    assert out.get_data_dtype() == np.int16 and (out.dataobj.slope, out.dataobj.inter) == (0.25, -10)
+    assert (int(out.header["sform_code"]), int(out.header["qform_code"])) == (1, 1)
+    back = out.as_reoriented(nib.orientations.ornt_transform(
+        nib.io_orientation(out.affine), nib.io_orientation(image.affine)))  # fmt: skip
+    assert np.allclose(back.affine, image.affine, atol=1e-5)
+    assert (back.get_fdata() == stored * 0.25 - 10).all()
+
+
+def test_a_mask_stored_in_another_orientation_is_turned_to_its_image(tmp_path):
+    image = nib.Nifti1Image(np.random.default_rng(1).random((9, 11, 7)).astype(np.float32), oblique("LAS"))
+    mask = nib.Nifti1Image(cube(image.shape), image.affine)
+    convert_case(one := job(image, mask, tmp_path / "one"))
+    convert_case(two := job(image, to_orientation(mask, "RIP"), tmp_path / "two"))
+    assert converted(one) == converted(two)
+
+
+def test_a_mask_on_another_grid_is_resampled_to_the_nearest_voxel_where_the_study_allows(tmp_path):
+    image = nib.Nifti1Image(np.ones((8, 8, 8), np.int16), np.diag([-1, 1, 1, 1]))
+    fine = np.zeros((16, 16, 16), np.float32)
+    fine[4:8, 4:8, 4:8] = 0.7
+    half = np.diag([-0.5, 0.5, 0.5, 1])
+    half[:3, 3] = (0.25, -0.25, -0.25)
+    made = job(image, nib.Nifti1Image(fine, half), tmp_path, resample=True)
+    convert_case(made)
+    found = nib.load(made.mask)
+    assert found.shape == (8, 8, 8) and np.argwhere(found.get_fdata()).tolist() == list(
+        map(list, product((2, 3), repeat=3))
+    )
+
+
+def test_converting_twice_gives_the_same_bytes(tmp_path):
+    image = nib.Nifti1Image(np.random.default_rng(1).random((9, 11, 7)).astype(np.float32), oblique("PIR"))
+    mask = nib.Nifti1Image(cube(image.shape), image.affine)
+    assert convert_case(job(image, mask, tmp_path / "a")) == convert_case(job(image, mask, tmp_path / "b"))
+
+
+def test_a_fourth_axis_of_one_volume_is_dropped(tmp_path):
+    voxels = np.arange(27, dtype=np.int16).reshape(3, 3, 3, 1)
+    nib.save(nib.Nifti1Image(voxels, np.eye(4)), tmp_path / "x.nii.gz")
+    assert read_volume(tmp_path / "x.nii.gz").shape == (3, 3, 3)

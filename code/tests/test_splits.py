@@ -1,7 +1,9 @@
 """Dividing participants."""
 
 import json
+from collections import Counter
 
+import pytest
 from conftest import commit, git, study
 
 from cordstudy.pipeline.planning import subject_folds
@@ -9,25 +11,39 @@ from cordstudy.pipeline.splits import divide
 
 NAMES = [f"sub-{n:03d}" for n in range(40)]
 SETTINGS = {"seed": 50, "test_fraction": 0.25, "folds": 5}
+ALIKE = dict.fromkeys(NAMES, "")
+MIXED = {name: ("GE", "Siemens", "Siemens", "Siemens")[n % 4] for n, name in enumerate(NAMES)}
 
 
 def test_every_participant_has_one_part_and_training_ones_one_fold():
-    rows = divide(NAMES, **SETTINGS)
+    rows = divide(ALIKE, **SETTINGS)
     assert [name for name, _, _ in rows] == NAMES
     assert sum(part == "test" for _, part, _ in rows) == 10
     assert all((part == "test") == (fold == "n/a") for _, part, fold in rows)
-    assert {fold for _, part, fold in rows if part == "train"} == set("01234")
+    assert Counter(fold for _, part, fold in rows if part == "train") == dict.fromkeys("01234", 6)
 
 
 def test_the_division_depends_on_the_seed_and_not_on_the_order_of_participants():
-    assert divide(reversed(NAMES), **SETTINGS) == divide(NAMES, **SETTINGS)
-    assert divide(NAMES, **SETTINGS | {"seed": 51}) != divide(NAMES, **SETTINGS)
+    assert divide(dict(reversed(MIXED.items())), **SETTINGS) == divide(MIXED, **SETTINGS)
+    assert divide(MIXED, **SETTINGS | {"seed": 51}) != divide(MIXED, **SETTINGS)
 
 
-def test_a_new_participant_moves_few_others_between_training_and_test():
-    before = {name: part for name, part, _ in divide(NAMES, **SETTINGS)}
-    after = {name: part for name, part, _ in divide([*NAMES, "sub-new"], **SETTINGS)}
-    assert sum(before[name] != after[name] for name in NAMES) <= 1
+@pytest.mark.parametrize("strata", [ALIKE, MIXED])
+def test_a_new_participant_moves_at_most_one_other_at_each_cut(strata):
+    before = {name: (part, fold) for name, part, fold in divide(strata, **SETTINGS)}
+    for n in range(20):
+        after = {name: (part, fold) for name, part, fold in divide({**strata, f"sub-new{n}": "Siemens"}, **SETTINGS)}
+        assert sum(before[name][0] != after[name][0] for name in NAMES) <= 1
+        assert sum(before[name] != after[name] for name in NAMES) <= SETTINGS["folds"]
+
+
+def test_each_stratum_is_divided_alike():
+    rows = divide(MIXED, **SETTINGS)
+    tested = Counter(MIXED[name] for name, part, _ in rows if part == "test")
+    assert sum(tested.values()) == 10 and abs(tested["GE"] - 2.5) < 1
+    for vendor, expected in (("GE", 1.5), ("Siemens", 4.5)):
+        folds = Counter(fold for name, part, fold in rows if part == "train" and MIXED[name] == vendor)
+        assert all(abs(folds[fold] - expected) < 1 for fold in "01234")
 
 
 def test_all_images_of_a_subject_lie_in_one_fold(tmp_path):

@@ -78,6 +78,7 @@ def test_the_command_of_a_step_is_its_whole_parameterisation():
     assert len(changed) == 2 and all(command.startswith("code/study train") for command in changed)
 
 
-def test_the_committed_rules_files_are_those_of_the_phantom_study():
-    for path, content in rules_files(load_study(REPOSITORY, "phantom")).items():
+@pytest.mark.parametrize("name", ["phantom", "public", "full"])
+def test_the_committed_rules_files_are_those_of_their_study(name):
+    for path, content in rules_files(load_study(REPOSITORY, name)).items():
         assert (REPOSITORY / path).read_text() == content

@@ -16,5 +16,6 @@ COMMANDS = {
     "predict": ("cordstudy.pipeline.prediction:command", "Segment all test sets with one model."),
     "evaluate": ("cordstudy.pipeline.evaluate:command", "Judge every prediction, one row a case."),
     "compare": ("cordstudy.pipeline.evaluate:compare_command", "Summarise by model and test set."),
+    "leakage": ("cordstudy.pipeline.leakage:command", "Compare training with all test sets."),
     "report": ("cordstudy.pipeline.report:command", "Write the report."),
 }

@@ -29,6 +29,8 @@ ALWAYS = ("code/study", "code/requirements.lock", *(f"{CODE}/{name}" for name in
 """Code of every step: the launcher, the environment, the entry."""
 DATA = {"pipeline/report.py": ("pipeline/report.html.j2",)}
 """Files other than modules that a module reads."""
+NOT_RULES = {"split", "licence", "ask", "phantom", "phantom_participants"}
+"""What a dataset's rules file does not hold: nothing that finds or converts cases reads it."""
 PHANTOM_SEED = 2023
 RAW_TRAIN = ("imagesTr/*", "labelsTr/*")
 RAW_TEST = ("imagesTs/*", "labelsTs/*")
@@ -53,7 +55,7 @@ def steps(study: Study) -> list[Step]:
     found += [_plan(study, model) for model in study.models]
     found += [_train(study, model, fold) for model in study.models for fold in study.train.folds]
     found += [_predict(study, model) for model in study.models]
-    return [*found, _evaluate(study), _compare(study), _report(study)]
+    return [*found, _evaluate(study), _compare(study), _leakage(study), _report(study)]
 
 
 def select(found: list[Step], names: tuple[str, ...]) -> list[Step]:
@@ -66,14 +68,15 @@ def select(found: list[Step], names: tuple[str, ...]) -> list[Step]:
 
 def rules_files(study: Study) -> dict[str, str]:
     """Path and content of the rules file of each dataset."""
-    files = {}
-    for name, dataset in study.datasets.items():
-        content = {
-            "name": name, "path": dataset.path, "role": dataset.role, "images": dataset.images,
-            "labels": dataset.labels, "mask": dataset.mask, "session": dataset.session, "leave_out": dataset.leave_out,
-        }  # fmt: skip
-        files[study.rules(name)] = json.dumps(content, indent=1, sort_keys=True) + "\n"
-    return files
+    return {
+        study.rules(name): json.dumps(rules_content(study, name), indent=1, sort_keys=True) + "\n"
+        for name in study.datasets
+    }
+
+
+def rules_content(study: Study, dataset: str) -> dict[str, object]:
+    """The rules of one dataset, as `pipeline.rules` reads them."""
+    return {"name": dataset, **study.datasets[dataset].model_dump(exclude=NOT_RULES)}
 
 
 def phantom_command(dataset: Dataset) -> tuple[str, ...]:
@@ -122,12 +125,14 @@ def _split(study: Study) -> Step:
     out = f"{study.derivatives}/splits"
     settings = study.split
     arguments = [*rules, "--out", out, "--seed", settings.seed, "--test-fraction", settings.test_fraction,
-                 "--folds", settings.folds]  # fmt: skip
-    tables = [f"{dataset.path}/participants.tsv" for dataset in study.datasets.values()]
+                 "--folds", settings.folds, *_option("stratify", settings.stratify)]  # fmt: skip
+    published = {name: dataset.split for name, dataset in study.datasets.items() if dataset.split}
+    for name, table in published.items():
+        arguments += ["--published", name, table]
+    lists = [path for dataset in study.datasets.values() for path in participant_files(dataset)]
     message = f"Split the participants of {len(rules)} datasets, seed {settings.seed}"
-    return _step(
-        "split", message, arguments, inputs=[*rules, *tables], outputs=[study.splits(n) for n in study.datasets]
-    )
+    outputs = [study.splits(name) for name in study.datasets]
+    return _step("split", message, arguments, inputs=[*rules, *lists, *published.values()], outputs=outputs)
 
 
 def _convert(study: Study, name: str) -> Step:
@@ -139,9 +144,16 @@ def _convert(study: Study, name: str) -> Step:
     return _step(f"convert:{name}", f"Convert {name} to nnU-Net raw", arguments, inputs=inputs, outputs=outputs)
 
 
+def participant_files(dataset: Dataset) -> Iterator[str]:
+    """What a study reads of a source about its participants."""
+    yield f"{dataset.path}/participants.tsv"
+    if dataset.exclude_file:
+        yield f"{dataset.path}/{dataset.exclude_file.path}"
+
+
 def source_files(dataset: Dataset) -> Iterator[str]:
     """What a study reads of a source, as globs: participants, images, masks and their sidecars."""
-    yield f"{dataset.path}/participants.tsv"
+    yield from participant_files(dataset)
     below = f"sub-*/{dataset.session}" if dataset.session else "sub-*"
     subject = f"sub-*_{dataset.session}" if dataset.session else "sub-*"
     for image in dataset.images:
@@ -220,10 +232,22 @@ def _compare(study: Study) -> Step:
     return _step("compare", "Compare the models", arguments, inputs=[study.cases_table], outputs=[study.summary_table])
 
 
+def _leakage(study: Study) -> Step:
+    raws = [study.raw(name) for name in study.datasets]
+    arguments: list[object] = [*raws, "--out", study.leakage_table]
+    for model in study.models:
+        arguments += ["--model", model, study.training_set(model), study.model(model)]
+    inputs = {f"{raw}/cases.tsv" for raw in (*raws, *map(study.training_set, study.models))}
+    inputs |= {f"{study.model(model)}/splits_final.json" for model in study.models}
+    message = f"Compare the training of {len(study.models)} models with all test sets"
+    return _step("leakage", message, arguments, inputs=sorted(inputs), outputs=[study.leakage_table])
+
+
 def _report(study: Study) -> Step:
     raws, folders, files = _judged(study)
     general = max(study.models, key=lambda model: len(study.models[model]))
-    arguments = [study.cases_table, study.summary_table, *_option("dataset", raws), *_option("predictions", folders),
+    tables = [study.cases_table, study.summary_table, study.leakage_table]
+    arguments = [*tables[:2], "--leakage", tables[2], *_option("dataset", raws), *_option("predictions", folders),
                  "--general", general, "--title", f"The {study.name} study", "--out", study.report]  # fmt: skip
-    inputs = [study.cases_table, study.summary_table, *files, *(f"{raw}/imagesTs/*" for raw in raws)]
+    inputs = [*tables, *files, *(f"{raw}/imagesTs/*" for raw in raws)]
     return _step("report", "Write the report", arguments, inputs=inputs, outputs=[study.report])

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cordstudy.errors import StudyError
 
@@ -26,32 +26,107 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Dataset(Table):
-    """A BIDS source: where it lies and how its images and masks are named.
+Image = Annotated[str, Field(pattern=r"^[a-z]+/[A-Za-z0-9_-]*[A-Za-z0-9]$")]
+"""An image of a source: `<datatype>/<entities>_<suffix>`, without subject and session."""
+LabelOrigin = Literal["manual", "corrected", "model", "unknown"]
 
-    `images` are `<datatype>/<entities>_<suffix>`; `mask` is the mask's name without extension,
-    from `{stem}` (the image's) and `{subject}` (with the session where there is one).
+
+class Exclusion(Table):
+    """Participants and images (file names without extension) to leave out; why, and who says so."""
+
+    participants: list[str] = []
+    images: list[str] = []
+    reason: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, Field(min_length=1)]
+
+
+class ExcludeFile(Table):
+    """A source's own list: a YAML file with lists of participants and sites by key, and the
+    images that each key which the study follows is about."""
+
+    path: str = "exclude.yml"
+    keys: Annotated[dict[str, Annotated[list[Image], Field(min_length=1)] | Literal["all"]], Field(min_length=1)]
+
+
+class Columns(Table):
+    """The columns of participants.tsv, by what this study calls them."""
+
+    sex: str = "sex"
+    age: str = "age"
+    vendor: str = "manufacturer"
+    pathology: str = "pathology"
+    site: str = "institution_id"
+
+
+class Dataset(Table):
+    """A BIDS source: where it lies, how its images and masks are named, what is left out.
+
+    `mask` is the mask's name without extension, from `{stem}` (the image's) and `{subject}`
+    (with the session where there is one), below `labels` in the folder that the image has
+    below the source.
     """
 
     path: Annotated[str, Field(pattern=r"^inputs/[^/]+$")]
     role: Literal["train", "test"]
-    images: Annotated[list[Annotated[str, Field(pattern=r"^[a-z]+/[A-Za-z0-9_-]+$")]], Field(min_length=1)]
-    labels: str
+    images: Annotated[list[Image], Field(min_length=1)]
+    labels: Annotated[str, Field(pattern=r"^[^/*].*[^/]$")]
     mask: str
     session: Annotated[str, Field(pattern=r"^ses-[A-Za-z0-9]+$")] | None = None
-    leave_out: dict[str, str] = {}
-    """Participants to leave out, with the reason."""
+    columns: Columns = Columns()
+    exclude: list[Exclusion] = []
+    exclude_file: ExcludeFile | None = None
+    label_origins: Annotated[list[LabelOrigin], Field(min_length=1)] = ["manual", "corrected", "model", "unknown"]
+    """Masks of another origin are left out."""
+    broken_sidecars: LabelOrigin | None = None
+    """The origin of a mask whose sidecar is not JSON; an error where this is not said."""
+    resample_masks: bool = False
+    """Whether a mask on another grid is brought to the image's by nearest neighbour."""
+    split: Annotated[str, Field(pattern=r"^code/.+\.tsv$")] | None = None
+    """A published split (participant_id; split: train, val, test) in place of the study's."""
+    licence: str | None = None
+    """Of a public source."""
+    ask: str | None = None
+    """Whom to ask for access to a private source."""
     phantom: str | None = None
     """Which source the generator is to imitate; such a source is made, not fetched."""
     phantom_participants: Count | None = None
 
+    @field_validator("mask")
+    @classmethod
+    def _has_known_fields(cls, mask: str) -> str:
+        try:
+            mask.format(stem="", subject="")
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(f"{mask!r} may have the fields {{stem}} and {{subject}} only") from error
+        return mask
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Dataset:
+        if sum(value is not None for value in (self.licence, self.ask, self.phantom)) != 1:
+            raise ValueError("needs one of licence (public), ask (private) and phantom (made here)")
+        if self.split and self.role == "test":
+            raise ValueError("split: a dataset that no model sees is for testing as a whole")
+        for key, images in (self.exclude_file.keys if self.exclude_file else {}).items():
+            if images != "all" and (wrong := sorted(set(images) - set(self.images))):
+                raise ValueError(f"exclude_file.keys.{key}: {wrong[0]} is not among images")
+        return self
+
+    @property
+    def access(self) -> str:
+        """Who may have the source, in words."""
+        if self.phantom:
+            return "made here"
+        return f"public, {self.licence}" if self.licence else f"private: ask {self.ask}"
+
 
 class Split(Table):
-    """How subjects are divided: a share for testing, the rest into folds."""
+    """How subjects are divided: a share for testing, the rest into folds, both in each
+    stratum of participants who are alike in `stratify`."""
 
     seed: int
     test_fraction: Share
     folds: Annotated[int, Field(ge=2)]
+    stratify: list[Literal["vendor", "pathology", "site", "sex"]] = []
 
 
 class Reduction(Table):
@@ -124,6 +199,11 @@ class Study(Table):
     def cases_table(self) -> str:
         """One row a judged case."""
         return f"{self.derivatives}/evaluation/cases.tsv"
+
+    @property
+    def leakage_table(self) -> str:
+        """One row a comparison of two sides that must have nothing in common."""
+        return f"{self.derivatives}/evaluation/leakage.tsv"
 
     @property
     def summary_table(self) -> str:

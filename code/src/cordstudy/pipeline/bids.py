@@ -3,176 +3,191 @@
 Owns: which image goes with which mask, what is known of each case, and what is left out
 and why.
 Does not own: reading images (`convert`), or the division into parts (`splits`).
+
+Entities are parsed by bids2table, which takes 0.3 s for the 21,308 files of Spine Generic
+where pybids takes 64 s. An image is one of the rules' if it has exactly their entities, in
+whatever order. Only names, links and small text are read: no content is needed.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from bids2table import parse_bids_entities
+
 from cordstudy.errors import StudyError
+from cordstudy.pipeline.exclusions import Exclusions, Reason, read_exclusions
+from cordstudy.pipeline.participants import Participant, read_participants
+from cordstudy.pipeline.raw import Case, LeftOut
+from cordstudy.pipeline.rules import Rules
+from cordstudy.pipeline.sidecars import label_origin
+from cordstudy.pipeline.tables import MISSING
 
-MISSING = "n/a"
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How a source names its images and masks; see `study.Dataset` for each field."""
-
-    name: str
-    path: str
-    role: str
-    images: tuple[str, ...]
-    labels: str
-    mask: str
-    session: str | None
-    leave_out: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Participant:
-    """One row of participants.tsv."""
-
-    name: str
-    vendor: str
-    pathology: str
-
-
-@dataclass(frozen=True)
-class Case:
-    """One image with its mask. Paths are relative to the study's root."""
-
-    case_id: str
-    dataset: str
-    participant: Participant
-    session: str
-    contrast: str
-    image: str
-    mask: str
-    mask_origin: str
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """One image, or one participant, that is not used."""
-
-    participant_id: str
-    contrast: str
-    reason: str
-
-
-def read_rules(path: Path) -> Rules:
-    """Read the rules file of one dataset, as `study run` writes it from the study's TOML."""
-    content = json.loads(path.read_text())
-    return Rules(**(content | {"images": tuple(content["images"])}))
-
-
-def read_table(path: Path, *needed: str) -> list[dict[str, str]]:
-    """Rows of a TSV. Raises StudyError if it is absent or lacks a needed column."""
-    if not path.is_file():
-        raise StudyError(f"there is no {path}", hint="every BIDS source needs it; is the source installed?")
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream, delimiter="\t")
-        lacking = [name for name in needed if name not in (reader.fieldnames or ())]
-        if lacking:
-            raise StudyError(f"{path}: no column {lacking[0]!r}", hint=f"it has {', '.join(reader.fieldnames or ())}")
-        return list(reader)
-
-
-def read_participants(root: Path, rules: Rules) -> dict[str, Participant]:
-    """The participants of a source by id, in sorted order."""
-    rows = read_table(root / rules.path / "participants.tsv", "participant_id")
-    found = {}
-    for row in rows:
-        name = row["participant_id"]
-        if name in found:
-            raise StudyError(f"{rules.path}/participants.tsv: {name} stands there twice", hint="keep one row")
-        found[name] = Participant(name, row.get("manufacturer") or MISSING, row.get("pathology") or MISSING)
-    if unknown := sorted(set(rules.leave_out) - set(found)):
-        raise StudyError(
-            f"datasets.{rules.name}.leave_out: {unknown[0]} is not in {rules.path}/participants.tsv",
-            hint="correct the participant's id",
-        )
-    return dict(sorted(found.items()))
+ENDING = ".nii.gz"
+POINTER = b"/annex/objects/"
+"""How the content of an unlocked annexed file starts where it is not here."""
 
 
 def find_cases(root: Path, rules: Rules) -> tuple[list[Case], list[LeftOut]]:
-    """All cases of a source, sorted, and all that is left out, with the reason.
+    """All cases of a source, and all images of the rules that are left out, both by participant.
 
-    `root` is the study's root. Raises StudyError for a mask without its image, and for a
-    participant that has images but no row in participants.tsv.
+    `root` is the study's root. Raises StudyError for a mask without its image, a participant
+    with a folder and no row in participants.tsv, two images for one rule, a rule that
+    nothing in the source matches, and an excluded image that is not there.
     """
     participants = read_participants(root, rules)
-    folders = {p.name for p in (root / rules.path).glob("sub-*")}
-    if strangers := sorted(folders - set(participants)):
-        raise StudyError(
-            f"{rules.path}/participants.tsv: no row for {strangers[0]}, which has a folder",
-            hint="add the row, or remove the folder from the source",
-        )
-    cases, left_out = [], []
+    exclusions = read_exclusions(root, rules, participants)
+    images: dict[tuple[str, str], str] = {}
+    for participant, image, path in _scan(root, rules):
+        if participant not in participants:
+            raise StudyError(
+                f"{rules.path}/participants.tsv: no row for {participant}, which has images",
+                hint="add the row, or remove the folder from the source",
+            )
+        if image:
+            _add(images, (participant, image), path)
+    _check_all_matched(rules, images, exclusions)
+    cases: list[Case] = []
+    left_out: list[LeftOut] = []
     for participant in participants.values():
-        if reason := rules.leave_out.get(participant.name):
-            left_out.append(LeftOut(participant.name, "all", reason))
-            continue
-        for found in _look(root, rules, participant):
+        for image in rules.images:
+            found = _judge(root, rules, participant, image, images.get((participant.name, image)), exclusions)
             (cases if isinstance(found, Case) else left_out).append(found)
     return cases, left_out
 
 
-def _look(root: Path, rules: Rules, participant: Participant) -> Iterator[Case | LeftOut]:
-    """Each image that the rules name for one participant."""
-    parts = [participant.name, *([rules.session] if rules.session else [])]
-    prefix, below = "_".join(parts), "/".join(parts)
-    for image in rules.images:
-        datatype, entities = image.split("/")
-        stem = f"{prefix}_{entities}"
-        image_path = f"{rules.path}/{below}/{datatype}/{stem}.nii.gz"
-        mask = rules.mask.format(stem=stem, subject=prefix)
-        mask_path = f"{rules.path}/{rules.labels}/{below}/{datatype}/{mask}.nii.gz"
-        has_image, has_mask = (_exists(root / path) for path in (image_path, mask_path))
-        if has_mask and not has_image:
-            raise StudyError(
-                f"{mask_path}: this mask has no image {image_path}",
-                hint="restore the image, remove the mask, or leave the participant out with a reason",
-            )
-        if not has_image:
-            yield LeftOut(participant.name, entities, "no image")
-        elif not has_mask:
-            yield LeftOut(participant.name, entities, "no mask")
-        else:
-            yield Case(
-                case_id=f"{rules.name}_{stem}",
-                dataset=rules.name,
-                participant=participant,
-                session=rules.session or MISSING,
-                contrast=entities,
-                image=image_path,
-                mask=mask_path,
-                mask_origin=mask_origin(root / mask_path.replace(".nii.gz", ".json")),
-            )
+def unnamed_images(root: Path, rules: Rules) -> list[LeftOut]:
+    """The images, in the rules' datatypes and session, that no rule names."""
+    told = Reason("no rule names it", f"datasets.{rules.name}.images")
+    return [
+        _left_out(rules, participant, _stem(path).removeprefix(f"{_prefix(rules, participant)}_"), path, told)
+        for participant, image, path in _scan(root, rules)
+        if image is None
+    ]
 
 
-def _exists(path: Path) -> bool:
-    """Whether the tree has the file, be its annexed content here or not."""
-    return path.is_symlink() or path.exists()
+def _scan(root: Path, rules: Rules) -> Iterator[tuple[str, str | None, str]]:
+    """Participant, rule (None where no rule names it) and path of each image of a source."""
+    wanted = {_entities(f"{image}{ENDING}"): image for image in rules.images}
+    for folder in sorted((root / rules.path).glob("sub-*")):
+        for path in _images_of(folder, rules):
+            yield folder.name, wanted.get(_entities(path)), f"{rules.path}/{path}"
 
 
-def mask_origin(sidecar: Path) -> str:
-    """Who made a mask: `manual`, `corrected` (a model's, edited by a person) or `model`.
+def _add(images: dict[tuple[str, str], str], key: tuple[str, str], path: str) -> None:
+    image = key[1]
+    if key in images:
+        raise StudyError(
+            f"{path}: the rule {image} matches {images[key]} too", hint="remove one of the two from the source"
+        )
+    if not _stem(path).endswith(f"_{image.partition('/')[2]}"):
+        raise StudyError(
+            f"{path}: its entities are in another order than those of the rule {image}",
+            hint="write the rule as the files are named",
+        )
+    images[key] = path
 
-    From `GeneratedBy` of its sidecar; `n/a` where that says nothing.
-    """
-    if not sidecar.is_file():
-        return MISSING
-    try:
-        content = json.loads(sidecar.read_text())
-    except json.JSONDecodeError as error:
-        raise StudyError(f"{sidecar}: not JSON: {error}", hint="correct the sidecar in the source") from error
-    names = [str(entry.get("Name", "")).lower() for entry in content.get("GeneratedBy", [])]
-    if not names:
-        return MISSING
-    by_hand = ["manual" in name for name in names]
-    return "manual" if all(by_hand) else "corrected" if any(by_hand) else "model"
+
+def _images_of(folder: Path, rules: Rules) -> Iterator[str]:
+    """Images of one participant in the rules' session and datatypes, relative to the source."""
+    below = folder.name + (f"/{rules.session}" if rules.session else "")
+    for datatype in sorted({image.partition("/")[0] for image in rules.images}):
+        place = folder.parent / below / datatype
+        if place.is_dir():
+            yield from (f"{below}/{datatype}/{name}" for name in sorted(os.listdir(place)) if name.endswith(ENDING))
+
+
+def _entities(path: str) -> frozenset[tuple[str, str]]:
+    """What an image's name says of it, but whose it is: entities, suffix, datatype."""
+    datatype, name = path.split("/")[-2:]
+    found = parse_bids_entities(name if name.startswith("sub-") else f"sub-x_{name}")
+    return frozenset({"datatype": datatype, **{k: v for k, v in found.items() if k not in ("sub", "ses")}}.items())
+
+
+def _prefix(rules: Rules, participant: str) -> str:
+    return f"{participant}_{rules.session}" if rules.session else participant
+
+
+def _check_all_matched(rules: Rules, images: dict[tuple[str, str], str], exclusions: Exclusions) -> None:
+    matched = {image for _, image in images}
+    if unmatched := [image for image in rules.images if image not in matched]:
+        raise StudyError(
+            f"{rules.path}: no participant has an image {unmatched[0]}{ENDING}"
+            + (f" in {rules.session}" if rules.session else ""),
+            hint=f"correct datasets.{rules.name}.images (or session) in the study's TOML",
+        )
+    stems = {_stem(path) for path in images.values()}
+    if unknown := sorted(set(exclusions.by_image) - stems):
+        raise StudyError(
+            f"datasets.{rules.name}.exclude: there is no image {unknown[0]} in {rules.path}",
+            hint="name it as its file, without extension, in the study's TOML",
+        )
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(ENDING)
+
+
+def _judge(
+    root: Path, rules: Rules, participant: Participant, rule: str, image: str | None, exclusions: Exclusions
+) -> Case | LeftOut:
+    """One participant's image of one rule: a case, or left out and why."""
+    prefix, contrast = _prefix(rules, participant.name), rule.partition("/")[2]
+    stem = _stem(image) if image else f"{prefix}_{contrast}"
+    below = f"{prefix.replace('_', '/')}/{rule.partition('/')[0]}"
+    expected = image or f"{rules.path}/{below}/{stem}{ENDING}"
+    mask = f"{rules.path}/{rules.labels}/{below}/{rules.mask.format(stem=stem, subject=prefix)}{ENDING}"
+    has_mask = os.path.lexists(root / mask)
+    if has_mask and not image:
+        raise StudyError(
+            f"{mask}: this mask has no image {expected}", hint="restore the image, or remove the mask from the source"
+        )
+    if not image or not has_mask:
+        told = Reason("no image" if not image else "no mask", "the tree")
+        return _left_out(rules, participant.name, contrast, expected, told)
+    if told := exclusions.reason(participant.name, rule, stem):
+        return _left_out(rules, participant.name, contrast, expected, told)
+    origin = label_origin(root / f"{mask.removesuffix(ENDING)}.json", broken=rules.broken_sidecars)
+    if origin not in rules.label_origins:
+        told = Reason(f"label origin {origin}", f"datasets.{rules.name}.label_origins")
+        return _left_out(rules, participant.name, contrast, expected, told)
+    return Case(
+        case_id=f"{rules.name}_{stem}", dataset=rules.name, participant_id=participant.name,
+        session=rules.session or MISSING, contrast=contrast, vendor=participant.vendor,
+        pathology=participant.pathology, sex=participant.sex, age=participant.age, label_origin=origin,
+        image=image, mask=mask, image_key=content_key(root / image), mask_key=content_key(root / mask),
+    )  # fmt: skip
+
+
+def _left_out(rules: Rules, participant: str, contrast: str, image: str, told: Reason) -> LeftOut:
+    return LeftOut(
+        rules.name, participant, rules.session or MISSING, contrast, image, reason=told.reason, source=told.source
+    )
+
+
+def content_key(path: Path) -> str:
+    """The annex key of a file, its content here or not; of a file that is not annexed (or
+    unlocked, with content) the key that git-annex's SHA256E gives that content."""
+    if path.is_symlink():
+        return os.readlink(path).rpartition("/")[2]
+    with path.open("rb") as stream:
+        start = stream.read(len(POINTER))
+        if start == POINTER:
+            return stream.readline().decode().strip()
+        stream.seek(0)
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return f"SHA256E-s{path.stat().st_size}--{digest}{ENDING}"
+
+
+def model_made(cases: list[Case]) -> str:
+    """What to warn of: reference masks that a model made. Empty where there is none."""
+    count = sum(case.label_origin == "model" for case in cases)
+    if not count:
+        return ""
+    return (
+        f"{count} of {len(cases)} reference masks of {cases[0].dataset} are a model's predictions; "
+        'label_origins = ["manual", "corrected"] leaves them out'
+    )

@@ -1,52 +1,57 @@
 """From a BIDS source to an nnU-Net raw dataset.
 
-Owns: orientation (RPI, by flips and permutations of axes only), binary masks at 0.5 on the
-image's grid, what an image must not be, the table from case id to BIDS path.
-Does not own: which images (`bids`) or which part (`splits`).
-
-RPI is the Spinal Cord Toolbox's name for voxel axes that run from right to left, posterior
-to anterior and inferior to superior; nibabel calls the same LAS, after where they run to.
+Owns: images in RPI, binary masks at 0.5 on the image's grid, what a mask must be, the table
+from case id to BIDS path.
+Does not own: which images (`bids`), which part (`splits`), what an image must be (`volumes`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import click
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from nibabel.processing import resample_from_to
 
 from cordstudy.errors import StudyError
-from cordstudy.pipeline.bids import Case, find_cases, read_rules
+from cordstudy.pipeline.bids import find_cases, model_made
 from cordstudy.pipeline.machine import progress, workers
+from cordstudy.pipeline.raw import CASE_COLUMNS, LEFT_OUT_COLUMNS, Case, write_dataset_json
+from cordstudy.pipeline.rules import read_rules
 from cordstudy.pipeline.splits import read_split
-from cordstudy.pipeline.tables import write_json, write_table
+from cordstudy.pipeline.tables import write_table
+from cordstudy.pipeline.volumes import (
+    RPI,
+    check_forms,
+    on_grid_of,
+    read_volume,
+    same_grid,
+    scaled,
+    to_orientation,
+    volume_bytes,
+)
 
-RPI = ("L", "A", "S")
-CASE_COLUMNS = (
-    "case_id", "dataset", "participant_id", "session", "contrast", "part", "fold",
-    "vendor", "pathology", "mask_origin", "image", "mask",
-)  # fmt: skip
-GRID_TOLERANCE_MM = 1e-3
+SHOWN_FAULTS = 10
 
 
 @dataclass(frozen=True)
 class Job:
-    """One case to convert, and where its two files go."""
+    """One case to convert, where its two files go, and whether its mask may be resampled."""
 
     case: Case
     image: Path
     mask: Path
+    resample: bool
 
 
 def convert(rules_path: Path, split_path: Path, out: Path) -> None:
-    """Write one nnU-Net raw dataset into `out`, replacing what is there.
+    """Write one nnU-Net raw dataset to `out`, replacing what is there once all is well.
 
     imagesTr, labelsTr: the training part; imagesTs, labelsTs: the test part; dataset.json;
     cases.tsv: one row a case; left_out.tsv: one row for each image that is not used.
@@ -54,99 +59,130 @@ def convert(rules_path: Path, split_path: Path, out: Path) -> None:
     rules = read_rules(rules_path)
     parts = read_split(split_path)
     cases, left_out = find_cases(Path(), rules)
-    shutil.rmtree(out, ignore_errors=True)
-    jobs = [_job(case, parts[case.participant.name][0], out) for case in cases]
-    with ProcessPoolExecutor(workers()) as pool:
-        for _ in progress(pool.map(convert_case, jobs), total=len(jobs), what=f"convert {rules.name}"):
-            pass
-    trained = sum(parts[case.participant.name][0] == "train" for case in cases)
-    write_dataset_json(out, name=rules.name, trained=trained)
-    write_table(out / "cases.tsv", CASE_COLUMNS, [_row(case, *parts[case.participant.name]) for case in cases])
-    rows = [(item.participant_id, item.contrast, item.reason) for item in left_out]
-    write_table(out / "left_out.tsv", ("participant_id", "contrast", "reason"), rows)
+    if warning := model_made(cases):
+        click.echo(f"warning: {warning}", err=True)
+    made = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(made, ignore_errors=True)
+    try:
+        jobs = [_job(case, _part(case, parts, split_path)[0], made, rules.resample_masks) for case in cases]
+        digests = _convert_all(jobs, what=f"convert {rules.name}")
+        rows = [(*astuple(case), *parts[case.participant_id], *pair) for case, pair in zip(cases, digests)]
+        write_table(made / "cases.tsv", CASE_COLUMNS, rows)
+        write_table(made / "left_out.tsv", LEFT_OUT_COLUMNS, [astuple(item) for item in left_out])
+        trained = sum(parts[case.participant_id][0] == "train" for case in cases)
+        write_dataset_json(made, name=rules.name, trained=trained)
+        shutil.rmtree(out, ignore_errors=True)
+        made.rename(out)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
-def _job(case: Case, part: str, out: Path) -> Job:
+def _part(case: Case, parts: dict[str, tuple[str, str]], split_path: Path) -> tuple[str, str]:
+    if case.participant_id not in parts:
+        raise StudyError(f"{split_path}: no row for {case.participant_id}", hint="code/study run split")
+    return parts[case.participant_id]
+
+
+def _job(case: Case, part: str, out: Path, resample: bool) -> Job:
     where = "Tr" if part == "train" else "Ts"
     image = out / f"images{where}" / f"{case.case_id}_0000.nii.gz"
-    return Job(case, image, out / f"labels{where}" / f"{case.case_id}.nii.gz")
+    return Job(case, image, out / f"labels{where}" / f"{case.case_id}.nii.gz", resample)
 
 
-def _row(case: Case, part: str, fold: str) -> Sequence[str]:
-    who = case.participant
-    return (
-        case.case_id, case.dataset, who.name, case.session, case.contrast, part, fold,
-        who.vendor, who.pathology, case.mask_origin, case.image, case.mask,
-    )  # fmt: skip
+def _convert_all(jobs: Sequence[Job], *, what: str) -> list[tuple[str, str]]:
+    """The digests of every case's two files. Raises StudyError that tells all faults at once."""
+    for folder in {path.parent for job in jobs for path in (job.image, job.mask)}:
+        folder.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(workers()) as pool:
+        done = list(progress(pool.map(_try, jobs, chunksize=4), total=len(jobs), what=what))
+    faults = [item for item in done if isinstance(item, StudyError)]
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        listed = "".join(f"\n  {fault}" for fault in faults[:SHOWN_FAULTS])
+        more = f"\n  and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
+        raise StudyError(f"{len(faults)} cases cannot be converted:{listed}{more}", hint=faults[0].hint)
+    return done
 
 
-def write_dataset_json(out: Path, *, name: str, trained: int) -> None:
-    """Write nnU-Net's dataset.json."""
-    content = {
-        "name": name,
-        "channel_names": {"0": "MRI"},
-        "labels": {"background": 0, "spinal_cord": 1},
-        "numTraining": trained,
-        "file_ending": ".nii.gz",
-    }
-    write_json(out / "dataset.json", content)
-
-
-def convert_case(job: Job) -> None:
-    """Convert one image and its mask. Raises StudyError naming file and fault."""
-    image = load_image(Path(job.case.image))
-    mask = load_image(Path(job.case.mask))
-    check_same_grid(image, mask, job.case.image, job.case.mask)
-    job.image.parent.mkdir(parents=True, exist_ok=True)
-    job.mask.parent.mkdir(parents=True, exist_ok=True)
-    if nib.aff2axcodes(image.affine) == RPI:
-        shutil.copyfile(job.case.image, job.image)  # the same bytes, so the same annex key
-    else:
-        nib.save(to_orientation(image, RPI), job.image)
-    binary = (np.asanyarray(mask.dataobj) >= 0.5).astype(np.uint8)
-    if not binary.any():
-        raise StudyError(f"{job.case.mask}: the mask is empty at 0.5", hint="leave the participant out with a reason")
-    turned = to_orientation(nib.Nifti1Image(binary, image.affine), RPI)
-    nib.save(turned, job.mask)
-
-
-def load_image(path: Path) -> nib.Nifti1Image:
-    """Load a 3D image with finite voxels. Raises StudyError otherwise, naming the file."""
+def _try(job: Job) -> tuple[str, str] | StudyError:
     try:
-        image = nib.load(path)
-        array = np.asanyarray(image.dataobj)
-    except (ImageFileError, EOFError, OSError, ValueError, nib.spatialimages.HeaderDataError) as error:
+        return convert_case(job)
+    except StudyError as error:
+        return error
+
+
+def convert_case(job: Job) -> tuple[str, str]:
+    """Convert one image and its mask; the SHA-256 of both files.
+
+    Raises StudyError naming file and fault.
+    """
+    original = read_volume(Path(job.case.image))
+    check_forms(original, Path(job.case.image))
+    image = to_orientation(original, RPI)
+    mask = mask_on_grid(original, image, job)
+    turned = image is not original  # else the same bytes, so the same annex key
+    digests = []
+    for path, content in (
+        (job.image, volume_bytes(image) if turned else Path(job.case.image).read_bytes()),
+        (job.mask, volume_bytes(on_grid_of(mask, image))),
+    ):
+        path.write_bytes(content)
+        digests.append(hashlib.sha256(content).hexdigest())
+    return digests[0], digests[1]
+
+
+def mask_on_grid(original: nib.Nifti1Image, image: nib.Nifti1Image, job: Job) -> np.ndarray:
+    """The binary mask (uint8, at 0.5) on the grid of `image`, which is `original` in RPI.
+
+    Raises StudyError for a mask with more than one label, none, or another grid that the
+    study does not allow to be resampled.
+    """
+    stored = read_volume(Path(job.case.mask))
+    check_forms(stored, Path(job.case.mask))
+    values = scaled(stored)
+    if values.max() > 1 and len(found := np.unique(values)) > 2:
         raise StudyError(
-            f"{path}: cannot be read as NIfTI: {error}",
-            hint="`git annex fsck` in the source tells a damaged copy from a damaged original",
-        ) from error
-    if array.ndim != 3:
-        raise StudyError(f"{path}: {array.ndim} dimensions {array.shape}, needed are 3", hint="choose a 3D image")
-    if array.dtype.kind not in "iuf":
-        raise StudyError(f"{path}: voxels of type {array.dtype}, needed are integers or floats", hint="choose another")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        bad = int((~np.isfinite(array)).sum())
-        raise StudyError(f"{path}: {bad} voxels are NaN or infinite", hint="leave the participant out with a reason")
-    return image
+            f"{job.case.mask}: {len(found)} different values up to {values.max():g}: a map of labels, not a mask",
+            hint="correct the name of the mask in the study's TOML",
+        )
+    mask = to_orientation(on_grid_of((values >= 0.5).astype(np.uint8), stored), RPI)
+    if not same_grid(image, mask):
+        _check_not_mirrored(original, stored, job)
+        if not job.resample:
+            raise _other_grid(image, mask, job)
+        mask = resample_from_to(mask, (image.shape, image.affine), order=0)
+    voxels = np.asarray(mask.dataobj).astype(np.uint8)
+    if not voxels.any():
+        raise StudyError(f"{job.case.mask}: the mask is empty at 0.5", hint="exclude the image, with a reason")
+    return voxels
 
 
-def check_same_grid(image: nib.Nifti1Image, mask: nib.Nifti1Image, image_path: str, mask_path: str) -> None:
-    """Raise StudyError, with the numbers, unless image and mask have one grid."""
-    if image.shape != mask.shape:
-        said = f"{mask.shape} voxels, the image {image_path} {image.shape}"
-    else:
-        corners = np.array([(i, j, k, 1) for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * [*image.shape, 1]
-        apart_mm = np.abs((image.affine - mask.affine) @ corners.T).max()
-        if apart_mm <= GRID_TOLERANCE_MM * max(image.shape):
-            return
-        said = f"its corners lie up to {apart_mm:.3f} mm from those of the image {image_path}"
-    raise StudyError(f"{mask_path}: not on the image's grid: {said}", hint="leave the participant out with a reason")
+def _check_not_mirrored(image: nib.Nifti1Image, mask: nib.Nifti1Image, job: Job) -> None:
+    """Voxel axes of one size that run left to right in one file and right to left in the other."""
+    axes = [nib.aff2axcodes(one.affine) for one in (image, mask)]
+    lateral = [next(n for n, code in enumerate(codes) if code in "LR") for codes in axes]
+    alike = np.allclose(np.abs(image.affine[:3, :3]), np.abs(mask.affine[:3, :3]), atol=1e-3)
+    if image.shape == mask.shape and alike and lateral[0] == lateral[1] and axes[0][lateral[0]] != axes[1][lateral[0]]:
+        raise StudyError(
+            f"{job.case.mask}: left and right are exchanged: its axes are {''.join(axes[1])}, those of the image "
+            f"{job.case.image} {''.join(axes[0])}, at other places",
+            hint="have the source corrected, or exclude the image, with a reason",
+        )
 
 
-def to_orientation(image: nib.Nifti1Image, codes: Sequence[str]) -> nib.Nifti1Image:
-    """The same image with its voxel axes flipped and permuted, without interpolation."""
-    turn = ornt_transform(io_orientation(image.affine), axcodes2ornt(codes))
-    return image.as_reoriented(turn)
+def _other_grid(image: nib.Nifti1Image, mask: nib.Nifti1Image, job: Job) -> StudyError:
+    """What to say of a mask that is not on the image's grid, both in RPI."""
+    numbers = [f"{one.shape} voxels of {_mm(one.header.get_zooms())} mm from {_mm(one.affine[:3, 3])} mm"
+               for one in (mask, image)]  # fmt: skip
+    return StudyError(
+        f"{job.case.mask}: not on the image's grid: {numbers[0]}, the image {job.case.image} {numbers[1]} (in RPI)",
+        hint=f"exclude the image, with a reason, or set datasets.{job.case.dataset}.resample_masks = true",
+    )
+
+
+def _mm(values: Sequence[float]) -> str:
+    return "(" + ", ".join(f"{value:.3f}" for value in values) + ")"
 
 
 @click.command("convert")

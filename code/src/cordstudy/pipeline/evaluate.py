@@ -19,10 +19,9 @@ import numpy as np
 import pandas as pd
 
 from cordstudy.errors import StudyError
-from cordstudy.pipeline.bids import read_table
 from cordstudy.pipeline.machine import progress, workers
 from cordstudy.pipeline.metrics import dice, relative_volume_error
-from cordstudy.pipeline.tables import write_table
+from cordstudy.pipeline.tables import read_table, write_table
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Score:
     contrast: str
     vendor: str
     pathology: str
-    mask_origin: str
+    label_origin: str
     voxels_ref: int
     voxels_pred: int
     dice: float
@@ -66,7 +65,7 @@ def score(pair: Pair) -> Score:
     row = pair.row
     return Score(
         pair.model, row["dataset"], row["case_id"], row["participant_id"], row["session"], row["contrast"],
-        row["vendor"], row["pathology"], row["mask_origin"], int(ref.sum()), int(pred.sum()),
+        row["vendor"], row["pathology"], row["label_origin"], int(ref.sum()), int(pred.sum()),
         dice(pred, ref), relative_volume_error(pred, ref),
     )  # fmt: skip
 

@@ -13,9 +13,8 @@ from pathlib import Path
 import click
 
 from cordstudy.errors import StudyError
-from cordstudy.pipeline.bids import read_table
-from cordstudy.pipeline.convert import CASE_COLUMNS, write_dataset_json
-from cordstudy.pipeline.tables import write_table
+from cordstudy.pipeline.raw import CASE_COLUMNS, write_dataset_json
+from cordstudy.pipeline.tables import read_table, write_table
 
 
 def merge(datasets: Sequence[Path], out: Path) -> None:

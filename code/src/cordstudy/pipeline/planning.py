@@ -11,8 +11,7 @@ from pathlib import Path
 import click
 
 from cordstudy.errors import StudyError
-from cordstudy.pipeline.bids import read_table
-from cordstudy.pipeline.tables import write_json
+from cordstudy.pipeline.tables import read_table, write_json
 
 
 def subject_folds(cases: Path, folds: int) -> list[dict[str, list[str]]]:

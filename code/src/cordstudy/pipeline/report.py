@@ -19,6 +19,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from cordstudy.pipeline.leakage import read_comparisons, verdicts
+
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
@@ -48,8 +50,9 @@ def matrix(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_specific(means: pd.Series, general: str) -> str:
-    """The specific model with the highest mean Dice on one test set."""
-    return str(means.drop(general).idxmax())
+    """The specific model with the highest mean Dice on one test set; empty where there is none."""
+    specific = means.drop(general)
+    return str(specific.idxmax()) if len(specific) else ""
 
 
 def write_report(
@@ -58,6 +61,7 @@ def write_report(
     datasets: Sequence[Path],
     predictions: Sequence[Path],
     *,
+    leakage: Path,
     general: str,
     title: str,
     out: Path,
@@ -72,7 +76,9 @@ def write_report(
         rows = scores[scores["testset"] == name]
         best = best_specific(table[name], general)
         shown = _median_case(rows[rows["model"] == general])
-        compared = {"reference": raw[name] / "labelsTs", general: masks[general] / name, best: masks[best] / name}
+        compared = {"reference": raw[name] / "labelsTs", general: masks[general] / name}
+        if best:
+            compared[best] = masks[best] / name
         counts = means[(means["testset"] == name) & (means["model"] == general)].iloc[0]
         sets.append(TestSet(
             name=name, seen=name in table.index, participants=int(counts["participants"]), cases=int(counts["cases"]),
@@ -82,7 +88,9 @@ def write_report(
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    page = environment.get_template("report.html.j2").render(title=title, table=table, sets=sets, general=general)
+    page = environment.get_template("report.html.j2").render(
+        title=title, table=table, sets=sets, general=general, leakage=verdicts(read_comparisons(leakage))
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page)
 
@@ -158,9 +166,10 @@ def _box(reference: np.ndarray, zooms: Sequence[float]) -> tuple[slice, slice]:
               help="nnU-Net raw dataset with a test part; repeatable.")  # fmt: skip
 @click.option("--predictions", multiple=True, required=True, type=click.Path(path_type=Path, exists=True),
               help="Folder of one model's masks; repeatable.")  # fmt: skip
+@click.option("--leakage", required=True, type=click.Path(path_type=Path, exists=True), help="Table of comparisons.")
 @click.option("--general", required=True, help="The model that the others are compared with.")
 @click.option("--title", required=True, help="Title of the page.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Page to write.")
-def command(cases, summary, datasets, predictions, general, title, out) -> None:
+def command(cases, summary, datasets, predictions, leakage, general, title, out) -> None:
     """Write the page about the tables CASES and SUMMARY."""
-    write_report(cases, summary, datasets, predictions, general=general, title=title, out=out)
+    write_report(cases, summary, datasets, predictions, leakage=leakage, general=general, title=title, out=out)

@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 
 from cordstudy.errors import StudyError
-from cordstudy.pipeline.convert import RPI, load_image, to_orientation
+from cordstudy.pipeline.volumes import RPI, read_volume, to_orientation
 
 
 def output_path(image: Path, out: Path) -> Path:
@@ -45,7 +45,7 @@ def segment(
         inputs = [Path(scratch) / f"{n:04d}.nii.gz" for n in range(len(images))]
         masks = [Path(scratch) / f"{n:04d}_mask.nii.gz" for n in range(len(images))]
         for image, copy in zip(images, inputs):
-            turned = to_orientation(load_image(image), RPI)
+            turned = to_orientation(read_volume(image), RPI)
             turned.set_qform(turned.affine, strip_shears=True)  # ITK reads no sheared axes
             turned.set_sform(turned.get_qform())
             nib.save(turned, copy)

@@ -1,6 +1,6 @@
-"""Writing tables and JSON the same way everywhere: same rows, same bytes.
+"""Reading tables, and writing tables and JSON the same way everywhere: same rows, same bytes.
 
-Owns: TSV and JSON text of the study's outputs.
+Owns: TSV and JSON text of sources and outputs.
 Does not own: what is in them.
 """
 
@@ -9,16 +9,52 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Sequence
+from io import StringIO
 from pathlib import Path
+
+from cordstudy.errors import StudyError
+
+MISSING = "n/a"
+"""What BIDS writes where a value is not known."""
+
+
+def read_table(path: Path, *needed: str) -> list[dict[str, str]]:
+    """Rows of a TSV.
+
+    Raises StudyError if it is absent, is no text, lacks a needed column, or has a row with
+    other than the header's number of cells.
+    """
+    if not path.is_file():
+        raise StudyError(f"there is no {path}", hint="is the source installed, and its content here?")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: no UTF-8 text: {error}", hint="store the table as UTF-8") from error
+    header, *rows = list(csv.reader(StringIO(text, newline=""), delimiter="\t")) or [[]]
+    if lacking := [name for name in needed if name not in header]:
+        raise StudyError(f"{path}: no column {lacking[0]!r}", hint=f"it has {', '.join(header) or 'none'}")
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise StudyError(
+                f"{path}, row {number}: {len(row)} cells, the header has {len(header)}", hint="is a tab missing?"
+            )
+    return [dict(zip(header, row)) for row in rows]
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a TSV with a header; floats with six decimals."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as stream:
-        writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([[_text(value) for value in row] for row in rows])
+        stream.write(table_text(columns, rows))
+
+
+def table_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A TSV as text; see `write_table`."""
+    stream = StringIO(newline="")
+    writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([[_text(value) for value in row] for row in rows])
+    return stream.getvalue()
 
 
 def _text(value: object) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cordstudy.errors import StudyError
@@ -45,6 +46,18 @@ def run(argv: Sequence[str], *, cwd: Path, stdin: str | None = None, env: Mappin
     return done.stdout
 
 
+def annex_lines(repo: Path, *args: str, stdin: str) -> Iterator[str]:
+    """Run git-annex and hand on the lines of its output as they come; its exit code is not looked at."""
+    argv = ["git", *QUIET_GIT, "annex", *args]
+    with tempfile.TemporaryFile("w+") as asked:
+        asked.write(stdin)
+        asked.seek(0)
+        with subprocess.Popen(
+            argv, cwd=repo, stdin=asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as running:
+            yield from running.stdout
+
+
 def logged(argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str]) -> int:
     """Run a command with its output in `log`; its exit code."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -59,8 +72,8 @@ def datalad_run(
     command: Sequence[str], *, message: str, outputs: Sequence[str], inputs: Sequence[str] = ()
 ) -> list[str]:
     """The argv that runs and records a command. Explicit: it saves the declared outputs only,
-    and is right where the tree is clean by construction."""
-    argv = ["datalad", "-l", "warning", "run", "--explicit", "-m", message]
+    and is right where the tree is clean by construction. Inputs are as they should be there."""
+    argv = ["datalad", "-l", "warning", "run", "--explicit", "--assume-ready", "inputs", "-m", message]
     for option, specs in (("-i", inputs), ("-o", outputs)):
         for spec in specs:
             argv += [option, spec]

@@ -26,7 +26,7 @@ from cordstudy.provenance.gitannex import (
     run,
     settle_identity,
 )
-from cordstudy.provenance.workspace import locked, workspace
+from cordstudy.provenance.workspace import annexed, get, listed, locked, workspace
 
 PHANTOM_DATE = "2023-08-01T00:00:00+00:00"
 PHANTOM_IDENTITY = {
@@ -56,6 +56,8 @@ class Source:
     phantom: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     """Files that the generator consists of."""
+    ask: str = ""
+    """Whom to ask for access, if it is private."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +105,58 @@ def _install(study: Path, source: Source) -> bool:
     pin = gitlinks(study, "HEAD").get(source.path)
     if not pin:
         raise StudyError(f"the study has no subdataset {source.path}", hint="git submodule add, or correct its path")
+    if (study / source.path / ".git").exists():
+        return _check_out(study, source, pin)
     try:
-        run(("datalad", "-l", "critical", "get", "-n", "-d", ".", source.path), cwd=study)
+        run(("datalad", "-l", "critical", "get", "-n", "-d", ".", source.path), cwd=study,
+            env={"GIT_TERMINAL_PROMPT": "0"})  # fmt: skip
     except StudyError as error:
-        raise StudyError(
-            f"{source.path} cannot be installed at {pin[:8]}: {error}",
-            hint="a private source needs an account: ask the people who hold it",
-        ) from error
+        url = git(study, "config", "-f", ".gitmodules", f"submodule.{source.path}.url").strip()
+        ask = f"it is private: ask {source.ask}" if source.ask else "is the network there?"
+        raise StudyError(f"cannot be installed at {pin[:8]} from {url}: {_refusal(error)}", hint=ask) from error
+    if not is_annex(study / source.path):  # cloned from where there is no git-annex branch
+        install_annex(study / source.path, private=True)
     return False
+
+
+def _check_out(study: Path, source: Source, pin: str) -> bool:
+    """Bring an installed source to its pin. Raises StudyError where it has changes of its own."""
+    place = study / source.path
+    if git(place, "status", "--porcelain").strip():
+        raise StudyError(
+            f"{source.path} has uncommitted changes", hint=f"a source is never edited: git -C {source.path} status"
+        )
+    try:
+        git(place, "checkout", "-q", "--detach", pin)
+    except StudyError:
+        git(place, "fetch", "-q", "origin", pin)
+        git(place, "checkout", "-q", "--detach", pin)
+    return False
+
+
+def _refusal(error: StudyError) -> str:
+    """What git said of a refused clone, without what DataLad says about it."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line.startswith(("fatal:", "ssh:", "ERROR:", "Permission denied"))]
+    return (told[-1] if told else lines[-1]).rstrip("']")
+
+
+def get_files(study: Path, source: Source, *, text: Sequence[str], files: Sequence[str]) -> int:
+    """Have the content of a source's files here; how many were fetched.
+
+    `text` are globs, `files` are names; both start with the source's path. Raises StudyError
+    for content that is not to be had.
+    """
+    place, start = study / source.path, len(source.path) + 1
+    wanted = [*listed(place, [spec[start:] for spec in text]), *(path[start:] for path in files)]
+    before = annexed(place, wanted, "--not", "--in=here")
+    if absent := get(place, before):
+        ask = f"; it is private: ask {source.ask}" if source.ask else ""
+        raise StudyError(
+            f"the content of {len(absent)} files of {source.path} is not to be had, the first {absent[0]}",
+            hint=f"look where it may be: git -C {source.path} annex whereis {absent[0]}{ask}",
+        )
+    return len(before)
 
 
 def _make_phantom(study: Path, source: Source, *, scratch: Path, workers: int) -> None:
@@ -163,13 +209,3 @@ def prepare_study(study: Path) -> None:
     settle_identity(study)
     if not is_annex(study):
         install_annex(study, private=False)
-
-
-def check_sources(study: Path, sources: Sequence[Source]) -> None:
-    """Raise StudyError unless every source is installed at its pin."""
-    for source in sources:
-        if not is_ready(study, source):
-            raise StudyError(
-                f"the source {source.name} is not installed at its pin in {source.path}",
-                hint=f"code/study inputs get {source.name}",
-            )

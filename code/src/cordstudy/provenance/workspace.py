@@ -15,12 +15,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tqdm import tqdm
+
 from cordstudy.errors import StudyError
-from cordstudy.provenance.gitannex import annex, git, gitlinks, head, install_annex, settle_identity
+from cordstudy.provenance.gitannex import annex, annex_lines, git, gitlinks, head, install_annex, settle_identity
 
 ALWAYS = (".gitattributes", ".gitmodules", ".datalad/config")
 
@@ -59,7 +61,7 @@ def workspace(
             source = installed(study, link)
             shutil.rmtree(path / link, ignore_errors=True)
             _clone(source, path / link, commit=links[link], patterns=specs)
-            files += _fetch(path / link, source, specs)
+            files += _link(path / link, specs)
         for spec in outputs:  # a step makes all of its outputs afresh
             for old in path.glob(spec):
                 shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
@@ -73,8 +75,7 @@ def installed(study: Path, link: str) -> Path:
     """The installed clone of a subdataset of the study."""
     if not (study / link / ".git").exists():
         raise StudyError(
-            f"the source {link} is not installed",
-            hint=f"code/study inputs get {Path(link).name}",
+            f"the source {link} is not installed", hint="code/study inputs get (of the study that reads it)"
         )
     return study / link
 
@@ -111,14 +112,11 @@ def _clone(source: Path, target: Path, *, commit: str, patterns: Sequence[str]) 
 
 def _fetch(clone: Path, source: Path, specs: Sequence[str]) -> list[Path]:
     """Have the annexed content of the specs in the clone; its annexed files."""
-    if not specs:  # to git, no path is every path
-        return []
-    listed = git(clone, "ls-files", "-z", "--", *(f":(glob){spec}" for spec in _deep(specs)))
-    files = _annexed(clone, listed.split("\0"), "--anything")
-    absent = _get(clone, files, "--from=origin")
+    files = annexed(clone, listed(clone, specs), "--anything")
+    absent = get(clone, files, "--from=origin")
     if absent:
-        _get(source, absent)
-        absent = _get(clone, absent, "--from=origin")
+        get(source, absent)
+        absent = get(clone, absent, "--from=origin")
     if absent:
         raise StudyError(
             f"the content of {len(absent)} input files is not to be had, the first {source / absent[0]}",
@@ -127,25 +125,43 @@ def _fetch(clone: Path, source: Path, specs: Sequence[str]) -> list[Path]:
     return [clone / path for path in files]
 
 
+def _link(clone: Path, specs: Sequence[str]) -> list[Path]:
+    """Have that content of the specs in a source's clone which the source itself has; its
+    annexed files. What a step does not use need not be there: it fails itself where it
+    needs what is not."""
+    files = annexed(clone, listed(clone, specs), "--anything")
+    absent = set(get(clone, files, "--from=origin"))
+    return [clone / path for path in files if path not in absent]
+
+
+def listed(repo: Path, specs: Sequence[str]) -> list[str]:
+    """The files of a clone that paths, globs and folders stand for."""
+    if not specs:  # to git, no path is every path
+        return []
+    return git(repo, "ls-files", "-z", "--", *(f":(glob){spec}" for spec in _deep(specs))).split("\0")
+
+
 def _deep(specs: Sequence[str]) -> list[str]:
     """A path may name a folder, which stands for all below it."""
     return [pattern for spec in specs for pattern in (spec, f"{spec}/**")]
 
 
-def _annexed(repo: Path, files: Sequence[str], *matching: str) -> list[str]:
+def annexed(repo: Path, files: Sequence[str], *matching: str) -> list[str]:
     """Those of the files that are annexed, locked or not, and match git-annex's options."""
     lines = "".join(f"{path}\0" for path in files if path)
     return [line for line in annex(repo, "find", *matching, "--batch", "-z", stdin=lines).splitlines() if line]
 
 
-def _get(repo: Path, files: Sequence[str], *options: str) -> list[str]:
+def get(repo: Path, files: Sequence[str], *options: str) -> list[str]:
     """Ask git-annex for content that is not here; the files that are still without it."""
-    absent = _annexed(repo, files, "--not", "--in=here")
+    absent = annexed(repo, files, "--not", "--in=here")
     if not absent:
         return []
-    with suppress(StudyError):  # in batch mode git-annex says neither reliably which, nor whether any, failed
-        annex(repo, "get", "-q", *options, "--batch", "-z", stdin="".join(f"{path}\0" for path in absent))
-    return _annexed(repo, absent, "--not", "--in=here")
+    asked = "".join(f"{path}\0" for path in absent)
+    lines = annex_lines(repo, "get", "--json", *options, "--batch", "-z", stdin=asked)
+    for _ in tqdm(lines, total=len(absent), desc=f"get {repo.name}", unit="file", disable=None, leave=False):
+        pass  # in batch mode git-annex says neither reliably which, nor whether any, failed
+    return annexed(repo, absent, "--not", "--in=here")
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -1,0 +1,71 @@
+"""The command line about a study: `code/study --help`.
+
+Owns: turning arguments into values, one call each, and printing what comes back. Each module
+here holds the commands of one purpose: `running`, `inputs`, `asking`, `using`.
+Does not own: what any command does. Step commands are entered past this package
+(`__main__`), so that a change here is no change of a step's code.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from cordstudy.cli import asking, inputs, running, using
+from cordstudy.commands import COMMANDS
+
+EPILOG = """\b
+Examples, from the root of a study:
+  code/study run --dry-run                   what there is to do, and the commands
+  code/study run --jobs 2                    do it, two steps at a time
+  code/study run predict:general             one step, and what it builds on
+  code/study status                          what is done, what is stale and why
+  code/study --study public cases            which images and masks a study finds
+  code/study audit --leakage                 whether a test subject ever reached training
+  code/study segment image.nii.gz --out .    segment any image with a trained model
+  git log                                    the lab book: one commit a step
+  datalad rerun COMMIT                       make one step's outputs again
+"""
+
+
+class Commands(click.Group):
+    """Lists the step commands too, which `__main__` runs."""
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write both lists."""
+        super().format_commands(context, formatter)
+        with formatter.section("Step commands (what records call; each has --help)"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option(
+    "--study",
+    "name",
+    default="phantom",
+    show_default=True,
+    metavar="NAME",
+    help="Which study: the name of a file in code/studies.",
+)
+@click.pass_context
+def cli(context: click.Context, name: str) -> None:
+    """Run, inspect and use a study that trains and compares spinal cord segmentation models.
+
+    A study is a DataLad dataset. Each of its steps is one command with declared inputs and
+    outputs, run in a clean clone and kept as one DataLad run record.
+    """
+    context.obj = name
+
+
+@click.command("env")
+def environment() -> None:
+    """Print the folder of this commit's environment (made by `make -C code env`)."""
+    click.echo(sys.prefix)
+
+
+for command in (running.run, running.status, inputs.inputs, asking.cases, asking.audit, using.results,
+                using.segment, environment):  # fmt: skip
+    cli.add_command(command)

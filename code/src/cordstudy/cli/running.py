@@ -1,0 +1,120 @@
+"""`run` and `status`: doing what a study's steps are, and what of it is done.
+
+Owns: their options and lines.
+Does not own: steps (`steps`), their execution and state (`provenance`).
+"""
+
+from __future__ import annotations
+
+import click
+from tqdm import tqdm
+
+from cordstudy import steps as table
+from cordstudy.cli.inputs import get_content, get_sources
+from cordstudy.cli.site import ROOT, read_site
+from cordstudy.cli.using import print_results
+from cordstudy.provenance import run as running
+from cordstudy.provenance import sources
+from cordstudy.provenance.gitannex import git
+from cordstudy.provenance.status import State, builds_on, states
+from cordstudy.study import Study, load_study
+
+
+@click.command()
+@click.argument("names", metavar="[STEP]...", nargs=-1)
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Steps at a time.")
+@click.option("--dry-run", is_flag=True, help="Show each step's state and command; change nothing.")
+@click.pass_obj
+def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool) -> None:
+    """Run the steps that are not done; all, or STEPs and what they build on."""
+    study = load_study(ROOT, name)
+    every = table.steps(study)
+    wanted = _with_upstream(every, table.select(every, names) if names else every)
+    if dry_run:
+        _print_plan(wanted, states(ROOT, every))
+        return
+    running.check_clean(ROOT)
+    site = read_site(jobs)
+    with running.sole_run(ROOT, site):
+        sources.prepare_study(ROOT)
+        get_sources(study, site, jobs=jobs, only=_sources_of(study, wanted))
+        _commit_rules(study)
+        found = states(ROOT, every)
+        todo = [step for step in wanted if found[step.name].word != "done"]
+        click.echo(f"{len(wanted) - len(todo)} of {len(wanted)} steps are done" + ("" if todo else "; nothing to do"))
+        for dataset in study.datasets:
+            if f"convert:{dataset}" in {step.name for step in todo}:
+                get_content(study, dataset)
+        with Progress(len(todo)) as report:
+            running.run_steps(ROOT, todo, jobs=jobs, site=site, report=report)
+    if (ROOT / study.summary_table).exists():
+        print_results(study)
+
+
+@click.command()
+@click.pass_obj
+def status(name: str) -> None:
+    """Say of each step whether it is done, stale (and why) or missing."""
+    for step, state in states(ROOT, table.steps(load_study(ROOT, name))).items():
+        click.echo(f"{state.word:8} {step:28} {state.commit[:8]:9} {state.why}".rstrip())
+
+
+class Progress:
+    """A line a step, and on a terminal a bar below them."""
+
+    def __init__(self, total: int) -> None:
+        self.bar = tqdm(total=total, unit="step", disable=None if total else True, leave=False)
+        self.active: list[str] = []
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def __call__(self, step: str, event: str, seconds: float) -> None:
+        if event == "runs":
+            self.active.append(step)
+        else:
+            self.active.remove(step)
+            self.bar.update()
+            self.bar.write(f"{event:7} {step:28} {seconds:6.1f} s")
+        self.bar.set_postfix_str(", ".join(self.active))
+
+
+def _sources_of(study: Study, wanted: list[table.Step]) -> tuple[str, ...]:
+    """The datasets that steps read."""
+    read = {spec for step in wanted for spec in step.inputs}
+    return tuple(
+        name for name, dataset in study.datasets.items() if any(spec.startswith(f"{dataset.path}/") for spec in read)
+    )
+
+
+def _commit_rules(study: Study) -> None:
+    """Bring the rules files up to date with the study's TOML, in a commit of their own."""
+    changed = []
+    for path, content in table.rules_files(study).items():
+        file = ROOT / path
+        if not file.is_file() or file.read_text() != content:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
+            changed.append(path)
+    if changed:
+        git(ROOT, "add", "--", *changed)
+        git(ROOT, "commit", "-q", "-m", f"chore({study.name}): render the rules of the study", "--", *changed)
+
+
+def _with_upstream(every: list[table.Step], chosen: list[table.Step]) -> list[table.Step]:
+    """The chosen steps and all that they build on, in order."""
+    needed = list(chosen)
+    for step in reversed(every):
+        if step not in needed and any(builds_on(other, step) for other in needed):
+            needed.append(step)
+    return [step for step in every if step in needed]
+
+
+def _print_plan(wanted: list[table.Step], found: dict[str, State]) -> None:
+    for step in wanted:
+        state = found[step.name]
+        click.echo(f"{state.word:8} {step.name:28} {state.why}".rstrip())
+        click.echo(f"         {' '.join(step.argv)}")

@@ -1,0 +1,116 @@
+"""What a study leaves out of a source: its own list, and the source's.
+
+Owns: which participant or image is out, why, and who says so.
+Does not own: images without a mask, or with one of an unwanted origin (`bids`).
+
+A source's list (`exclude.yml` of Spine Generic) has a list by key, whose entries are
+participants (`sub-…`) or sites; the comment at an entry is its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+
+from cordstudy.errors import StudyError
+from cordstudy.pipeline.participants import Participant
+from cordstudy.pipeline.rules import ExcludeFile, Rules
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something is left out, and who says so."""
+
+    reason: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Exclusions:
+    """The reasons by (participant, image of the rules), and by name of an image's file."""
+
+    by_participant: Mapping[tuple[str, str], Reason]
+    by_image: Mapping[str, Reason]
+
+    def reason(self, participant: str, image: str, stem: str) -> Reason | None:
+        """Why an image is left out; None where it is not. `stem` is its name without extension."""
+        return self.by_image.get(stem) or self.by_participant.get((participant, image))
+
+
+def read_exclusions(root: Path, rules: Rules, participants: Mapping[str, Participant]) -> Exclusions:
+    """All that the study and the source's own list leave out; where both do, the study's reason.
+
+    Raises StudyError for a participant that the source does not have, and for a list that is
+    absent, malformed, or without a key that the study follows.
+    """
+    by_participant: dict[tuple[str, str], Reason] = {}
+    by_image: dict[str, Reason] = {}
+    if rules.exclude_file:
+        by_participant |= _from_list(root / rules.path, rules.exclude_file, rules, participants)
+    for entry in rules.exclude:
+        if unknown := sorted(set(entry.participants) - set(participants)):
+            raise StudyError(
+                f"datasets.{rules.name}.exclude: {unknown[0]} is not in {rules.path}/participants.tsv",
+                hint="correct the participant's id in the study's TOML",
+            )
+        told = Reason(entry.reason, entry.source)
+        by_participant |= {(name, image): told for name in entry.participants for image in rules.images}
+        by_image |= dict.fromkeys(entry.images, told)
+    return Exclusions(by_participant, by_image)
+
+
+def _from_list(
+    source: Path, listed: ExcludeFile, rules: Rules, participants: Mapping[str, Participant]
+) -> dict[tuple[str, str], Reason]:
+    found: dict[tuple[str, str], Reason] = {}
+    content = _read_list(source / listed.path)
+    if content is None:  # an empty file leaves nothing out
+        return found
+    for key, images in listed.keys.items():
+        if not isinstance(content.get(key), list):
+            raise StudyError(
+                f"{source / listed.path}: no list under the key {key!r}",
+                hint=f"it has {', '.join(map(str, content))}: correct datasets.{rules.name}.exclude_file",
+            )
+        for number, entry in enumerate(content[key]):
+            told = Reason(_comment(content[key], number) or key, f"{listed.path}, {key}: {entry}")
+            for name in _who(str(entry), participants.values()):
+                for image in rules.images if images == "all" else images:
+                    found.setdefault((name, image), told)
+    return found
+
+
+def _read_list(path: Path) -> CommentedMap | None:
+    if not path.is_file():
+        raise StudyError(f"there is no {path}", hint="correct exclude_file in the study's TOML, or remove it")
+    try:
+        content = YAML(typ="rt").load(path.read_text())
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: not YAML: {error}", hint="correct it in the source") from error
+    if content is not None and not isinstance(content, CommentedMap):
+        raise StudyError(f"{path}: not a table of lists", hint="correct exclude_file in the study's TOML")
+    return content
+
+
+def _comment(entries: CommentedSeq, number: int) -> str:
+    """The comment at the end of a list entry's line."""
+    token = (entries.ca.items.get(number) or [None])[0]
+    return token.value.splitlines()[0].lstrip("# ").strip() if token else ""
+
+
+def _who(entry: str, participants: Iterable[Participant]) -> list[str]:
+    """The participants that an entry stands for: one, or all of a site; none where it names nobody.
+
+    A participant is of a site by the column of participants.tsv, or by an id that is the
+    site's name and a number.
+    """
+    return [
+        one.name
+        for one in participants
+        if entry in (one.name, one.site) or one.name.removeprefix(f"sub-{entry}").isdigit()
+    ]

@@ -1,0 +1,145 @@
+"""Proof that what a model is judged on was not in its training.
+
+Owns: the comparison of training, validation and test sides, and its table.
+Does not own: how the sides came about (`splits`, `convert`, `planning`).
+
+Only text is read: the tables of cases, which hold the annex keys of the sources' files and
+the digests of the converted ones, and the folds that nnU-Net was given. Subjects and sessions
+have a meaning within their source only; that a person is in two sources under two names shows
+by the keys of the files, and, where the files were compressed anew, by the converted digests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import click
+
+from cordstudy.errors import StudyError
+from cordstudy.pipeline.raw import CASE_COLUMNS
+from cordstudy.pipeline.tables import MISSING, read_table, write_table
+
+Row = Mapping[str, str]
+COMPARED = {
+    "subject": ("dataset", "participant_id"),
+    "session": ("dataset", "participant_id", "session"),
+    "image key": ("image_key",),
+    "mask key": ("mask_key",),
+    "converted image": ("image_sha256",),
+    "converted mask": ("mask_sha256",),
+}
+"""What two sides must have none of in common, and the columns that tell it."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model: the raw dataset that it learned from and the folder with its folds."""
+
+    name: str
+    training_set: Path
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sides compared in one respect. `hits` names each pair of cases that has it in common."""
+
+    model: str
+    fold: str
+    against: str
+    compared: str
+    n_train: int
+    n_against: int
+    n_hits: int
+    hits: str
+
+
+def compare_all(models: Sequence[Model], datasets: Sequence[Path]) -> list[Comparison]:
+    """All comparisons of a study: each model's whole training part, folds included, with each
+    test set; and the two sides of each fold with each other.
+
+    Raises StudyError where a fold names a case that the training set does not have.
+    """
+    tests: dict[str, list[Row]] = {}
+    for folder in datasets:
+        rows = read_table(folder / "cases.tsv", *CASE_COLUMNS)
+        tests[folder.name.partition("_")[2]] = [row for row in rows if row["part"] == "test"]
+    found: list[Comparison] = []
+    for model in models:
+        trained = {
+            row["case_id"]: row
+            for row in read_table(model.training_set / "cases.tsv", *CASE_COLUMNS)
+            if row["part"] == "train"
+        }
+        for name, rows in tests.items():
+            found += _compare(model.name, MISSING, f"test: {name}", list(trained.values()), rows)
+        for number, (train, held_out) in enumerate(_folds(model, trained)):
+            found += _compare(model.name, str(number), "validation", train, held_out)
+    return found
+
+
+def _folds(model: Model, trained: Mapping[str, Row]) -> Iterator[tuple[list[Row], list[Row]]]:
+    path = model.folder / "splits_final.json"
+    for fold in json.loads(path.read_text()):
+        if unknown := sorted({*fold["train"], *fold["val"]} - set(trained)):
+            raise StudyError(f"{path}: case {unknown[0]} is not in {model.training_set}", hint="code/study run")
+        yield [trained[case] for case in fold["train"]], [trained[case] for case in fold["val"]]
+
+
+def _compare(model: str, fold: str, against: str, train: Sequence[Row], others: Sequence[Row]) -> Iterator[Comparison]:
+    for what, columns in COMPARED.items():
+        sides: list[dict[tuple[str, ...], list[str]]] = []
+        for rows in (train, others):
+            side: dict[tuple[str, ...], list[str]] = defaultdict(list)
+            for row in rows:
+                side[tuple(row[column] for column in columns)].append(row["case_id"])
+            sides.append(side)
+        common = sorted(set(sides[0]) & set(sides[1]))
+        hits = "; ".join(f"{', '.join(sides[0][key])} = {', '.join(sides[1][key])}" for key in common)
+        yield Comparison(model, fold, against, what, len(sides[0]), len(sides[1]), len(common), hits or "none")
+
+
+def read_comparisons(path: Path) -> list[Comparison]:
+    """The comparisons of a table that the step wrote."""
+    rows = read_table(path, *(field.name for field in fields(Comparison)))
+    counts = ("n_train", "n_against", "n_hits")
+    return [Comparison(**{k: int(v) if k in counts else v for k, v in row.items()}) for row in rows]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All respects of two sides at once: subjects on each, and what they have in common."""
+
+    model: str
+    fold: str
+    against: str
+    n_train: int
+    n_against: int
+    hits: tuple[str, ...]
+
+
+def verdicts(found: Sequence[Comparison]) -> list[Verdict]:
+    """One verdict for each two sides, in the order of the comparisons."""
+    sides: dict[tuple[str, str, str], list[Comparison]] = defaultdict(list)
+    for item in found:
+        sides[item.model, item.fold, item.against].append(item)
+    return [
+        Verdict(*key, items[0].n_train, items[0].n_against,
+                tuple(f"{item.compared}: {item.hits}" for item in items if item.n_hits))
+        for key, items in sides.items()
+    ]  # fmt: skip
+
+
+@click.command("leakage")
+@click.argument("datasets", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--model", "models", multiple=True, required=True, nargs=3, metavar="NAME TRAINING_SET FOLDER",
+              help="A model, its raw dataset and its folder; repeatable.")  # fmt: skip
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Table to write.")
+def command(datasets: tuple[Path, ...], models: tuple[tuple[str, str, str], ...], out: Path) -> None:
+    """Compare every model's training with the test parts of the raw DATASETS."""
+    found = compare_all([Model(name, Path(raw), Path(folder)) for name, raw, folder in models], datasets)
+    write_table(out, [field.name for field in fields(Comparison)], [astuple(item) for item in found])

@@ -1,0 +1,55 @@
+"""Who made a reference mask, from its sidecar.
+
+Owns: the label origin. Does not own: which masks are used (`bids`).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cordstudy.errors import StudyError
+
+UNKNOWN = "unknown"
+MOVERS = ("sct_resample", "sct_image", "sct_register", "sct_apply_transfo", "sct_maths", "fslreorient", "fslswapdim")
+"""Programs that move or resample voxels: they make no label."""
+
+
+def label_origin(sidecar: Path, *, broken: str | None = None) -> str:
+    """Who made a mask: `manual`, `corrected` (a model's, then edited by a person), `model`, or
+    `unknown` where the sidecar is absent or says nothing.
+
+    From the order of `GeneratedBy` (BIDS derivatives): whoever came last, a person or a
+    program. An older sidecar has only an `Author`, a person. `broken` is the origin to assume
+    where a sidecar is not JSON; without it that is a StudyError, as is content not here.
+    """
+    if not sidecar.exists():
+        if sidecar.is_symlink():
+            raise StudyError(f"{sidecar}: its content is not here", hint=f"git annex get {sidecar.name}")
+        return UNKNOWN
+    text = sidecar.read_text(errors="replace")
+    if not text.strip():
+        return UNKNOWN
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        if broken:
+            return broken
+        raise StudyError(
+            f"{sidecar}: not JSON: {error}",
+            hint="correct it in the source, or say in the TOML who made such masks: broken_sidecars",
+        ) from error
+    return _origin(content, sidecar)
+
+
+def _origin(content: object, sidecar: Path) -> str:
+    steps = content.get("GeneratedBy", []) if isinstance(content, dict) else None
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        raise StudyError(
+            f"{sidecar}: GeneratedBy is not a list of objects, as BIDS has it", hint="correct it in the source"
+        )
+    names = [str(step.get("Name", "")).lower() for step in steps]
+    by_hand = ["manual" in name for name in names if name and not name.startswith(MOVERS)]
+    if not by_hand:
+        return "manual" if "Author" in content else UNKNOWN
+    return "manual" if all(by_hand) else "corrected" if by_hand[-1] else "model"

@@ -1,0 +1,368 @@
+"""What a source or a study must not be: one clear error each, and nothing written.
+
+One small annexed source is damaged in one way a test, then divided and converted by the real
+step commands' functions; the source is as it was, and so is what was converted before.
+"""
+
+import gzip
+import json
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from conftest import REPOSITORY, git, run
+
+from cordstudy.errors import StudyError
+from cordstudy.pipeline.convert import convert
+from cordstudy.pipeline.splits import write_splits
+from cordstudy.steps import rules_content
+from cordstudy.study import load_study
+
+SOURCE = "inputs/source"
+IMAGE = "sub-a1/anat/sub-a1_T2w.nii.gz"
+MASK = "derivatives/labels/sub-a1/anat/sub-a1_T2w_seg-manual.nii.gz"
+SIDECAR = MASK.replace(".nii.gz", ".json")
+PARTICIPANTS = "participants.tsv"
+TOML = """\
+[datasets.small]
+path = "inputs/source"
+role = "train"
+licence = "CC0"
+images = ["anat/T2w"]
+labels = "derivatives/labels"
+mask = "{stem}_seg-manual"
+
+[models]
+small = ["small"]
+
+[split]
+seed = 1
+test_fraction = 0.25
+folds = 2
+
+[plan]
+configuration = "2d"
+
+[train]
+folds = [0]
+seed = 1
+epochs = 1
+iterations = 1
+validations = 1
+
+[predict]
+tile_step = 0.5
+"""
+
+
+def write_source(folder: Path) -> None:
+    """Four participants with an image and a mask each, as a DataLad dataset."""
+    run("datalad", "-l", "error", "create", folder, cwd=folder.parent)
+    (folder / ".gitattributes").write_text(
+        "* annex.backend=SHA256E\n* annex.largefiles=nothing\n*.nii.gz annex.largefiles=anything\n"
+    )
+    lines = ["participant_id\tsex\tage\tmanufacturer\tpathology"]
+    for n, name in enumerate(("sub-a1", "sub-a2", "sub-b1", "sub-b2")):
+        lines.append(f"{name}\tF\t{30 + n}\tSiemens\tHC")
+        voxels = np.random.default_rng(n).integers(0, 900, (9, 8, 7)).astype(np.int16)
+        save(folder / IMAGE.replace("sub-a1", name), volume(voxels))
+        mask = np.zeros(voxels.shape, np.uint8)
+        mask[3:5, 3:5, 2:6] = 1
+        save(folder / MASK.replace("sub-a1", name), volume(mask))
+        (folder / SIDECAR.replace("sub-a1", name)).write_text('{"GeneratedBy": [{"Name": "Manual"}]}')
+    (folder / PARTICIPANTS).write_text("\n".join(lines) + "\n")
+    (folder / "exclude.yml").write_text("motion:\n- sub-b2  # moved\n")
+    run("datalad", "-l", "error", "save", "-m", "Add everything", cwd=folder)
+
+
+def volume(voxels: np.ndarray, affine: np.ndarray | None = None) -> nib.Nifti1Image:
+    """An image with 1 mm voxels from left to right, so that it needs turning."""
+    image = nib.Nifti1Image(voxels, np.eye(4) if affine is None else affine)
+    image.set_sform(image.affine, code=1)
+    image.set_qform(image.affine, code=1)
+    return image
+
+
+def save(path: Path, image: nib.Nifti1Image) -> None:
+    """Store an image in place of what is there; an annexed file is a link, never written through."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    nib.save(image, path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A study's folder with the source, its split and its conversion."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "inputs").mkdir()
+    write_source(folder / SOURCE)
+    (folder / "code/studies").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, to be damaged; the working folder."""
+    made = Path(shutil.copytree(whole, tmp_path / "study", symlinks=True))
+    monkeypatch.chdir(made)
+    monkeypatch.setenv("CORDSTUDY_WORKERS", "1")
+    return made
+
+
+def steps(folder: Path, toml: str = TOML) -> None:
+    """Divide and convert, as the steps of a study with this TOML do."""
+    (folder / "code/studies/small.toml").write_text(toml)
+    study = load_study(folder, "small")
+    rules = folder / "rules.json"
+    rules.write_text(json.dumps(rules_content(study, "small")))
+    split, published = study.split, study.datasets["small"].split
+    write_splits(
+        [rules], Path("splits"), seed=split.seed, test_fraction=split.test_fraction, folds=split.folds,
+        stratify=split.stratify, published_splits={"small": Path(published)} if published else {},
+    )  # fmt: skip
+    convert(rules, Path("splits/small.tsv"), Path("raw"))
+
+
+def voxels(change: Callable[[np.ndarray], np.ndarray], path: str = IMAGE) -> Callable[[Path], None]:
+    """Damage: other voxels on the same grid."""
+
+    def damage(source: Path) -> None:
+        image = nib.load(source / path)
+        save(source / path, volume(change(np.asanyarray(image.dataobj)), image.affine))
+
+    return damage
+
+
+def affine(change: Callable[[np.ndarray], np.ndarray], path: str = MASK) -> Callable[[Path], None]:
+    """Damage: the same voxels at other places."""
+
+    def damage(source: Path) -> None:
+        image = nib.load(source / path)
+        save(source / path, volume(np.asanyarray(image.dataobj), change(image.affine)))
+
+    return damage
+
+
+def text(path: str, change: Callable[[str], str]) -> Callable[[Path], None]:
+    """Damage: another text."""
+    return lambda source: (source / path).write_text(change((source / path).read_text())) and None
+
+
+def content(path: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    """Damage: other bytes."""
+
+    def damage(source: Path) -> None:
+        old = (source / path).read_bytes()
+        (source / path).unlink()
+        (source / path).write_bytes(change(old))
+
+    return damage
+
+
+def header(path: str, offset: int, kind: str, value: float) -> Callable[[Path], None]:
+    """Damage: one value of a NIfTI header."""
+
+    def change(packed: bytes) -> bytes:
+        plain = bytearray(gzip.decompress(packed))
+        struct.pack_into(kind, plain, offset, value)
+        return gzip.compress(bytes(plain), mtime=0)
+
+    return content(path, change)
+
+
+def gone(path: str) -> Callable[[Path], None]:
+    """Damage: a file that is not there."""
+    return lambda source: (source / path).unlink()
+
+
+def stranger(source: Path) -> None:
+    save(source / IMAGE.replace("a1", "c3"), nib.load(source / IMAGE))
+
+
+def twice(source: Path) -> None:
+    for name in ("sub-a1_acq-x_run-1_T2w", "sub-a1_run-1_acq-x_T2w"):
+        save(source / f"sub-a1/anat/{name}.nii.gz", nib.load(source / IMAGE))
+
+
+def put(index: tuple[int, ...], value: float) -> Callable[[np.ndarray], np.ndarray]:
+    def change(array: np.ndarray) -> np.ndarray:
+        made = array.astype(np.float32)
+        made[index] = value
+        return made
+
+    return change
+
+
+def rgb(array: np.ndarray) -> np.ndarray:
+    return np.zeros(array.shape, np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
+
+
+MIRRORED, SHIFTED = np.diag([-1, 1, 1, 1]), np.array([[0, 0, 0, 0], [0, 0, 0, 2.5], [0, 0, 0, 0], [0, 0, 0, 0]])
+DAMAGES = {
+    # NIfTI: the file, its header, its voxels
+    "truncated image": (content(IMAGE, lambda b: b[: len(b) // 2]), IMAGE, "cannot be read as NIfTI"),
+    "flipped bit": (content(IMAGE, lambda b: b[:-200] + bytes([b[-200] ^ 8]) + b[-199:]), IMAGE, "cannot be read"),
+    "no NIfTI": (content(IMAGE, lambda _: gzip.compress(b"no image" * 99)), IMAGE, "cannot be read as NIfTI"),
+    "empty file": (content(IMAGE, lambda _: b""), IMAGE, "cannot be read as NIfTI"),
+    "header of a larger image": (header(IMAGE, 42, "<h", 900), IMAGE, "cannot be read as NIfTI"),
+    "four dimensions": (voxels(lambda a: np.stack([a, a], -1)), IMAGE, "4 dimensions (9, 8, 7, 2), needed are 3"),
+    "two dimensions": (voxels(lambda a: a[:, :, 0]), IMAGE, "2 dimensions (9, 8), needed are 3"),
+    "complex voxels": (voxels(lambda a: a.astype(np.complex64)), IMAGE, "complex voxels (complex64)"),
+    "RGB voxels": (voxels(rgb), IMAGE, "RGB voxels"),
+    "NaN": (voxels(put((3, 4, 5), np.nan)), IMAGE, "1 voxels are NaN"),
+    "infinity": (voxels(put((3, 4, 5), -np.inf)), IMAGE, "1 voxels are infinite"),
+    "sform against qform": (header(IMAGE, 268, "<f", 3.5), IMAGE, "sform and qform disagree by up to 3.500 mm"),
+    "flat affine": (header(IMAGE, 280, "<f", 0), IMAGE, "the affine cannot be inverted"),
+    # masks
+    "empty mask": (voxels(lambda a: a * 0, MASK), MASK, "the mask is empty at 0.5"),
+    "faint mask": (voxels(lambda a: a * np.float32(0.4), MASK), MASK, "the mask is empty at 0.5"),
+    "map of labels": (voxels(lambda a: (a * a.cumsum(2)).astype(np.uint8), MASK), MASK, "a map of labels, not a mask"),
+    "NaN in a mask": (voxels(put((0, 0, 0), np.nan), MASK), MASK, "1 voxels are NaN"),
+    "cropped mask": (voxels(lambda a: a[:-1], MASK), MASK, "not on the image's grid: (8, 8, 7) voxels of (1.000"),
+    "shifted mask": (affine(lambda a: a + SHIFTED), MASK, "from (8.000, 2.500, 0.000) mm, the image"),
+    "mirrored mask": (affine(lambda a: MIRRORED @ a), MASK, "left and right are exchanged: its axes are LAS"),
+    # the tree
+    "mask without image": (gone(IMAGE), MASK, "this mask has no image inputs/source/sub-a1/anat/sub-a1_T2w.nii.gz"),
+    "folder without row": (stranger, PARTICIPANTS, "no row for sub-c3, which has images"),
+    "no participants.tsv": (gone(PARTICIPANTS), PARTICIPANTS, "there is no "),
+    # participants.tsv
+    "participant twice": (text(PARTICIPANTS, lambda t: t + t.splitlines()[1] + "\n"), PARTICIPANTS,
+                          "row 6: sub-a1 stands there twice"),
+    "no id column": (text(PARTICIPANTS, lambda t: t.replace("participant_id", "id")), PARTICIPANTS,
+                     "no column 'participant_id'"),
+    "no id": (text(PARTICIPANTS, lambda t: t.replace("sub-a1", "a1")), PARTICIPANTS,
+              "row 2: 'a1' is no participant's id"),
+    "ragged row": (text(PARTICIPANTS, lambda t: t.replace("Siemens\tHC", "Siemens", 1)), PARTICIPANTS,
+                   "row 2: 4 cells, the header has 5"),
+    "exchanged columns": (text(PARTICIPANTS, lambda t: t.replace("F\t30", "30\tF")), PARTICIPANTS,
+                          "row 2: the column 'sex', read as sex, holds '30'"),
+    "no text": (content(PARTICIPANTS, lambda b: b"\xff\xfe" + b), PARTICIPANTS, "no UTF-8 text"),
+    # sidecars
+    "sidecar that is not JSON": (text(SIDECAR, lambda t: t.replace('"Name":', "Name:")), SIDECAR, "not JSON"),
+    "sidecar of another form": (text(SIDECAR, lambda _: '{"GeneratedBy": "me"}'), SIDECAR, "GeneratedBy is not a list"),
+}  # fmt: skip
+
+
+def add(line: str) -> Callable[[str], str]:
+    """A line more in the table of the dataset."""
+    return lambda toml: toml.replace("[models]", f"{line}\n\n[models]")
+
+
+FOLLOW = "exclude_file = { keys = { %s = 'all' } }"
+FAULTS = {
+    "no such image": (lambda t: t.replace("anat/T2w", "anat/T3w"), "no participant has an image anat/T3w.nii.gz"),
+    "no such session": (add('session = "ses-2"'), "no participant has an image anat/T2w.nii.gz in ses-2"),
+    "entities in another order": (lambda t: t.replace("anat/T2w", "anat/run-1_acq-x_T2w"), "in another order"),
+    "unknown participant": (add('exclude = [{ participants = ["sub-z9"], reason = "x", source = "y" }]'),
+                            "small.exclude: sub-z9 is not in inputs/source/participants.tsv"),
+    "unknown image": (add('exclude = [{ images = ["sub-a1_T1w"], reason = "x", source = "y" }]'),
+                      "there is no image sub-a1_T1w in inputs/source"),
+    "exclusion without a reason": (add('exclude = [{ participants = ["sub-a1"], source = "y" }]'),
+                                   "exclude.0.reason: this key or section is missing"),
+    "no such list": (add("exclude_file = { path = 'none.yml', keys = { motion = 'all' } }"), "there is no "),
+    "no such key": (add(FOLLOW % "blur"), "no list under the key 'blur'"),
+    "list about other images": (add("exclude_file = { keys = { motion = ['anat/T1w'] } }"),
+                                "exclude_file.keys.motion: anat/T1w is not among images"),
+    "unknown label origin": (add('label_origins = ["guessed"]'), "label_origins.0: Input should be 'manual'"),
+    "unknown field of a mask": (lambda t: t.replace("{stem}", "{image}"), "may have the fields {stem} and {subject}"),
+    "unknown stratum": (lambda t: t.replace("folds = 2", 'folds = 2\nstratify = ["height"]'), "split.stratify.0"),
+    "too many folds": (lambda t: t.replace("folds = 2", "folds = 9"), "has no participant: 3 to train on are too few"),
+    "no access told": (lambda t: t.replace('licence = "CC0"\n', ""), "needs one of licence (public), ask (private)"),
+    "no published split": (add('split = "code/none.tsv"'), "there is no code/none.tsv"),
+    "participant not in the published split": (add('split = "code/short.tsv"'), "no row for sub-b2 (1 of 4"),
+    "unknown part in the published split": (add('split = "code/odd.tsv"'), "row 2: sub-a1 has the split 'training'"),
+}  # fmt: skip
+
+
+def state_of(folder: Path) -> dict[str, bytes]:
+    """Every file of the source and of what was converted before, links followed where they lead."""
+    places = (folder / SOURCE, folder / "raw")
+    files = (
+        p for place in places for p in place.rglob("*") if ".git" not in p.parts and (p.is_file() or p.is_symlink())
+    )
+    return {str(p): p.read_bytes() if p.exists() else b"" for p in sorted(files)}
+
+
+def refused(folder: Path, toml: str) -> StudyError:
+    """Convert, expecting an error, and nothing changed; the error."""
+    source = folder / SOURCE
+    before = state_of(folder)
+    with pytest.raises(StudyError) as raised:
+        steps(folder, toml)
+    assert raised.value.hint, "an error says what to do"
+    assert state_of(folder) == before and not list(folder.glob("*.partial"))
+    run("git", "annex", "fsck", "-q", cwd=source)
+    assert git(source, "status", "--porcelain") == ""
+    return raised.value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_source_is_one_error_with_path_and_fault_and_changes_nothing(folder, name):
+    damage, path, said = DAMAGES[name]
+    steps(folder)
+    source = folder / SOURCE
+    damage(source)
+    git(source, "add", "-A")
+    git(source, "commit", "-q", "-m", "test: damage")
+    told = str(refused(folder, TOML))
+    assert said in told and f"{SOURCE}/{path}" in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_of_the_study_is_one_error_with_key_and_changes_nothing(folder, name):
+    change, said = FAULTS[name]
+    if "order" in name:
+        twice(folder / SOURCE)
+        (folder / SOURCE / "sub-a1/anat/sub-a1_run-1_acq-x_T2w.nii.gz").unlink()
+        git(folder / SOURCE, "add", "-A")
+        git(folder / SOURCE, "commit", "-q", "-m", "test: another image")
+    parts = "participant_id\tsplit\nsub-a1\ttrain\nsub-a2\tval\nsub-b1\ttest\n"
+    (folder / "code/short.tsv").write_text(parts)
+    (folder / "code/odd.tsv").write_text(parts.replace("train", "training"))
+    steps(folder)
+    toml = change(TOML)
+    assert toml != TOML
+    assert said in str(refused(folder, toml))
+
+
+def test_an_image_whose_content_is_not_here_is_named(folder):
+    run("git", "annex", "drop", "-q", "--force", IMAGE, cwd=folder / SOURCE)
+    with pytest.raises(StudyError, match=f"{IMAGE}: its content is not here"):
+        steps(folder)
+
+
+def test_two_images_for_one_rule_are_an_error(folder):
+    twice(folder / SOURCE)
+    with pytest.raises(StudyError, match="the rule anat/acq-x_run-1_T2w matches"):
+        steps(folder, TOML.replace("anat/T2w", "anat/acq-x_run-1_T2w"))
+
+
+def test_a_sidecar_that_is_not_json_passes_where_the_study_says_who_made_such_masks(folder):
+    text(SIDECAR, lambda t: t.replace('"Name":', "Name:"))(folder / SOURCE)
+    steps(folder, add('broken_sidecars = "model"')(TOML))
+    assert "\tmodel\t" in (folder / "raw/cases.tsv").read_text()
+
+
+def test_all_cases_that_cannot_be_converted_are_told_at_once(folder):
+    for path in (MASK, MASK.replace("sub-a1", "sub-b2")):
+        voxels(lambda a: a * 0, path)(folder / SOURCE)
+    with pytest.raises(StudyError) as raised:
+        steps(folder)
+    assert str(raised.value).startswith("2 cases cannot be converted:\n") and "sub-b2" in str(raised.value)
+
+
+def test_a_step_command_ends_with_one_error_and_exit_code_1(folder):
+    steps(folder)
+    gone(IMAGE)(folder / SOURCE)
+    failed = run(
+        REPOSITORY / "code/study", "convert", "rules.json", "--split", "splits/small.tsv", "--out", "raw",
+        cwd=folder, check=False,
+    )  # fmt: skip
+    assert failed.returncode == 1 and "Traceback" not in failed.stderr
+    assert [line.partition(":")[0] for line in failed.stderr.splitlines()] == ["error", "hint"]

@@ -1,0 +1,107 @@
+"""The true source trees laid out as git-annex datasets without content.
+
+From the published file lists beside the repository (`../shared/real-trees`): links with the
+true annex keys, small texts for the files that are in git.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from conftest import SHARED, git
+
+TREES = SHARED / "real-trees"
+LISTS = {"data-multi-subject": "data-multi-subject_r20250310", "ds005143": "ds005143_1.3.1"}
+EXCLUDE = """\
+csa_t1:
+- sub-balgrist01  # Motion artifact
+- sub-pavia04  # Motion artifact
+csa_t2:
+- beijingVerio  # Site did not respect parameters (TR=2, FA=180)
+- sub-pavia04  # Motion artifact
+csa_gm:
+- sub-vuiisIngenia04  # Motion artifact
+- sub-nobody99
+mtr:
+- stanford  # Used different TR.
+"""
+PUBLISHED = {
+    "inspired": ("{sub}/anat/{sub}_acq-cspineAxial_T2w", "derivatives/manual_labels", "_label-SC_seg"),
+    "sci-colorado": ("{sub}/anat/{sub}_T2w", "derivatives/labels", "_seg-manual"),
+    "canproco": ("{sub}/ses-M0/anat/{sub}_ses-M0_T2w", "derivatives/labels", "_seg-manual"),
+    "basel-mp2rage": ("{sub}/anat/{sub}_UNIT1", "derivatives/labels", "_label-SC_seg"),
+}
+"""Image, label folder and suffix of a mask, after sources.tsv."""
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """Rows of a TSV, packed or not."""
+    text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+    return list(csv.DictReader(text.splitlines(), delimiter="\t"))
+
+
+def lay_out(folder: Path, files: Iterable[tuple[str, str]], texts: dict[str, str]) -> Path:
+    """A git repository with a link for each (path, annex key), and texts."""
+    folder.mkdir(parents=True)
+    made = set()
+    for path, key in files:
+        place = folder / path
+        if place.parent not in made:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            made.add(place.parent)
+        place.symlink_to("../" * path.count("/") + f".git/annex/objects/Xx/Yy/{key}/{key}")
+    for path, text in texts.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "config", "user.name", "Tester")
+    git(folder, "config", "user.email", "tester@example.org")
+    git(folder, "-c", "core.untrackedCache=false", "add", "-A")
+    git(folder, "commit", "-q", "-m", "Lay out the tree")
+    return folder
+
+
+def listed_tree(name: str, folder: Path) -> Path:
+    """One of the two public trees, every file of it."""
+    rows = table(TREES / f"{LISTS[name]}.tsv.gz")
+    texts = {row["path"]: "{}" if row["path"].endswith(".json") else "" for row in rows if row["kind"] == "git"}
+    texts["participants.tsv"] = (TREES / f"{name}_participants.tsv").read_text()
+    if "exclude.yml" in texts:
+        texts["exclude.yml"] = EXCLUDE
+    return lay_out(folder, [(row["path"], row["annex_key"]) for row in rows if row["kind"] == "annexed"], texts)
+
+
+def published_tree(name: str, folder: Path) -> Path:
+    """One of the private trees, with an image and a mask for each published participant."""
+    image, labels, suffix = PUBLISHED[name]
+    people = [row["participant_id"] for row in table(TREES / f"published_split_{name}.tsv")]
+    files = []
+    for person in people:
+        stem = image.format(sub=person)
+        for path in (f"{stem}.nii.gz", f"{labels}/{stem}{suffix}.nii.gz"):
+            digest = hashlib.sha256(f"{name}/{path}".encode()).hexdigest()
+            files.append((path, f"SHA256E-s1000--{digest}.nii.gz"))
+    return lay_out(folder, files, {"participants.tsv": "\n".join(("participant_id", *people, ""))})
+
+
+def put_in(study: Path, trees: dict[str, Path]) -> dict[str, str]:
+    """Pin the laid-out trees in a study's clone in place of the true commits; the environment
+    in which their URLs lead to them."""
+    settings = {}
+    for name, tree in trees.items():
+        commit = git(tree, "rev-parse", "HEAD")
+        git(study, "update-index", "--cacheinfo", f"160000,{commit},inputs/{name}")
+        url = git(study, "config", "-f", ".gitmodules", f"submodule.inputs/{name}.url")
+        settings[f"url.{tree}.insteadOf"] = url
+    git(study, "commit", "-q", "-m", "test: pin the trees as laid out")
+    numbered = enumerate(settings.items())
+    env = {
+        k: v
+        for n, (key, value) in numbered
+        for k, v in ((f"GIT_CONFIG_KEY_{n}", key), (f"GIT_CONFIG_VALUE_{n}", value))
+    }
+    return env | {"GIT_CONFIG_COUNT": str(len(settings))}
