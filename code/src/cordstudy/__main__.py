@@ -11,7 +11,7 @@ import sys
 
 from cordstudy.pipeline import determinism
 
-determinism.apply()  # before numpy and torch are imported
+determinism.apply(sys.argv)  # before numpy and torch are imported
 
 
 def main() -> int:

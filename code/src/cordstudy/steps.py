@@ -31,7 +31,10 @@ DATA = {"pipeline/report.py": ("pipeline/report.html.j2",)}
 """Files other than modules that a module reads."""
 NOT_RULES = {"split", "licence", "ask", "phantom", "phantom_participants"}
 """What a dataset's rules file does not hold: nothing that finds or converts cases reads it."""
+TOLERANCES = (("*/training_log.txt", 0.05),)
+"""Losses and Dice of a training on another kind of machine; its weights have no such bound."""
 PHANTOM_SEED = 2023
+PLANNED = ("plans.json", "dataset.json", "dataset_fingerprint.json", "splits_final.json")
 RAW_TRAIN = ("imagesTr/*", "labelsTr/*")
 RAW_TEST = ("imagesTs/*", "labelsTs/*")
 
@@ -45,6 +48,15 @@ class Step:
     argv: tuple[str, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    identical: str
+    """How far it gives the same bytes again: `anywhere` (x86-64 with AVX2, by the settings of
+    `pipeline.determinism`), or `here` (processors of one kind, or one kind of GPU)."""
+
+    @property
+    def tolerances(self) -> tuple[tuple[str, float], ...]:
+        """How far numbers in its outputs, by glob, may lie apart where it is run on another kind
+        of machine than it promises for: absolute, in the unit of the number."""
+        return () if self.identical == "anywhere" else TOLERANCES
 
 
 def steps(study: Study) -> list[Step]:
@@ -53,8 +65,9 @@ def steps(study: Study) -> list[Step]:
     found += [_convert(study, name) for name in study.datasets]
     found += [_merge(study, model) for model, parts in study.models.items() if len(parts) > 1]
     found += [_plan(study, model) for model in study.models]
-    found += [_train(study, model, fold) for model in study.models for fold in study.train.folds]
-    found += [_predict(study, model) for model in study.models]
+    trained = [(model, number) for number in study.replicates for model in study.models]
+    found += [_train(study, model, fold, number) for model, number in trained for fold in study.train.folds]
+    found += [_predict(study, model, number) for model, number in trained]
     return [*found, _evaluate(study), _compare(study), _leakage(study), _report(study)]
 
 
@@ -109,10 +122,12 @@ def _imports(path: str) -> tuple[str, ...]:
     return tuple(name for name in own if (PACKAGE / name).is_file())
 
 
-def _step(name: str, message: str, arguments: list[object], *, inputs: list[str], outputs: list[str]) -> Step:
+def _step(
+    name: str, message: str, arguments: list, *, inputs: list[str], outputs: list[str], identical: str = "anywhere"
+) -> Step:
     command = name.partition(":")[0]
     argv = ("code/study", command, *map(str, arguments))
-    return Step(name, message, argv, tuple(sorted({*code_files(command), *inputs})), tuple(outputs))
+    return Step(name, message, argv, tuple(sorted({*code_files(command), *inputs})), tuple(outputs), identical)
 
 
 def _option(name: str, values: list) -> list[str]:
@@ -183,40 +198,45 @@ def _plan(study: Study, model: str) -> Step:
         arguments += ["--spacing", spacing, "--patch", patch, "--batch", reduction.batch_size,
                       "--features", features, "--convolutions", reduction.convolutions]  # fmt: skip
     inputs = [f"{raw}/{file}" for file in (*RAW_TRAIN, "dataset.json", "cases.tsv")]
-    names = ("plans.json", "dataset.json", "dataset_fingerprint.json", "splits_final.json")
-    return _step(f"plan:{model}", f"Plan {model}", arguments, inputs=inputs, outputs=[f"{out}/{n}" for n in names])
+    return _step(f"plan:{model}", f"Plan {model}", arguments, inputs=inputs, outputs=[f"{out}/{n}" for n in PLANNED])
 
 
-def _train(study: Study, model: str, fold: int) -> Step:
+def _train(study: Study, model: str, fold: int, number: int) -> Step:
     raw, folder, settings = study.training_set(model), study.model(model), study.train
-    arguments = [raw, folder, "--configuration", study.plan.configuration, "--fold", fold, "--seed", settings.seed,
-                 "--epochs", settings.epochs, "--iterations", settings.iterations,
-                 "--validations", settings.validations]  # fmt: skip
-    inputs = [f"{raw}/{file}" for file in (*RAW_TRAIN, "dataset.json")] + [f"{folder}/*.json"]
-    outputs = [f"{folder}/fold_{fold}/{name}" for name in ("checkpoint_final.pth", "training_log.txt")]
-    steps_taken = settings.epochs * settings.iterations
-    message = f"Train {model}, fold {fold}, for {steps_taken} steps"
-    return _step(f"train:{model}:fold{fold}", message, arguments, inputs=inputs, outputs=outputs)
+    place = study.replicate(model, number)
+    out = f"{place}/fold_{fold}"
+    arguments = [raw, folder, "--out", out, "--configuration", study.plan.configuration, "--fold", fold,
+                 "--seed", settings.seed + number - 1, "--epochs", settings.epochs, "--iterations", settings.iterations,
+                 "--validations", settings.validations, "--identical", settings.identical]  # fmt: skip
+    inputs = [f"{raw}/{file}" for file in (*RAW_TRAIN, "dataset.json")] + [f"{folder}/{name}" for name in PLANNED]
+    outputs = [f"{out}/{name}" for name in ("checkpoint_final.pth", "training_log.txt")]
+    if place != folder:
+        outputs += [f"{place}/{name}" for name in ("plans.json", "dataset.json")]
+    name = study.trained(model, number)
+    message = f"Train {name}, fold {fold}, for {settings.epochs * settings.iterations} steps"
+    return _step(f"train:{name}:fold{fold}", message, arguments, inputs=inputs, outputs=outputs,
+                 identical=settings.identical)  # fmt: skip
 
 
-def _predict(study: Study, model: str) -> Step:
-    folder, raws = study.model(model), [study.raw(name) for name in study.datasets]
-    out = f"{study.derivatives}/predictions/{model}"
+def _predict(study: Study, model: str, number: int) -> Step:
+    folder, raws = study.replicate(model, number), [study.raw(name) for name in study.datasets]
+    out = study.predictions(model, number)
     arguments = [folder, *raws, "--out", out, *_option("fold", study.train.folds),
-                 *_option("mirror", study.predict.mirror_axes), "--tile-step", study.predict.tile_step]  # fmt: skip
+                 *_option("mirror", study.predict.mirror_axes), "--tile-step", study.predict.tile_step,
+                 "--identical", study.train.identical]  # fmt: skip
     inputs = [f"{folder}/plans.json", f"{folder}/dataset.json"]
     inputs += [f"{folder}/fold_{fold}/checkpoint_final.pth" for fold in study.train.folds]
     inputs += [f"{raw}/imagesTs/*" for raw in raws]
-    outputs = [f"{study.predictions(model, name)}/*" for name in study.datasets]
-    return _step(
-        f"predict:{model}", f"Predict {len(raws)} test sets with {model}", arguments, inputs=inputs, outputs=outputs
-    )
+    outputs = [f"{out}/{name}/*" for name in study.datasets]
+    name = study.trained(model, number)
+    return _step(f"predict:{name}", f"Predict {len(raws)} test sets with {name}", arguments, inputs=inputs,
+                 outputs=outputs, identical=study.train.identical)  # fmt: skip
 
 
 def _judged(study: Study) -> tuple[list[str], list[str], list[str]]:
     """Raw datasets, folders of predictions, and the files of references and predictions."""
     raws = [study.raw(name) for name in study.datasets]
-    folders = [f"{study.derivatives}/predictions/{model}" for model in study.models]
+    folders = [study.predictions(model, number) for number in study.replicates for model in study.models]
     files = [f"{raw}/{part}" for raw in raws for part in ("labelsTs/*", "cases.tsv")]
     return raws, folders, [*files, *(f"{folder}/*/*" for folder in folders)]
 
@@ -228,8 +248,9 @@ def _evaluate(study: Study) -> Step:
 
 
 def _compare(study: Study) -> Step:
-    arguments = [study.cases_table, "--out", study.summary_table]
-    return _step("compare", "Compare the models", arguments, inputs=[study.cases_table], outputs=[study.summary_table])
+    arguments = [study.cases_table, "--out", study.summary_table, "--replicates", study.replicates_table]
+    outputs = [study.summary_table, study.replicates_table]
+    return _step("compare", "Compare the models", arguments, inputs=[study.cases_table], outputs=outputs)
 
 
 def _leakage(study: Study) -> Step:

@@ -151,6 +151,12 @@ class Train(Table):
 
     folds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     seed: int
+    replicates: Count = 1
+    """Trainings of each model, the n-th with the seed `seed` + n - 1; judging takes the first,
+    and the spread of all says how much a difference means."""
+    identical: Literal["here", "anywhere"] = "anywhere"
+    """Whether a checkpoint has the same bytes on every processor with AVX2, or (faster) on those
+    of one kind."""
     epochs: Count
     iterations: Count
     validations: Count
@@ -206,6 +212,11 @@ class Study(Table):
         return f"{self.derivatives}/evaluation/leakage.tsv"
 
     @property
+    def replicates_table(self) -> str:
+        """One row a model and test set: the spread of retraining."""
+        return f"{self.derivatives}/evaluation/replicates.tsv"
+
+    @property
     def summary_table(self) -> str:
         """One row a model and test set."""
         return f"{self.derivatives}/evaluation/summary.tsv"
@@ -240,9 +251,23 @@ class Study(Table):
         trainer = f"nnUNetTrainerRepeatable__nnUNetPlans__{self.plan.configuration}"
         return f"models/{self.name}/{model}/{dataset}/{trainer}"
 
-    def predictions(self, model: str, testset: str) -> str:
-        """Masks of one test set by one model."""
-        return f"{self.derivatives}/predictions/{model}/{testset}"
+    @property
+    def replicates(self) -> range:
+        """The trainings of each model, from 1; the first is the one that is judged."""
+        return range(1, self.train.replicates + 1)
+
+    def replicate(self, model: str, number: int) -> str:
+        """A trained model: its planned folder for the first training, one below it for another."""
+        return self.model(model) + (f"/replicate_{number}" if number > 1 else "")
+
+    def predictions(self, model: str, number: int) -> str:
+        """Masks of all test sets, a folder each, by one training of a model."""
+        return f"{self.derivatives}/predictions/{self.trained(model, number)}"
+
+    @staticmethod
+    def trained(model: str, number: int) -> str:
+        """What a training of a model is called: the model's name, with a number from the second on."""
+        return model if number == 1 else f"{model}.{number}"
 
 
 def load_study(root: Path, name: str) -> Study:

@@ -23,12 +23,15 @@ from cordstudy.pipeline.machine import progress, workers
 from cordstudy.pipeline.metrics import dice, relative_volume_error
 from cordstudy.pipeline.tables import read_table, write_table
 
+MEASURES = ["dice", "relative_volume_error"]
+
 
 @dataclass(frozen=True)
 class Score:
     """One prediction judged."""
 
     model: str
+    replicate: int
     testset: str
     case_id: str
     participant_id: str
@@ -45,9 +48,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Pair:
-    """A reference mask and the prediction of one model for it."""
+    """A reference mask and the prediction of one training of a model for it."""
 
     model: str
+    replicate: int
     row: dict[str, str]
     reference: Path
     prediction: Path
@@ -64,8 +68,8 @@ def score(pair: Pair) -> Score:
         raise StudyError(f"{pair.prediction}: {pred.shape} voxels, its reference {pair.reference} {ref.shape}")
     row = pair.row
     return Score(
-        pair.model, row["dataset"], row["case_id"], row["participant_id"], row["session"], row["contrast"],
-        row["vendor"], row["pathology"], row["label_origin"], int(ref.sum()), int(pred.sum()),
+        pair.model, pair.replicate, row["dataset"], row["case_id"], row["participant_id"], row["session"],
+        row["contrast"], row["vendor"], row["pathology"], row["label_origin"], int(ref.sum()), int(pred.sum()),
         dice(pred, ref), relative_volume_error(pred, ref),
     )  # fmt: skip
 
@@ -73,22 +77,36 @@ def score(pair: Pair) -> Score:
 def pairs(datasets: Sequence[Path], predictions: Sequence[Path]) -> Iterator[Pair]:
     """Every test case of every dataset with each model's prediction of it."""
     for folder in predictions:
+        model, _, number = folder.name.partition(".")
         for dataset in datasets:
             for row in read_table(dataset / "cases.tsv"):
                 if row["part"] == "test":
                     name = f"{row['case_id']}.nii.gz"
-                    yield Pair(folder.name, row, dataset / "labelsTs" / name, folder / row["dataset"] / name)
+                    yield Pair(
+                        model, int(number or 1), row, dataset / "labelsTs" / name, folder / row["dataset"] / name
+                    )
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean Dice and volume error of each model and test set, over participants (their cases
-    averaged first), with the numbers of participants and cases."""
+    averaged first), with the numbers of participants and cases; of the first training."""
     keys = ["model", "testset"]
-    measures = ["dice", "relative_volume_error"]
-    by_participant = scores.groupby([*keys, "participant_id"], sort=False)[measures].mean()
+    first = scores[scores["replicate"] == 1]
+    by_participant = first.groupby([*keys, "participant_id"], sort=False)[MEASURES].mean()
     table = by_participant.groupby(level=keys, sort=False).mean()
-    table.insert(0, "cases", scores.groupby(keys, sort=False).size())
+    table.insert(0, "cases", first.groupby(keys, sort=False).size())
     table.insert(0, "participants", by_participant.groupby(level=keys, sort=False).size())
+    return table.reset_index()
+
+
+def spread(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean Dice of each training, and over trainings its mean, standard deviation (n - 1; nan for
+    one training), minimum and maximum, by model and test set."""
+    keys = ["model", "testset"]
+    by_participant = scores.groupby([*keys, "replicate", "participant_id"], sort=False)["dice"].mean()
+    trainings = by_participant.groupby(level=[*keys, "replicate"], sort=False).mean()
+    table = trainings.groupby(level=keys, sort=False).agg(["size", "mean", "std", "min", "max"])
+    table.columns = ["trainings", "dice_mean", "dice_sd", "dice_min", "dice_max"]
     return table.reset_index()
 
 
@@ -110,7 +128,9 @@ def command(predictions: tuple[Path, ...], datasets: tuple[Path, ...], out: Path
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Table to write, one row a model and test set."
 )
-def compare_command(cases: Path, out: Path) -> None:
+@click.option("--replicates", required=True, type=click.Path(path_type=Path), help="Table of the spread of retraining.")
+def compare_command(cases: Path, out: Path, replicates: Path) -> None:
     """Summarise the table CASES by model and test set."""
-    summary = summarise(pd.read_csv(cases, sep="\t"))
-    write_table(out, list(summary.columns), summary.itertuples(index=False))
+    scores = pd.read_csv(cases, sep="\t")
+    for path, table in ((out, summarise(scores)), (replicates, spread(scores))):
+        write_table(path, list(table.columns), table.itertuples(index=False))

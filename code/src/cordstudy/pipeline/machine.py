@@ -22,7 +22,12 @@ def workers() -> int:
 
 
 def cache_folder() -> Path:
-    """Where preprocessed arrays are kept between steps; safe to delete."""
+    """Where preprocessed arrays and the progress of trainings are kept; safe to delete.
+
+    CORDSTUDY_CACHE, else in the user's cache folder.
+    """
+    if own := os.environ.get("CORDSTUDY_CACHE"):
+        return Path(own)
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "cordstudy"
 

@@ -1,8 +1,8 @@
-"""nnU-Net v2 as this study uses it: plan, preprocess, train, predict.
+"""nnU-Net v2 as this study uses it: plan, preprocess, train.
 
-Owns: calling nnU-Net's own planner, preprocessor and predictor in this process, with
-paths given as arguments, and the cache of preprocessed arrays.
-Does not own: the training loop (`trainer`), or which data goes where (`merge`, `splits`).
+Owns: calling nnU-Net's own planner, preprocessor and trainer in this process, with paths given
+as arguments, and the cache of preprocessed arrays.
+Does not own: the training loop (`trainer`), prediction (`predictor`), or which data goes where.
 
 nnU-Net takes its folders from the environment and starts pools of spawned workers, each
 of which imports torch again (4 s): here threads stand in for them.
@@ -16,9 +16,10 @@ import multiprocessing.dummy
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,7 +30,8 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from cordstudy.errors import StudyError
-from cordstudy.pipeline.machine import cache_folder, progress
+from cordstudy.pipeline import determinism
+from cordstudy.pipeline.machine import cache_folder, device, progress
 
 PLANS = "nnUNetPlans"
 fingerprint_extractor.multiprocessing = SimpleNamespace(get_context=lambda method: multiprocessing.dummy)
@@ -170,42 +172,34 @@ def _preprocess(dataset: Path, model: Path, configuration: str, out: Path) -> No
         preprocessor.run_case_save(str(arrays / case), files["images"], files["label"], manager, chosen, dataset_json)
 
 
-def train(dataset: Path, model: Path, *, configuration: str, fold: int, settings: dict[str, int]) -> None:
-    """Preprocess where needed and train one fold into `model/fold_<k>`.
+def train(dataset: Path, model: Path, out: Path, *, configuration: str, fold: int, settings: dict[str, int]) -> None:
+    """Preprocess where needed and train one fold into `out`; goes on where an earlier try was killed.
 
     `model` holds plans.json, dataset.json and splits_final.json; `settings` are the keywords
     of `trainer.train_fold`.
     """
     from cordstudy.pipeline.trainer import train_fold  # torch: 5 s to import
 
+    place = preprocessed(dataset, model, configuration=configuration)
     with tempfile.TemporaryDirectory() as scratch:
         view = Path(scratch) / dataset.name
         view.mkdir()
-        arrays = preprocessed(dataset, model, configuration=configuration) / dataset.name
         texts = ("splits_final.json", "dataset.json", "dataset_fingerprint.json")
-        for path in [*arrays.iterdir(), *(model / name for name in texts)]:
+        for path in [*(place / dataset.name).iterdir(), *(model / name for name in texts)]:
             (view / path.name).symlink_to(path.resolve())
         folders = nnunet_folders(preprocessed=Path(scratch), results=Path(scratch) / "results")
+        progress_folder = cache_folder() / "training" / _training_address(place, model, fold, settings)
         with folders, open(os.devnull, "w") as quiet, redirect_stdout(quiet):
-            train_fold(model, configuration=configuration, fold=fold, **settings)
+            train_fold(model, out, configuration=configuration, fold=fold, progress_folder=progress_folder, **settings)
+        shutil.rmtree(progress_folder, ignore_errors=True)
 
 
-def predict(
-    model: Path,
-    images: Sequence[Path],
-    outputs: Sequence[Path],
-    *,
-    folds: Sequence[int],
-    mirror_axes: Sequence[int],
-    tile_step: float,
-) -> None:
-    """Segment images with the average of several folds.
-
-    `images` are NIfTI files of any grid; `outputs` the mask files, on the same grids.
-    Each tile is also predicted mirrored along `mirror_axes` (0, 1, 2 for z, y, x) and averaged;
-    tiles overlap by 1 - `tile_step`. Keeps the largest component of each mask (26-neighbours),
-    as the cord is one piece. Source: nnU-Net's nnUNetPredictor.
-    """
-    from cordstudy.pipeline.predictor import predict_files  # torch: 5 s to import
-
-    predict_files(model, images, outputs, folds=folds, mirror_axes=mirror_axes, tile_step=tile_step)
+def _training_address(arrays: Path, model: Path, fold: int, settings: dict[str, int]) -> str:
+    """What determines a training: data, folds, settings, device, code, versions."""
+    packages = ("torch", "nnunetv2", "batchgeneratorsv2", "dynamic_network_architectures", "numpy")
+    told = {
+        "arrays": arrays.name, "splits": _sha256(model / "splits_final.json"), "fold": fold, "settings": settings,
+        "device": device(), "code": [_sha256(Path(__file__).with_name(f"{name}.py")) for name in ("trainer", "nnunet")],
+        "environment": {name: version(name) for name in packages}, "processor": dict(determinism.present()),
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]

@@ -20,9 +20,16 @@ import click
 @click.option("--fold", "folds", multiple=True, required=True, type=int, help="A fold to average over; repeatable.")
 @click.option("--mirror", "mirror_axes", multiple=True, type=int, help="Axis (0, 1, 2: z, y, x) to mirror; repeatable.")
 @click.option("--tile-step", required=True, type=float, help="Distance of tiles as a share of the patch.")
-def command(model: Path, datasets: tuple[Path, ...], out: Path, folds, mirror_axes, tile_step: float) -> None:
-    """Segment the test images of nnU-Net raw DATASETS with the trained MODEL."""
-    from cordstudy.pipeline.nnunet import predict  # nnU-Net: 5 s to import
+@click.option("--identical", required=True, type=click.Choice(["here", "anywhere"]),
+              help="The same bytes on this kind of processor, or on any with AVX2.")  # fmt: skip
+def command(
+    model: Path, datasets: tuple[Path, ...], out: Path, folds, mirror_axes, tile_step: float, identical: str
+) -> None:
+    """Segment the test images of nnU-Net raw DATASETS with the trained MODEL.
+
+    `--identical` is heeded before this module is imported (`determinism`).
+    """
+    from cordstudy.pipeline.predictor import predict_files  # nnU-Net: 5 s to import
 
     images, masks = [], []
     for dataset in datasets:
@@ -31,4 +38,4 @@ def command(model: Path, datasets: tuple[Path, ...], out: Path, folds, mirror_ax
         for image in sorted((dataset / "imagesTs").glob("*_0000.nii.gz")):
             images.append(image)
             masks.append(out / testset / image.name.replace("_0000.nii.gz", ".nii.gz"))
-    predict(model, images, masks, folds=folds, mirror_axes=mirror_axes, tile_step=tile_step)
+    predict_files(model, images, masks, folds=folds, mirror_axes=mirror_axes, tile_step=tile_step)

@@ -47,7 +47,13 @@ def predict_files(
     mirror_axes: Sequence[int],
     tile_step: float,
 ) -> None:
-    """See `nnunet.predict`."""
+    """Segment images with the average of several folds.
+
+    `images` are NIfTI files of any grid; `outputs` the mask files, on the same grids.
+    Each tile is also predicted mirrored along `mirror_axes` (0, 1, 2 for z, y, x) and averaged;
+    tiles overlap by 1 - `tile_step`. Keeps the largest component of each mask (26-neighbours),
+    as the cord is one piece. Source: nnU-Net's nnUNetPredictor.
+    """
     torch.set_num_threads(1)
     with open(os.devnull, "w") as quiet, redirect_stdout(quiet):
         predictor = BatchedPredictor(

@@ -68,6 +68,7 @@ def write_report(
 ) -> None:
     """Write the page to `out`; `general` is the model that the others are compared with."""
     scores, means = pd.read_csv(cases, sep="\t"), pd.read_csv(summary, sep="\t")
+    scores = scores[scores["replicate"] == 1]
     table = matrix(means)
     masks = {folder.name: folder for folder in predictions}
     raw = {folder.name.partition("_")[2]: folder for folder in datasets}

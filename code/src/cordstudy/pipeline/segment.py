@@ -36,7 +36,7 @@ def segment(
     All images are read before anything is written. Raises StudyError for an image that is no
     3D NIfTI, and where two images would have one mask.
     """
-    from cordstudy.pipeline.nnunet import predict  # nnU-Net: 5 s to import
+    from cordstudy.pipeline.predictor import predict_files  # nnU-Net: 5 s to import
 
     outputs = [output_path(image, out) for image in images]
     if len(set(outputs)) < len(outputs):
@@ -49,7 +49,7 @@ def segment(
             turned.set_qform(turned.affine, strip_shears=True)  # ITK reads no sheared axes
             turned.set_sform(turned.get_qform())
             nib.save(turned, copy)
-        predict(model, inputs, masks, folds=folds, mirror_axes=mirror_axes, tile_step=tile_step)
+        predict_files(model, inputs, masks, folds=folds, mirror_axes=mirror_axes, tile_step=tile_step)
         for image, mask, output in zip(images, masks, outputs):
             original = nib.load(image)
             turned = to_orientation(nib.load(mask), nib.aff2axcodes(original.affine))

@@ -14,15 +14,26 @@ import click
 @click.command("train")
 @click.argument("dataset", type=click.Path(path_type=Path, exists=True))
 @click.argument("model", type=click.Path(path_type=Path, exists=True))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the fold: fold_K.")
 @click.option("--configuration", required=True, help="nnU-Net's configuration, such as 3d_fullres.")
 @click.option("--fold", required=True, type=int, help="Which fold of splits_final.json.")
 @click.option("--seed", required=True, type=int, help="Seed of every random choice.")
 @click.option("--epochs", required=True, type=int, help="Epochs to train.")
 @click.option("--iterations", required=True, type=int, help="Batches an epoch.")
 @click.option("--validations", required=True, type=int, help="Validation batches an epoch.")
-def command(dataset: Path, model: Path, configuration: str, fold: int, **settings: int) -> None:
-    """Train one fold of the planned MODEL on the nnU-Net raw DATASET."""
+@click.option("--identical", required=True, type=click.Choice(["here", "anywhere"]),
+              help="The same bytes on this kind of processor, or on any with AVX2 (slower).")  # fmt: skip
+def command(dataset: Path, model: Path, out: Path, configuration: str, fold: int, identical: str, **settings) -> None:
+    """Train one fold of the planned MODEL on the nnU-Net raw DATASET.
+
+    Goes on from where an earlier try was killed, to the same bytes. `--identical` is heeded
+    before this module is imported (`determinism`).
+    """
     from cordstudy.pipeline.nnunet import train  # nnU-Net: 5 s to import
 
-    shutil.rmtree(model / f"fold_{fold}", ignore_errors=True)
-    train(dataset, model, configuration=configuration, fold=fold, settings=settings)
+    shutil.rmtree(out, ignore_errors=True)
+    if out.parent != model:  # a replicate: a model of its own beside the first
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for name in ("plans.json", "dataset.json"):
+            shutil.copyfile(model / name, out.parent / name)
+    train(dataset, model, out, configuration=configuration, fold=fold, settings=settings)

@@ -1,0 +1,159 @@
+"""Training the same bytes: again, in another number of processes, after a kill, by stock nnU-Net."""
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from conftest import REPOSITORY, run
+from nnunetv2.training.loss.robust_ce_loss import RobustCrossEntropyLoss
+
+from cordstudy.pipeline import determinism
+from cordstudy.pipeline.evaluate import spread
+from cordstudy.pipeline.resuming import newest, store
+from cordstudy.pipeline.trainer import DeterministicCrossEntropy
+
+RAW = "derivatives/tiny/nnunet-raw/Dataset501_inspired"
+MODEL = "models/tiny/inspired/Dataset501_inspired/nnUNetTrainerRepeatable__nnUNetPlans__3d_fullres"
+SETTINGS = {"configuration": "3d_fullres", "fold": 0, "seed": 0, "epochs": 8, "iterations": 2, "validations": 1,
+            "identical": "anywhere"}  # fmt: skip
+
+
+def command(out: Path, **changes: object) -> list[str]:
+    """The step command of a training of eight epochs of two batches."""
+    options = [word for key, value in {**SETTINGS, **changes}.items() for word in (f"--{key}", str(value))]
+    return [str(REPOSITORY / "code/study"), "train", RAW, MODEL, "--out", str(out), *options]
+
+
+def train(folder: Path, out: Path, *, cache: Path, workers: int = 1, **changes: object) -> str:
+    """Train; the digest of the checkpoint."""
+    run(*command(out, **changes), cwd=folder, CORDSTUDY_CACHE=str(cache), CORDSTUDY_WORKERS=str(workers))
+    return digest(out)
+
+
+def digest(out: Path) -> str:
+    return hashlib.sha256((out / "checkpoint_final.pth").read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def whole(tiny, tmp_path_factory) -> tuple[str, Path]:
+    """The digest of a training that ran through in one process, and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    return train(tiny, folder / "fold_0", cache=folder / "cache"), folder
+
+
+@pytest.mark.slow
+def test_a_training_killed_five_times_and_resumed_ends_in_the_same_bytes(tiny, whole, tmp_path):
+    cache, out = tmp_path / "cache", tmp_path / "fold_0"
+    reached: set[str] = set()
+    for _ in range(5):
+        env = os.environ | {"CORDSTUDY_CACHE": str(cache), "CORDSTUDY_WORKERS": "2"}
+        running = subprocess.Popen(command(out), cwd=tiny, env=env, start_new_session=True)
+        while not (found := {path.name for path in cache.glob("training/*/epoch-*.pth")}) or found <= reached:
+            assert running.poll() is None, "it ended before it could be killed"
+            time.sleep(0.02)
+        time.sleep(random.uniform(0, 0.2))
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        reached |= {path.name for path in cache.glob("training/*/epoch-*.pth")}
+    assert not (out / "checkpoint_final.pth").exists() and len(reached) >= 5
+    assert train(tiny, out, cache=cache) == whole[0]
+    assert (out / "training_log.txt").read_text() == (whole[1] / "fold_0/training_log.txt").read_text()
+    assert not list(cache.glob("training/*")), "what a finished training went on from is gone"
+
+
+@pytest.mark.slow
+def test_the_number_of_augmenting_processes_changes_no_byte_and_the_seed_does(tiny, whole, tmp_path):
+    assert train(tiny, tmp_path / "a/fold_0", cache=tmp_path / "cache", workers=3) == whole[0]
+    assert train(tiny, tmp_path / "b/fold_0", cache=tmp_path / "cache", seed=1) != whole[0]
+
+
+@pytest.mark.slow
+def test_stock_nnunet_trains_the_same_bytes_with_the_trainer_as_an_external_one(tiny, whole, tmp_path):
+    prepared = next((whole[1] / "cache/preprocessed").iterdir()) / "Dataset501_inspired"
+    place = Path(shutil.copytree(prepared, tmp_path / "preprocessed/Dataset501_inspired"))
+    for name in ("dataset.json", "dataset_fingerprint.json", "splits_final.json"):
+        shutil.copy(tiny / MODEL / name, place)
+    shutil.copy(tiny / MODEL / "plans.json", place / "nnUNetPlans.json")
+    trainers = tmp_path / "trainers"
+    trainers.mkdir()
+    (trainers / "short.py").write_text(
+        "import torch\nfrom cordstudy.pipeline.trainer import nnUNetTrainerRepeatable\n\n\n"
+        "class Short(nnUNetTrainerRepeatable):\n"
+        "    def __init__(self, plans, configuration, fold, dataset_json, device=torch.device('cpu')):\n"
+        "        super().__init__(plans, configuration, fold, dataset_json, device)\n"
+        "        self.num_epochs, self.num_iterations_per_epoch, self.num_val_iterations_per_epoch = 8, 2, 1\n\n"
+        "    def perform_actual_validation(self, save_probabilities=False):\n        pass\n"
+    )
+    code = REPOSITORY / "code"
+    run(
+        "nnUNetv2_train", "501", "3d_fullres", "0", "-tr", "Short", "-device", "cpu", cwd=tmp_path,
+        **determinism.THREADS, **determinism.CAPS, PYTHONPATH=f"{code / 'src'}:{without_timm(tmp_path)}",
+        nnUNet_extTrainer=f"{code / 'nnunet_trainers'}:{trainers}", nnUNet_raw=str(tiny / RAW / ".."),
+        nnUNet_preprocessed=str(tmp_path / "preprocessed"), nnUNet_results=str(tmp_path / "results"),
+    )  # fmt: skip
+    out = next((tmp_path / "results").rglob("fold_0"))
+    assert digest(out) == whole[0]
+    assert not (out / "checkpoint_latest.pth").exists()
+
+
+def without_timm(folder: Path) -> Path:
+    """A folder with a `timm` of empty names: this environment has none, and nnU-Net's search for
+    external trainers imports every trainer that it has, those of timm too."""
+    place = folder / "stub"
+    (place / "timm/layers").mkdir(parents=True)
+    text = (
+        "def __getattr__(name):\n    if name.startswith('__'):\n        raise AttributeError(name)\n    return object\n"
+    )
+    for name in ("timm/__init__.py", "timm/layers/__init__.py"):
+        (place / name).write_text(text)
+    return place
+
+
+def test_the_deterministic_cross_entropy_is_nnunets(tmp_path):
+    torch.manual_seed(0)
+    logits, target = torch.randn(2, 3, 5, 6, 7, requires_grad=True), torch.randint(0, 3, (2, 1, 5, 6, 7))
+    values = []
+    for loss in (DeterministicCrossEntropy(), RobustCrossEntropyLoss()):
+        value = loss(logits, target[:, 0])
+        (gradient,) = torch.autograd.grad(value, logits)
+        values.append((value, gradient))
+    assert torch.allclose(values[0][0], values[1][0]) and torch.allclose(values[0][1], values[1][1], atol=1e-8)
+
+
+def test_a_damaged_checkpoint_is_not_gone_on_from(tmp_path):
+    for epoch in (0, 1):
+        store(tmp_path, epoch, lambda path, epoch=epoch: path.write_text(f"epoch {epoch}"))
+    (kept,) = tmp_path.iterdir()
+    assert newest(tmp_path) == kept and kept.read_text() == "epoch 1"
+    kept.write_text("damaged")
+    assert newest(tmp_path) is None
+
+
+def test_replicates_have_seeds_of_their_own_and_a_table_of_their_spread(tiny):
+    checkpoints = sorted((tiny / "models/tiny/inspired").rglob("checkpoint_final.pth"))
+    assert len(checkpoints) == 2 and len({path.readlink().name for path in checkpoints}) == 2
+    table = pd.read_csv(tiny / "derivatives/tiny/evaluation/replicates.tsv", sep="\t")
+    assert set(table["trainings"]) == {2} and len(table) == 2 * 3
+    scores = pd.read_csv(tiny / "derivatives/tiny/evaluation/cases.tsv", sep="\t")
+    assert set(scores["replicate"]) == {1, 2}
+    summary = pd.read_csv(tiny / "derivatives/tiny/evaluation/summary.tsv", sep="\t")
+    judged = scores[(scores.replicate == 1) & (scores.model == "general") & (scores.testset == "epi")]
+    row = summary[(summary.model == "general") & (summary.testset == "epi")].iloc[0]
+    assert row.dice == pytest.approx(judged.groupby("participant_id").dice.mean().mean(), abs=1e-6)
+
+
+def test_the_spread_of_retraining_is_over_trainings_of_means_over_participants():
+    rows = [
+        ("m", r, "t", p, d) for r, p, d in ((1, "a", 0.2), (1, "a", 0.4), (1, "b", 0.7), (2, "a", 0.5), (2, "b", 0.9))
+    ]
+    found = spread(pd.DataFrame(rows, columns=["model", "replicate", "testset", "participant_id", "dice"])).iloc[0]
+    assert (found.trainings, found.dice_mean, found.dice_min, found.dice_max) == pytest.approx((2, 0.6, 0.5, 0.7))
+    assert found.dice_sd == pytest.approx(2**0.5 / 10)
