@@ -1,7 +1,7 @@
 """The command line about a study: `code/study --help`.
 
 Owns: turning arguments into values, one call each, and printing what comes back. Each module
-here holds the commands of one purpose: `running`, `inputs`, `asking`, `using`.
+here holds the commands of one purpose: `running`, `inputs`, `asking`, `verifying`, `using`.
 Does not own: what any command does. Step commands are entered past this package
 (`__main__`), so that a change here is no change of a step's code.
 """
@@ -12,7 +12,7 @@ import sys
 
 import click
 
-from cordstudy.cli import asking, inputs, running, using
+from cordstudy.cli import asking, inputs, running, using, verifying
 from cordstudy.commands import COMMANDS
 
 EPILOG = """\b
@@ -23,6 +23,7 @@ Examples, from the root of a study:
   code/study status                          what is done, what is stale and why
   code/study --study public cases            which images and masks a study finds
   code/study audit --leakage                 whether a test subject ever reached training
+  code/study verify --sample 3               run three steps again: is it still the same?
   code/study segment image.nii.gz --out .    segment any image with a trained model
   git log                                    the lab book: one commit a step
   datalad rerun COMMIT                       make one step's outputs again
@@ -66,6 +67,6 @@ def environment() -> None:
     click.echo(sys.prefix)
 
 
-for command in (running.run, running.status, inputs.inputs, asking.cases, asking.audit, using.results,
+for command in (running.run, running.status, inputs.inputs, asking.cases, asking.audit, verifying.verify, using.results,
                 using.segment, environment):  # fmt: skip
     cli.add_command(command)

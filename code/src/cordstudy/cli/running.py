@@ -6,6 +6,8 @@ Does not own: steps (`steps`), their execution and state (`provenance`).
 
 from __future__ import annotations
 
+from collections import Counter
+
 import click
 from tqdm import tqdm
 
@@ -17,6 +19,7 @@ from cordstudy.provenance import run as running
 from cordstudy.provenance import sources
 from cordstudy.provenance.gitannex import git
 from cordstudy.provenance.status import State, builds_on, states
+from cordstudy.provenance.verify import attested
 from cordstudy.study import Study, load_study
 
 
@@ -54,9 +57,12 @@ def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool) -> None:
 @click.command()
 @click.pass_obj
 def status(name: str) -> None:
-    """Say of each step whether it is done, stale (and why) or missing."""
+    """Say of each step whether it is done (and verified), stale (and why) or missing."""
+    verdicts = attested(ROOT)
     for step, state in states(ROOT, table.steps(load_study(ROOT, name))).items():
-        click.echo(f"{state.word:8} {step:28} {state.commit[:8]:9} {state.why}".rstrip())
+        words = Counter(verdicts.get(state.commit, ()))
+        told = ", ".join(f"verified {word}" + (f" {count} times" if count > 1 else "") for word, count in words.items())
+        click.echo(f"{state.word:8} {step:28} {state.commit[:8]:9} {state.why or told}".rstrip())
 
 
 class Progress:

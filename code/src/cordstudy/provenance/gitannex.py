@@ -77,12 +77,12 @@ def datalad_run(
     for option, specs in (("-i", inputs), ("-o", outputs)):
         for spec in specs:
             argv += [option, spec]
-    return [*argv, "--", *command]
+    return [*argv, *(["--"] if len(command) > 1 else []), *command]  # after --, one word would be quoted
 
 
-def head(repo: Path) -> str:
-    """The commit that HEAD is at."""
-    return git(repo, "rev-parse", "HEAD").strip()
+def head(repo: Path, revision: str = "HEAD") -> str:
+    """The commit that HEAD, or another revision, is at."""
+    return git(repo, "rev-parse", "--verify", f"{revision}^{{commit}}").strip()
 
 
 def tree_entry(repo: Path, commit: str, path: str) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ Does not own: making records (`datalad run` does), or what they imply (`status`)
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,15 @@ class RunRecord:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     exit: int
+    pwd: str
+    """The folder that the command ran in, and that inputs and outputs are relative to."""
+    dsid: str
+    chain: tuple[str, ...]
+    """The commits that a `datalad rerun` went back to, oldest first."""
+
+    def from_root(self, specs: Sequence[str]) -> tuple[str, ...]:
+        """Inputs or outputs relative to the dataset's root."""
+        return tuple(posixpath.normpath(posixpath.join(self.pwd, spec)) for spec in specs)
 
 
 def parse_message(text: str, *, commit: str = "", parent: str = "") -> RunRecord | None:
@@ -51,6 +61,9 @@ def parse_message(text: str, *, commit: str = "", parent: str = "") -> RunRecord
         inputs=tuple(info.get("inputs") or ()),
         outputs=tuple(info.get("outputs") or ()),
         exit=int(info.get("exit") or 0),
+        pwd=info.get("pwd") or ".",
+        dsid=info.get("dsid") or "",
+        chain=tuple(info.get("chain") or ()),
     )
 
 

@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -128,31 +128,41 @@ def run_step(study: Path, step: Recorded, *, site: Site) -> str:
     log = site.logs / f"{step.name.replace(':', '-')}.log"
     place = workspace(study, scratch=site.scratch, name=step.name, inputs=step.inputs, outputs=step.outputs)
     with place as ws:
-        _datalad_run(ws, step, log=log, workers=site.workers)
+        env = {"CORDSTUDY_WORKERS": str(site.workers)}
+        code = record_in(ws, step.argv, message=step.message, log=log, env=env)
+        if code:
+            raise failure(step.name, code, log)
         check_inputs_untouched(ws)
         check_outputs(ws)
         return land(ws)
 
 
-def _datalad_run(ws: Workspace, step: Recorded, *, log: Path, workers: int) -> None:
-    """Run and record the step's command in the workspace."""
-    argv = datalad_run(step.argv, message=step.message, inputs=step.inputs, outputs=step.outputs)
-    code = logged(argv, cwd=ws.path, log=log, env={"CORDSTUDY_WORKERS": str(workers)})
-    if code:
-        raise _failure(step, code, log)
-    _commit_rest(ws, step)
+def record_in(
+    ws: Workspace, command: Sequence[str], *, message: str, log: Path, env: Mapping[str, str], pwd: str = "."
+) -> int:
+    """Run and record a command in a workspace; its exit code.
+
+    One word is a shell's line, as `datalad run` has it. Inputs and outputs are the
+    workspace's; `pwd` is the folder to run in.
+    """
+    inputs, outputs = ([os.path.relpath(spec, pwd) for spec in specs] for specs in (ws.inputs, ws.outputs))
+    argv = datalad_run(command, message=message, inputs=inputs, outputs=outputs)
+    code = logged(argv, cwd=ws.path / pwd, log=log, env=env)
+    if not code:
+        _commit_rest(ws, command[0] if len(command) == 1 else shlex.join(command), message)
+    return code
 
 
-def _failure(step: Recorded, code: int, log: Path) -> StudyError:
+def failure(name: str, code: int, log: Path) -> StudyError:
     """What a failed step said: its own error and hint, else its last line before DataLad's."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     own = [line for line in lines if not DATALAD_RESULT.match(line)]
     told = next((line for line in own if line.startswith("error: ")), own[-1] if own else "no output")
     hint = next((line[6:] for line in own if line.startswith("hint: ")), f"the whole log: {log}")
-    return StudyError(f"step {step.name} failed (exit {code}): {told.removeprefix('error: ')}", hint=hint)
+    return StudyError(f"step {name} failed (exit {code}): {told.removeprefix('error: ')}", hint=hint)
 
 
-def _commit_rest(ws: Workspace, step: Recorded) -> None:
+def _commit_rest(ws: Workspace, cmd: str, message: str) -> None:
     """What `datalad run` leaves to do: outputs that are gone, or no change at all.
 
     A step whose outputs come out as they were leaves no commit with DataLad: the record is
@@ -160,10 +170,8 @@ def _commit_rest(ws: Workspace, step: Recorded) -> None:
     """
     if head(ws.path) == ws.base:
         dsid = git(ws.path, "config", "-f", ".datalad/config", "datalad.dataset.id").strip()
-        message = render_message(
-            step.message, cmd=shlex.join(step.argv), dsid=dsid, inputs=step.inputs, outputs=step.outputs
-        )
-        git(ws.path, "commit", "-q", "--allow-empty", "-F", "-", stdin=message)
+        text = render_message(message, cmd=cmd, dsid=dsid, inputs=ws.inputs, outputs=ws.outputs)
+        git(ws.path, "commit", "-q", "--allow-empty", "-F", "-", stdin=text)
     gone = git(ws.path, "ls-files", "-z", "--deleted").strip("\0")
     if gone:
         git(ws.path, "rm", "-q", "--cached", "--sparse", "--", *gone.split("\0"))

@@ -40,25 +40,41 @@ class Workspace:
     """Size and time of change of every annexed input: hard links to the study's own content."""
 
 
+class ContentMissing(StudyError):
+    """The content of inputs is not to be had; `path` is the first of them, in the study."""
+
+    def __init__(self, message: str, *, path: str, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
 @contextmanager
 def workspace(
-    study: Path, *, scratch: Path, name: str, inputs: Sequence[str], outputs: Sequence[str]
+    study: Path,
+    *,
+    scratch: Path,
+    name: str,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    commit: str = "HEAD",
+    sources: Path | None = None,
 ) -> Iterator[Workspace]:
-    """Clone the study at its HEAD and bring in what is declared; remove the clone at the end.
+    """Clone the study at a commit and bring in what is declared; remove the clone at the end.
 
-    Paths are relative to the study's root and may be globs. Raises StudyError where a
-    subdataset is not installed or content is not to be had.
+    Paths are relative to the study's root and may be globs. Subdatasets are cloned from the
+    installed ones of the study, or of `sources`. Raises StudyError where one is not
+    installed, and ContentMissing.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(prefix=f"{name.replace(':', '-')}.", dir=scratch))
     try:
-        base = head(study)
+        base = head(study, commit)
         links = gitlinks(study, base)
         per_link, own = _by_dataset(inputs, links)
         _clone(study, path, commit=base, patterns=[*ALWAYS, *own, *outputs])
         files = _fetch(path, study, own)
         for link, specs in per_link.items():
-            source = installed(study, link)
+            source = installed(sources or study, link)
             shutil.rmtree(path / link, ignore_errors=True)
             _clone(source, path / link, commit=links[link], patterns=specs)
             files += _link(path / link, specs)
@@ -115,11 +131,12 @@ def _fetch(clone: Path, source: Path, specs: Sequence[str]) -> list[Path]:
     files = annexed(clone, listed(clone, specs), "--anything")
     absent = get(clone, files, "--from=origin")
     if absent:
-        get(source, absent)
+        _get_keys(source, annexed(clone, absent, "--anything", "--format=${key}\\n"))
         absent = get(clone, absent, "--from=origin")
     if absent:
-        raise StudyError(
+        raise ContentMissing(
             f"the content of {len(absent)} input files is not to be had, the first {source / absent[0]}",
+            path=absent[0],
             hint="look where it may be: git annex whereis; outputs of steps: code/study run STEP makes them again",
         )
     return [clone / path for path in files]
@@ -138,16 +155,17 @@ def listed(repo: Path, specs: Sequence[str]) -> list[str]:
     """The files of a clone that paths, globs and folders stand for."""
     if not specs:  # to git, no path is every path
         return []
-    return git(repo, "ls-files", "-z", "--", *(f":(glob){spec}" for spec in _deep(specs))).split("\0")
+    return git(repo, "ls-files", "-z", "--", *pathspecs(specs)).split("\0")
 
 
-def _deep(specs: Sequence[str]) -> list[str]:
-    """A path may name a folder, which stands for all below it."""
-    return [pattern for spec in specs for pattern in (spec, f"{spec}/**")]
+def pathspecs(specs: Sequence[str]) -> list[str]:
+    """Git's form of declared paths: globs, of which one may name a folder for all below it."""
+    return [f":(glob){pattern}" for spec in specs for pattern in (spec, f"{spec}/**")]
 
 
 def annexed(repo: Path, files: Sequence[str], *matching: str) -> list[str]:
-    """Those of the files that are annexed, locked or not, and match git-annex's options."""
+    """Those of the files that are annexed, locked or not, and match git-annex's options; in the
+    form that a `--format` among them gives."""
     lines = "".join(f"{path}\0" for path in files if path)
     return [line for line in annex(repo, "find", *matching, "--batch", "-z", stdin=lines).splitlines() if line]
 
@@ -162,6 +180,14 @@ def get(repo: Path, files: Sequence[str], *options: str) -> list[str]:
     for _ in tqdm(lines, total=len(absent), desc=f"get {repo.name}", unit="file", disable=None, leave=False):
         pass  # in batch mode git-annex says neither reliably which, nor whether any, failed
     return annexed(repo, absent, "--not", "--in=here")
+
+
+def _get_keys(repo: Path, keys: Sequence[str]) -> None:
+    """Ask git-annex for content by key, whatever a clone has checked out."""
+    asked = "".join(f"{key}\n" for key in keys)
+    lines = annex_lines(repo, "get", "--json", "--batch-keys", stdin=asked)
+    for _ in tqdm(lines, total=len(keys), desc="get", unit="file", disable=None, leave=False):
+        pass
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -188,7 +214,7 @@ def check_outputs(ws: Workspace) -> None:
             hint="declare it in the step's outputs, or do not write it",
         )
     for spec in ws.outputs:
-        if not git(ws.path, "ls-files", "--", *(f":(glob){s}" for s in _deep([spec]))).strip():
+        if not git(ws.path, "ls-files", "--", *pathspecs([spec])).strip():
             raise StudyError(f"the step did not write its declared output {spec}")
 
 
@@ -221,8 +247,7 @@ def locked(study: Path) -> Iterator[None]:
 
 def _rebase(ws: Workspace, commit: str, tip: str) -> str:
     """The same change as a commit on the tip, made in an index of its own."""
-    specs = [f":(glob){spec}" for spec in _deep(ws.outputs)]
-    if changed := git(ws.study, "diff", "--name-only", ws.base, tip, "--", *specs).split():
+    if changed := git(ws.study, "diff", "--name-only", ws.base, tip, "--", *pathspecs(ws.outputs)).split():
         raise StudyError(
             f"{changed[0]} changed in the study while the step ran",
             hint="run the step again",

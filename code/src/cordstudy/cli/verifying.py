@@ -1,0 +1,107 @@
+"""`verify`: running records again, with a verdict on each.
+
+Owns: which records, their table, the exit code.
+Does not own: execution (`provenance.verify`), how alike two files are (`pipeline.likeness`).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from cordstudy import steps as table
+from cordstudy.cli.site import ROOT, read_site
+from cordstudy.errors import StudyError
+from cordstudy.provenance import run as running
+from cordstudy.provenance.gitannex import head
+from cordstudy.provenance.records import read_records
+from cordstudy.provenance.status import states
+from cordstudy.provenance.verify import Item, Verdict, attest
+from cordstudy.provenance.verify import verify as run_again
+from cordstudy.study import load_study
+
+
+@click.command()
+@click.argument("names", metavar="[STEP]...", nargs=-1)
+@click.option("--sample", type=click.IntRange(min=1), help="So many steps, chosen by chance.")
+@click.option("--since", metavar="REV", help="Every record since a commit, of whatever tool, in place of the steps.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Records at a time.")
+@click.option("--json", "as_json", is_flag=True, help="The verdicts as JSON.")
+@click.option("--attest", "attesting", is_flag=True, help="Commit the verdicts, as a record of their own.")
+@click.pass_obj
+def verify(
+    name: str, names: tuple[str, ...], sample: int | None, since: str | None, jobs: int, as_json: bool, attesting: bool
+) -> None:
+    """Run recorded steps again in ephemeral clones and compare what comes out.
+
+    All steps that are done, or STEPs. Each runs at its own commit, with the inputs that its
+    record declares and nothing else. Verdicts: identical (the same keys), voxel-identical,
+    equivalent (numbers within the step's tolerance), different, failed. Exits with 1 unless
+    every step keeps its promise. Needs the environment of each record's commit.
+    """
+    items = _items_since(since) if since else _items(name, names)
+    if sample and sample < len(items):
+        chosen = set(random.sample(range(len(items)), sample))
+        items = [item for n, item in enumerate(items) if n in chosen]
+    if not items:
+        raise StudyError("there is no record to run again", hint="code/study run")
+    if attesting:
+        running.check_clean(ROOT)
+    site = read_site(jobs)
+    width = max(len(item.name) for item in items)
+    if not as_json:
+        click.echo(f"{'step':{width}}  {'record':8}  {'promises':9}  {'verdict':15}  seconds")
+
+    def report(verdict: Verdict) -> None:
+        if as_json:
+            return
+        click.echo(f"{verdict.name:{width}}  {verdict.record[:8]}  {verdict.identical:9}  {verdict.word:15}  "
+                   f"{verdict.seconds:7.1f}")  # fmt: skip
+        for line in verdict.differs:
+            click.echo(f"  {line}")
+
+    with running.sole_run(ROOT, site):
+        verdicts = run_again(ROOT, items, site=site, jobs=jobs, compare=_compare, report=report)
+    if as_json:
+        click.echo(json.dumps([asdict(verdict) | {"holds": verdict.holds} for verdict in verdicts], indent=1))
+    if attesting:
+        click.echo(f"attested in {attest(ROOT, verdicts, argv=['code/study', *sys.argv[1:]])}", err=as_json)
+    broken = [verdict for verdict in verdicts if not verdict.holds]
+    if broken:
+        raise StudyError(
+            f"{len(broken)} of {len(verdicts)} records gave something else: {broken[0].name} is {broken[0].word}",
+            hint="the lines above say how; logs are in .cordstudy/logs",
+        )
+
+
+def _items(name: str, names: tuple[str, ...]) -> list[Item]:
+    """The newest record of each step that is done; of each named one, else an error."""
+    every = table.steps(load_study(ROOT, name))
+    wanted = table.select(every, names) if names else every
+    found = states(ROOT, every)
+    if undone := [step.name for step in wanted if names and found[step.name].word != "done"]:
+        raise StudyError(f"step {undone[0]} is {found[undone[0]].word}", hint=f"code/study run {undone[0]}")
+    records = {record.commit: record for record in read_records(ROOT)}
+    return [
+        Item(step.name, records[found[step.name].commit], step.identical, step.tolerances)
+        for step in wanted
+        if found[step.name].word == "done"
+    ]
+
+
+def _items_since(revision: str) -> list[Item]:
+    """Every record since a commit, oldest first; verdicts of this command are none of them."""
+    records = read_records(ROOT, commit=f"{head(ROOT, revision)}..HEAD")
+    return [Item(record.subject, record) for record in reversed(list(records)) if "study verify" not in record.cmd]
+
+
+def _compare(recorded: Path, made: Path, tolerance: float | None) -> tuple[str, str]:
+    from cordstudy.pipeline.likeness import compare
+
+    found = compare(recorded, made, tolerance=tolerance)
+    return found.word, found.text
