@@ -127,3 +127,14 @@ def test_the_real_images_convert_as_two_bids_sources(new_study, real_mri):
         mask = nib.load(raw / "labelsTs" / f"{row['case_id']}.nii.gz").get_fdata()
         assert mask.sum() == (nib.load(folder / row["mask"]).get_fdata() >= 0.5).sum()
         run("git", "annex", "fsck", "-q", cwd=folder / "inputs" / row["dataset"])
+
+
+def test_the_questions_of_a_reviewer_are_answered_as_the_page_says(demo):
+    page = (REPOSITORY / "code/docs/audit.md").read_text()
+    found = re.findall(r"^## (\d+)\..*?```sh\n(.*?)```\n```\n(.*?)```", page, re.DOTALL | re.MULTILINE)
+    assert [number for number, _, _ in found] == [str(n) for n in range(1, 13)]
+    for number, command, answer in found:
+        told = " ".join(run("bash", "-euc", command, cwd=demo[0]).stdout.split())
+        for line in answer.splitlines():
+            parts = [re.escape(" ".join(part.split())) for part in line.split("…") if part.strip()]
+            assert re.search(".*?".join(parts), told), f"question {number}: {line}"

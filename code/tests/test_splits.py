@@ -66,7 +66,7 @@ def test_a_changed_seed_makes_the_split_and_what_follows_stale(tiny_copy):
     toml = tiny_copy / "code/studies/tiny.toml"
     toml.write_text(toml.read_text().replace("seed = 3", "seed = 4"))
     commit(tiny_copy, "test: another seed", toml)
-    told = study(tiny_copy, "--study", "tiny", "status").stdout.splitlines()
+    told = study(tiny_copy, "--study", "tiny", "status", check=False).stdout.splitlines()
     assert told[0].startswith("stale") and "its command changed" in told[0]
-    assert told[-1].startswith("stale") and "builds on" in told[-1]
+    assert told[-2].startswith("stale") and "builds on" in told[-2] and told[-1].startswith("19 steps took")
     assert git(tiny_copy, "status", "--porcelain") == ""

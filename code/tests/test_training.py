@@ -22,12 +22,13 @@ from cordstudy.pipeline.trainer import DeterministicCrossEntropy
 
 RAW = "derivatives/tiny/nnunet-raw/Dataset501_inspired"
 MODEL = "models/tiny/inspired/Dataset501_inspired/nnUNetTrainerRepeatable__nnUNetPlans__3d_fullres"
-SETTINGS = {"configuration": "3d_fullres", "fold": 0, "seed": 0, "epochs": 8, "iterations": 2, "validations": 1,
+EPOCHS = 60
+SETTINGS = {"configuration": "3d_fullres", "fold": 0, "seed": 0, "epochs": EPOCHS, "iterations": 2, "validations": 1,
             "identical": "anywhere"}  # fmt: skip
 
 
 def command(out: Path, **changes: object) -> list[str]:
-    """The step command of a training of eight epochs of two batches."""
+    """The step command of a training of many epochs of two batches."""
     options = [word for key, value in {**SETTINGS, **changes}.items() for word in (f"--{key}", str(value))]
     return [str(REPOSITORY / "code/study"), "train", RAW, MODEL, "--out", str(out), *options]
 
@@ -46,7 +47,9 @@ def digest(out: Path) -> str:
 def whole(tiny, tmp_path_factory) -> tuple[str, Path]:
     """The digest of a training that ran through in one process, and its folder."""
     folder = tmp_path_factory.mktemp("whole")
-    return train(tiny, folder / "fold_0", cache=folder / "cache"), folder
+    found = train(tiny, folder / "fold_0", cache=folder / "cache")
+    assert "nan" not in (folder / "fold_0/training_log.txt").read_text()
+    return found, folder
 
 
 @pytest.mark.slow
@@ -89,7 +92,8 @@ def test_stock_nnunet_trains_the_same_bytes_with_the_trainer_as_an_external_one(
         "class Short(nnUNetTrainerRepeatable):\n"
         "    def __init__(self, plans, configuration, fold, dataset_json, device=torch.device('cpu')):\n"
         "        super().__init__(plans, configuration, fold, dataset_json, device)\n"
-        "        self.num_epochs, self.num_iterations_per_epoch, self.num_val_iterations_per_epoch = 8, 2, 1\n\n"
+        "        self.num_epochs, self.num_iterations_per_epoch, self.num_val_iterations_per_epoch = "
+        f"{EPOCHS}, 2, 1\n\n"
         "    def perform_actual_validation(self, save_probabilities=False):\n        pass\n"
     )
     code = REPOSITORY / "code"
@@ -108,12 +112,13 @@ def without_timm(folder: Path) -> Path:
     """A folder with a `timm` of empty names: this environment has none, and nnU-Net's search for
     external trainers imports every trainer that it has, those of timm too."""
     place = folder / "stub"
-    (place / "timm/layers").mkdir(parents=True)
+    for name in ("layers", "models/eva"):
+        (place / "timm" / name).mkdir(parents=True)
     text = (
         "def __getattr__(name):\n    if name.startswith('__'):\n        raise AttributeError(name)\n    return object\n"
     )
-    for name in ("timm/__init__.py", "timm/layers/__init__.py"):
-        (place / name).write_text(text)
+    for below in (place / "timm", *(place / "timm").rglob("*/")):
+        (below / "__init__.py").write_text(text)
     return place
 
 

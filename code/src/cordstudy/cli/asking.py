@@ -6,8 +6,12 @@ Does not own: finding cases (`pipeline.bids`), comparing sides (`pipeline.leakag
 
 from __future__ import annotations
 
+import json
+import sys
+import tempfile
 from collections import Counter
 from dataclasses import astuple
+from functools import cache
 from pathlib import Path
 
 import click
@@ -17,7 +21,15 @@ from cordstudy.cli.inputs import check_dataset
 from cordstudy.cli.site import ROOT
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.raw import FOUND_COLUMNS, LEFT_OUT_COLUMNS, Case, LeftOut
+from cordstudy.provenance.gate import FOLDERS, check, check_content, checked_files, live_records
+from cordstudy.provenance.gitannex import git, run
+from cordstudy.provenance.history import History
+from cordstudy.provenance.lineage import faults, trace
+from cordstudy.provenance.records import join
+from cordstudy.provenance.showing import as_json, as_page, as_text
 from cordstudy.study import Study, load_study
+
+EXPORTS = ("rocrate", "bids", "prov")
 
 
 @click.command()
@@ -67,17 +79,109 @@ def _print_counts(counts: Counter[tuple[str, ...]]) -> None:
 
 
 @click.command()
-@click.option("--leakage", is_flag=True, required=True, help="Whether training and test sides share anything.")
+@click.argument("question", metavar="[PATH[:SELECTOR]]", required=False)
+@click.option("--depth", type=click.IntRange(min=0), help="How many runs deep the tree goes.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "html", *EXPORTS]), default="text",
+              show_default=True, help="How to tell it; the last three are of the whole study, to files.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of an export's files.")
+@click.option("--dataset", type=click.Path(path_type=Path, exists=True, file_okay=False),
+              help="Another DataLad dataset to ask, in place of this study.")  # fmt: skip
+@click.option("--all", "whole", is_flag=True, help="Whether the history accounts for everything here.")
+@click.option("--content", is_flag=True, help="With --all: whether annexed content here matches its keys; reads it.")
+@click.option("--leakage", is_flag=True, help="Whether training and test sides share anything.")
 @click.pass_obj
-def audit(name: str, leakage: bool) -> None:
-    """Ask the study how its results came to be. Exits with 1 where something is found.
+def audit(name, question, depth, form, out, dataset, whole, content, leakage) -> None:
+    """Ask the history how results came to be; of any DataLad dataset, from git objects alone.
 
-    --leakage compares the training cases of every model, folds included, with every test set: by
-    subject, session, annex key of image and mask, and converted file. It reads tables only.
+    PATH: every run behind a file, down to source files; `PATH:column=value,…` behind rows of a
+    table. Exits with 1 where the chain is broken.
+
+    --all: a gate. Every file below models/ and derivatives/ from one record, records that agree with
+    their commits and with what the study renders, inputs with an origin and as they were. It cannot see
+    content that no command made under a well-formed record, nor an input that was read and not
+    declared: `code/study verify` finds both.
+
+    --leakage: the training cases of every model, folds included, against every test set: by subject,
+    session, annex key of image and mask, and converted file. It reads tables only.
+
+    --format rocrate, bids and prov print the history of a study's results for other tools.
     """
+    if sum(map(bool, (question, whole, leakage, form in EXPORTS))) != 1:
+        raise StudyError("ask one question: a path, --all, --leakage, or an export", hint="code/study audit --help")
+    repo = dataset or ROOT
+    if leakage:
+        _print_leakage(load_study(ROOT, name))
+    elif whole:
+        _print_gate(repo, content=content)
+    elif question:
+        _print_lineage(repo, question, depth=depth, form=form)
+    elif out is None:
+        raise StudyError(f"--format {form} writes files", hint="say where: --out FOLDER")
+    else:
+        from cordstudy.provenance.export import export
+
+        for path in export(History(repo), form, out):
+            click.echo(path)
+
+
+def _print_lineage(repo: Path, question: str, *, depth: int | None, form: str) -> None:
+    path, _, selector = question.partition(":")
+    lineage = trace(History(repo), path, selector)
+    if form == "text":
+        click.echo(as_text(lineage, depth=depth, width=None if sys.stdout.isatty() else 120), nl=False)
+    else:
+        click.echo(as_json(lineage) if form == "json" else as_page(lineage))
+    if broken := faults(lineage):
+        raise StudyError(f"the chain is broken in {len(broken)} places", hint="the last lines of the text say where")
+
+
+def _print_gate(repo: Path, *, content: bool) -> None:
+    history = History(repo)
+    ours = repo == ROOT
+    folders = FOLDERS if ours else (".",)
+    found = check(history, rendered=_rendered if ours else None, folders=folders)
+    if content:
+        found += check_content(repo, folders)
+    for finding in found:
+        click.echo(f"{finding.kind:20} {finding.where}\n{'':20} {finding.what}")
+    if found:
+        raise StudyError(f"{len(found)} findings in the history of {history.id[:8]}", hint="git show COMMIT of each")
+    files = len(checked_files(history, folders))
+    click.echo(f"{files} files of {len(live_records(history))} records: nothing found"
+               + ("; annexed content here matches its keys" if content else ""))  # fmt: skip
+
+
+def _rendered(commit: str) -> dict[tuple[str, ...], str]:
+    """The command of each step by its outputs, as the code and the studies of a commit render them."""
+    try:
+        return _render(git(ROOT, "rev-parse", f"{commit}:code").strip())
+    except StudyError:  # a dataset that is no study
+        return {}
+
+
+@cache
+def _render(tree: str) -> dict[tuple[str, ...], str]:
+    """Run the renderer of a tree of code, by its object."""
+    script = (
+        "import json, pathlib\nfrom cordstudy.steps import steps\nfrom cordstudy.study import load_study\n"
+        "root = pathlib.Path('.')\n"
+        "names = sorted(p.stem for p in root.glob('code/studies/*.toml'))\n"
+        "found = [(s.outputs, s.argv) for n in names for s in steps(load_study(root, n))]\n"
+        "print(json.dumps(found))\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        index = {"GIT_INDEX_FILE": str(place / "index")}
+        git(ROOT, "read-tree", "--prefix=code/", tree, env=index)
+        git(ROOT, "checkout-index", "-a", f"--prefix={place}/", "--", env=index)
+        argv = (sys.executable, "-P", "-c", script)
+        told = run(argv, cwd=place, env={"PYTHONPATH": str(place / "code/src")})
+    return {tuple(outputs): join(tuple(argv)) for outputs, argv in json.loads(told)}
+
+
+def _print_leakage(study: Study) -> None:
     from cordstudy.pipeline.leakage import Model, compare_all, verdicts
 
-    study = load_study(ROOT, name)
     models = [Model(one, ROOT / study.training_set(one), ROOT / study.model(one)) for one in study.models]
     datasets = [ROOT / study.raw(one) for one in study.datasets]
     _check_there([*(folder / "cases.tsv" for folder in datasets), *(m.folder / "splits_final.json" for m in models)])

@@ -6,18 +6,22 @@ Does not own: steps (`steps`), their execution and state (`provenance`).
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
 
 import click
 from tqdm import tqdm
 
 from cordstudy import steps as table
 from cordstudy.cli.inputs import get_content, get_sources
-from cordstudy.cli.site import ROOT, read_site
+from cordstudy.cli.site import LOCAL, ROOT, read_site
 from cordstudy.cli.using import print_results
 from cordstudy.provenance import run as running
 from cordstudy.provenance import sources
 from cordstudy.provenance.gitannex import git
+from cordstudy.provenance.records import read_records
 from cordstudy.provenance.status import State, builds_on, states
 from cordstudy.provenance.verify import attested
 from cordstudy.study import Study, load_study
@@ -55,14 +59,44 @@ def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool) -> None:
 
 
 @click.command()
-@click.pass_obj
-def status(name: str) -> None:
-    """Say of each step whether it is done (and verified), stale (and why) or missing."""
+@click.option("--json", "as_json", is_flag=True, help="All that is known of each step, as JSON.")
+@click.pass_context
+def status(context: click.Context, as_json: bool) -> None:
+    """Say of each step whether it is done (and verified), stale (and why), missing, failed or running.
+
+    With what each took, as con-duct measured. Reads git objects only. Exits with 0 when all
+    steps are done, else with 1.
+    """
+    found = states(ROOT, table.steps(load_study(ROOT, context.obj)), logs=LOCAL / "logs")
     verdicts = attested(ROOT)
-    for step, state in states(ROOT, table.steps(load_study(ROOT, name))).items():
-        words = Counter(verdicts.get(state.commit, ()))
-        told = ", ".join(f"verified {word}" + (f" {count} times" if count > 1 else "") for word, count in words.items())
-        click.echo(f"{state.word:8} {step:28} {state.commit[:8]:9} {state.why or told}".rstrip())
+    took = {record.commit: record.resources for record in read_records(ROOT) if record.resources}
+    if as_json:
+        content = [
+            {"step": name, **asdict(state), "verdicts": verdicts.get(state.commit, []),
+             "resources": took.get(state.commit)}
+            for name, state in found.items()
+        ]  # fmt: skip
+        click.echo(json.dumps(content, indent=1))
+    else:
+        width = max(map(len, found))
+        for name, state in found.items():
+            words = Counter(verdicts.get(state.commit, ()))
+            told = ", ".join(f"verified {word}" + (f" {n} times" if n > 1 else "") for word, n in words.items())
+            spent = _spent(took.get(state.commit))
+            click.echo(f"{state.word:8} {name:{width}} {state.commit[:8]:9} {spent:24} {state.why or told}".rstrip())
+        counted = [one for state in found.values() if (one := took.get(state.commit))]
+        if counted:
+            total = {"wall_s": sum(one["wall_s"] for one in counted), "cpu_s": sum(one["cpu_s"] for one in counted),
+                     "peak_mib": max(one["peak_mib"] for one in counted)}  # fmt: skip
+            click.echo(f"{len(counted)} steps took{'':{width}} {_spent(total)}")
+    context.exit(any(state.word != "done" for state in found.values()))
+
+
+def _spent(resources: Mapping[str, float] | None) -> str:
+    """Wall time, CPU time, peak memory; nothing where they were not measured."""
+    if not resources:
+        return ""
+    return f"{resources['wall_s']:.0f} s, {resources['cpu_s']:.0f} s CPU, {resources['peak_mib']:.0f} MiB"
 
 
 class Progress:

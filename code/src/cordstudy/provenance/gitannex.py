@@ -94,11 +94,24 @@ def tree_entry(repo: Path, commit: str, path: str) -> tuple[str, str] | None:
     return mode, rest.split("\t")[0]
 
 
+def tree_entries(repo: Path, commit: str) -> dict[str, tuple[str, str]]:
+    """Mode and object id of every path at a commit."""
+    lines = git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).split("\0")
+    fields = (line.split("\t", 1) for line in lines if line)
+    return {path: (meta.split()[0], meta.split()[2]) for meta, path in fields}
+
+
+def git_bytes(repo: Path, *args: str, stdin: bytes) -> bytes:
+    """Run git on bytes; its standard output. Raises StudyError with git's own words."""
+    done = subprocess.run(["git", *args], cwd=repo, input=stdin, capture_output=True)
+    if done.returncode:
+        raise StudyError(f"`git {' '.join(args)}` failed in {repo}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
+
+
 def gitlinks(repo: Path, commit: str) -> dict[str, str]:
     """Pinned commit of every subdataset by its path."""
-    lines = git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).split("\0")
-    entries = (line.split("\t", 1) for line in lines if line.startswith("160000 "))
-    return {path: meta.split()[2] for meta, path in entries}
+    return {path: held for path, (mode, held) in tree_entries(repo, commit).items() if mode == "160000"}
 
 
 def install_annex(repo: Path, *, private: bool) -> None:

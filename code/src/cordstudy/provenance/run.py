@@ -7,9 +7,9 @@ Does not own: the workspace (`workspace`), the steps themselves (`steps`).
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
-import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -19,8 +19,8 @@ from pathlib import Path
 
 from cordstudy.errors import StudyError
 from cordstudy.provenance.gitannex import datalad_run, git, head, logged
-from cordstudy.provenance.records import render_message
-from cordstudy.provenance.status import Recorded, builds_on
+from cordstudy.provenance.records import RESOURCES, join, render_message
+from cordstudy.provenance.status import Recorded, builds_on, note
 from cordstudy.provenance.workspace import (
     Workspace,
     check_inputs_untouched,
@@ -30,6 +30,8 @@ from cordstudy.provenance.workspace import (
     workspace,
 )
 
+DUCT = ("duct", "-q", "--clobber", "-c", "none", "-o", "all", "--sample-interval", "0.5")
+"""con-duct, which measures a command and its children."""
 DATALAD_RESULT = re.compile(r"\w+\(\w+\): |action summary:|  \w+ \(\w+: \d+")
 
 
@@ -111,11 +113,14 @@ def _next(waiting: Sequence[Recorded], running) -> Recorded | None:
 def _run_step(study: Path, step: Recorded, *, site: Site, report: Report) -> None:
     start = time.monotonic()
     report(step.name, "runs", 0.0)
+    note(site.logs, step.name, "running")
     try:
         run_step(study, step, site=site)
-    except BaseException:
+    except BaseException as error:
+        note(site.logs, step.name, "failed", str(error).partition("\n")[0])
         report(step.name, "failed", time.monotonic() - start)
         raise
+    note(site.logs, step.name, "done")
     report(step.name, "done", time.monotonic() - start)
 
 
@@ -147,10 +152,27 @@ def record_in(
     """
     inputs, outputs = ([os.path.relpath(spec, pwd) for spec in specs] for specs in (ws.inputs, ws.outputs))
     argv = datalad_run(command, message=message, inputs=inputs, outputs=outputs)
-    code = logged(argv, cwd=ws.path / pwd, log=log, env=env)
+    measured = log.with_suffix(".duct.")
+    code = logged([*DUCT, "-p", str(measured), *argv], cwd=ws.path / pwd, log=log, env=env)
     if not code:
-        _commit_rest(ws, command[0] if len(command) == 1 else shlex.join(command), message)
+        _commit_rest(ws, join(command), message)
+        _add_resources(ws, measured)
     return code
+
+
+def _add_resources(ws: Workspace, measured: Path) -> None:
+    """Put what con-duct measured under the record, in the commit's message: no output holds it."""
+    info = Path(f"{measured}info.json")
+    if info.is_file():
+        summary = json.loads(info.read_text())["execution_summary"]
+        wall_s = float(summary["wall_clock_time"])
+        told = {"wall_s": round(wall_s, 1), "cpu_s": round(wall_s * float(summary["average_pcpu"] or 0) / 100, 1),
+                "peak_mib": round(float(summary["peak_rss"] or 0) / 2**20)}  # fmt: skip
+        message = git(ws.path, "log", "-1", "--format=%B").rstrip("\n")
+        git(ws.path, "commit", "-q", "--amend", "--allow-empty", "-F", "-",
+            stdin=f"{message}\n\n{RESOURCES}{json.dumps(told, sort_keys=True)}\n")  # fmt: skip
+    for left in measured.parent.glob(f"{measured.name}*"):
+        left.unlink()
 
 
 def failure(name: str, code: int, log: Path) -> StudyError:
