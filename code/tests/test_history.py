@@ -121,6 +121,17 @@ def test_a_run_in_a_folder_and_one_whose_command_commits_are_records_like_others
         history.producer("derivatives/below/x.bin").id].inputs] == ["derivatives/one.bin"]  # fmt: skip
 
 
+def test_the_image_of_a_containers_run_is_an_input(made):
+    (made / "image.sif").write_text("an image")
+    save(made, "Add an image")
+    run("datalad", "-l", "error", "containers-add", "box", "-i", "image.sif", "--call-fmt", "{cmd}", cwd=made)
+    run("datalad", "-l", "error", "containers-run", "-n", "box", "-m", "Contained", "-i", "a.txt",
+        "-o", "derivatives/c.bin", "cat a.txt > derivatives/c.bin", cwd=made)  # fmt: skip
+    lineage = trace(History(made), "derivatives/c.bin")
+    (only,) = lineage.runs.values()
+    assert only.subject == "Contained" and {"a.txt", "image.sif"} <= {node.path for node in only.inputs}
+
+
 def test_a_record_in_a_sidecar_file_is_read_where_its_content_is_here(made):
     run("datalad", "-l", "error", "run", "--sidecar", "yes", "-m", "Aside", "-o", "derivatives/s.bin",
         "echo s > derivatives/s.bin", cwd=made)  # fmt: skip

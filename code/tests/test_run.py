@@ -129,7 +129,7 @@ def test_a_step_whose_outputs_stay_the_same_has_a_record_of_its_present_inputs(s
     run_step(small, step, site=site)
     (small / "notes.txt").write_text("other notes\n")
     commit(small, "edit", "notes.txt")
-    assert states(small, [step])["same"].why == "its input notes.txt changed"
+    assert states(small, [step])["same"].why.startswith("its input changed: notes.txt: ")
     run_step(small, step, site=site)
     assert states(small, [step])["same"].word == "done"
 
@@ -172,17 +172,20 @@ def test_a_dirty_tree_is_refused(tiny_copy, change):
     assert git(tiny_copy, "rev-parse", "HEAD") == before and path.read_text() == "something\n"
 
 
-def test_a_source_that_is_not_installed_is_named_with_the_command_that_gets_it(tiny_copy):
+def test_a_source_that_cannot_be_installed_is_named_with_where_it_was_looked_for(tiny_copy):
     toml = tiny_copy / "code/studies/tiny.toml"
     lines = [line for line in toml.read_text().splitlines() if not line.startswith("phantom")]
-    toml.write_text("\n".join(lines) + "\n")
+    toml.write_text("\n".join(lines).replace('role = "', 'licence = "CC0"\nrole = "') + "\n")
     commit(tiny_copy, "test: no phantoms", toml)
     git(tiny_copy, "submodule", "deinit", "-q", "-f", "inputs/tiny-epi")
     run("rm", "-rf", "inputs/tiny-epi", ".git/modules/inputs", cwd=tiny_copy)
     (tiny_copy / "inputs/tiny-epi").mkdir()
     failed = study(tiny_copy, "--study", "tiny", "run", check=False)
     assert failed.returncode == 1
-    assert "the source epi is not installed" in failed.stderr and "code/study inputs get epi" in failed.stderr
+    pin = git(tiny_copy, "rev-parse", "HEAD:inputs/tiny-epi")[:8]
+    assert f"cannot be installed at {pin} from ./inputs/tiny-epi" in failed.stderr and "hint: " in failed.stderr
+    failed = study(tiny_copy, "--study", "tiny", "cases", "--dataset", "epi", check=False)
+    assert "code/study --study tiny inputs get epi" in failed.stderr
 
 
 @pytest.mark.slow
@@ -196,6 +199,9 @@ def test_a_killed_training_leaves_the_tree_as_before_and_the_next_run_goes_on(ti
     os.kill(_process_of(f"{tiny_copy}/.cordstudy/workspaces", "train"), signal.SIGKILL)
     _, told = running.communicate(timeout=60)
     assert running.returncode == 1 and "step train:inspired:fold0 failed" in told
+    shown = study(tiny_copy, "--study", "tiny", "status", check=False)
+    line = next(line for line in shown.stdout.splitlines() if "train:inspired:fold0" in line)
+    assert shown.returncode == 1 and line.startswith("failed") and "step train:inspired:fold0 failed" in line
     assert git(tiny_copy, "rev-parse", "HEAD") == before and git(tiny_copy, "status", "--porcelain") == ""
     assert not list((tiny_copy / ".cordstudy/workspaces").iterdir())
     study(tiny_copy, "--study", "tiny", "run", "train:inspired:fold0")

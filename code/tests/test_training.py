@@ -16,7 +16,7 @@ from conftest import REPOSITORY, run
 from nnunetv2.training.loss.robust_ce_loss import RobustCrossEntropyLoss
 
 from cordstudy.pipeline import determinism
-from cordstudy.pipeline.evaluate import spread
+from cordstudy.pipeline.compare import spread
 from cordstudy.pipeline.resuming import newest, store
 from cordstudy.pipeline.trainer import DeterministicCrossEntropy
 

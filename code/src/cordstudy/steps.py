@@ -243,14 +243,16 @@ def _judged(study: Study) -> tuple[list[str], list[str], list[str]]:
 
 def _evaluate(study: Study) -> Step:
     raws, folders, files = _judged(study)
-    arguments = [*folders, *_option("dataset", raws), "--out", study.cases_table]
+    arguments = [*folders, *_option("dataset", raws), "--out", study.cases_table,
+                 "--nsd-tolerance", study.judge.nsd_tolerance_mm]  # fmt: skip
     return _step("evaluate", "Judge every prediction", arguments, inputs=files, outputs=[study.cases_table])
 
 
 def _compare(study: Study) -> Step:
-    arguments = [study.cases_table, "--out", study.summary_table, "--replicates", study.replicates_table]
-    outputs = [study.summary_table, study.replicates_table]
-    return _step("compare", "Compare the models", arguments, inputs=[study.cases_table], outputs=outputs)
+    settings, tables = study.judge, study.comparison_tables
+    arguments = [study.cases_table, "--out", Path(tables[0]).parent, "--general", study.general,
+                 "--margin", settings.margin, "--resamples", settings.resamples, "--seed", settings.seed]  # fmt: skip
+    return _step("compare", "Compare the models", arguments, inputs=[study.cases_table], outputs=tables)
 
 
 def _leakage(study: Study) -> Step:
@@ -266,9 +268,9 @@ def _leakage(study: Study) -> Step:
 
 def _report(study: Study) -> Step:
     raws, folders, files = _judged(study)
-    general = max(study.models, key=lambda model: len(study.models[model]))
-    tables = [study.cases_table, study.summary_table, study.leakage_table]
-    arguments = [*tables[:2], "--leakage", tables[2], *_option("dataset", raws), *_option("predictions", folders),
-                 "--general", general, "--title", f"The {study.name} study", "--out", study.report]  # fmt: skip
+    tables = [study.cases_table, *study.comparison_tables[:2], study.leakage_table]
+    arguments = [*tables[:2], "--comparisons", tables[2], "--margin", study.judge.margin, "--leakage", tables[3],
+                 *_option("dataset", raws), *_option("predictions", folders), "--general", study.general,
+                 "--title", f"The {study.name} study", "--out", study.report]  # fmt: skip
     inputs = [*tables, *files, *(f"{raw}/imagesTs/*" for raw in raws)]
     return _step("report", "Write the report", arguments, inputs=inputs, outputs=[study.report])

@@ -169,6 +169,15 @@ class Predict(Table):
     tile_step: Annotated[float, Field(gt=0, le=1)]
 
 
+class Judge(Table):
+    """How models are judged: tolerance of the surface Dice, margin of equivalence (in Dice), bootstrap."""
+
+    nsd_tolerance_mm: Annotated[float, Field(gt=0)] = 1.0
+    margin: Annotated[float, Field(gt=0)] = 0.02
+    resamples: Count = 10_000
+    seed: int = 1
+
+
 class Study(Table):
     """A whole study. `name` is that of its file."""
 
@@ -179,6 +188,7 @@ class Study(Table):
     plan: Plan
     train: Train
     predict: Predict
+    judge: Judge = Judge()
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Study:
@@ -212,14 +222,20 @@ class Study(Table):
         return f"{self.derivatives}/evaluation/leakage.tsv"
 
     @property
-    def replicates_table(self) -> str:
-        """One row a model and test set: the spread of retraining."""
-        return f"{self.derivatives}/evaluation/replicates.tsv"
-
-    @property
     def summary_table(self) -> str:
         """One row a model and test set."""
         return f"{self.derivatives}/evaluation/summary.tsv"
+
+    @property
+    def comparison_tables(self) -> list[str]:
+        """What `compare` writes: the summary, comparisons of models, strata, the spread of retraining."""
+        names = ("summary", "comparisons", "strata", "replicates")
+        return [f"{self.derivatives}/evaluation/{name}.tsv" for name in names]
+
+    @property
+    def general(self) -> str:
+        """The model that learned from the most datasets."""
+        return max(self.models, key=lambda model: len(self.models[model]))
 
     @property
     def report(self) -> str:

@@ -1,7 +1,7 @@
-"""One row of measures for every case, test set and model.
+"""One row of measures for every case, test set and training of a model.
 
-Owns: pairing predictions with references, `cases.tsv`, and means over them, `summary.tsv`.
-Does not own: the measures (`metrics`).
+Owns: pairing predictions with references, and cases.tsv.
+Does not own: the measures (`metrics`), or statistics over them (`compare`).
 
 A prediction that is missing counts as empty: the worst score, never a case less.
 """
@@ -16,19 +16,16 @@ from pathlib import Path
 import click
 import nibabel as nib
 import numpy as np
-import pandas as pd
 
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.machine import progress, workers
-from cordstudy.pipeline.metrics import dice, relative_volume_error
+from cordstudy.pipeline.metrics import Measures, measure
 from cordstudy.pipeline.tables import read_table, write_table
-
-MEASURES = ["dice", "relative_volume_error"]
 
 
 @dataclass(frozen=True)
 class Score:
-    """One prediction judged."""
+    """What is known of a judged prediction beside its measures."""
 
     model: str
     replicate: int
@@ -42,8 +39,6 @@ class Score:
     label_origin: str
     voxels_ref: int
     voxels_pred: int
-    dice: float
-    relative_volume_error: float
 
 
 @dataclass(frozen=True)
@@ -55,11 +50,13 @@ class Pair:
     row: dict[str, str]
     reference: Path
     prediction: Path
+    nsd_tolerance_mm: float
 
 
-def score(pair: Pair) -> Score:
-    """Judge one prediction. Raises StudyError if it is not on the reference's grid."""
-    ref = np.asanyarray(nib.load(pair.reference).dataobj) > 0
+def score(pair: Pair) -> tuple[object, ...]:
+    """Judge one prediction: its row of cases.tsv. Raises StudyError if it is not on the reference's grid."""
+    reference = nib.load(pair.reference)
+    ref = np.asanyarray(reference.dataobj) > 0
     if pair.prediction.exists():
         pred = np.asanyarray(nib.load(pair.prediction).dataobj) > 0
     else:
@@ -67,14 +64,15 @@ def score(pair: Pair) -> Score:
     if pred.shape != ref.shape:
         raise StudyError(f"{pair.prediction}: {pred.shape} voxels, its reference {pair.reference} {ref.shape}")
     row = pair.row
-    return Score(
+    told = Score(
         pair.model, pair.replicate, row["dataset"], row["case_id"], row["participant_id"], row["session"],
         row["contrast"], row["vendor"], row["pathology"], row["label_origin"], int(ref.sum()), int(pred.sum()),
-        dice(pred, ref), relative_volume_error(pred, ref),
     )  # fmt: skip
+    found = measure(pred, ref, reference.header.get_zooms()[:3], nsd_tolerance_mm=pair.nsd_tolerance_mm)
+    return (*astuple(told), *astuple(found))
 
 
-def pairs(datasets: Sequence[Path], predictions: Sequence[Path]) -> Iterator[Pair]:
+def pairs(datasets: Sequence[Path], predictions: Sequence[Path], nsd_tolerance_mm: float) -> Iterator[Pair]:
     """Every test case of every dataset with each model's prediction of it."""
     for folder in predictions:
         model, _, number = folder.name.partition(".")
@@ -82,32 +80,8 @@ def pairs(datasets: Sequence[Path], predictions: Sequence[Path]) -> Iterator[Pai
             for row in read_table(dataset / "cases.tsv"):
                 if row["part"] == "test":
                     name = f"{row['case_id']}.nii.gz"
-                    yield Pair(
-                        model, int(number or 1), row, dataset / "labelsTs" / name, folder / row["dataset"] / name
-                    )
-
-
-def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean Dice and volume error of each model and test set, over participants (their cases
-    averaged first), with the numbers of participants and cases; of the first training."""
-    keys = ["model", "testset"]
-    first = scores[scores["replicate"] == 1]
-    by_participant = first.groupby([*keys, "participant_id"], sort=False)[MEASURES].mean()
-    table = by_participant.groupby(level=keys, sort=False).mean()
-    table.insert(0, "cases", first.groupby(keys, sort=False).size())
-    table.insert(0, "participants", by_participant.groupby(level=keys, sort=False).size())
-    return table.reset_index()
-
-
-def spread(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean Dice of each training, and over trainings its mean, standard deviation (n - 1; nan for
-    one training), minimum and maximum, by model and test set."""
-    keys = ["model", "testset"]
-    by_participant = scores.groupby([*keys, "replicate", "participant_id"], sort=False)["dice"].mean()
-    trainings = by_participant.groupby(level=[*keys, "replicate"], sort=False).mean()
-    table = trainings.groupby(level=keys, sort=False).agg(["size", "mean", "std", "min", "max"])
-    table.columns = ["trainings", "dice_mean", "dice_sd", "dice_min", "dice_max"]
-    return table.reset_index()
+                    paths = dataset / "labelsTs" / name, folder / row["dataset"] / name
+                    yield Pair(model, int(number or 1), row, *paths, nsd_tolerance_mm)
 
 
 @click.command("evaluate")
@@ -115,22 +89,10 @@ def spread(scores: pd.DataFrame) -> pd.DataFrame:
 @click.option("--dataset", "datasets", multiple=True, required=True, type=click.Path(path_type=Path, exists=True),
               help="nnU-Net raw dataset with a test part; repeatable.")  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Table to write, one row a case and model.")
-def command(predictions: tuple[Path, ...], datasets: tuple[Path, ...], out: Path) -> None:
+@click.option("--nsd-tolerance", required=True, type=float, help="Tolerance of the normalised surface Dice, mm.")
+def command(predictions: tuple[Path, ...], datasets: tuple[Path, ...], out: Path, nsd_tolerance: float) -> None:
     """Judge every prediction; PREDICTIONS are folders, one a model."""
-    jobs = list(pairs(datasets, predictions))
+    jobs = list(pairs(datasets, predictions, nsd_tolerance))
     with ProcessPoolExecutor(workers()) as pool:
-        scores = list(progress(pool.map(score, jobs, chunksize=8), total=len(jobs), what="evaluate"))
-    write_table(out, [f.name for f in fields(Score)], [astuple(item) for item in scores])
-
-
-@click.command("compare")
-@click.argument("cases", type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Table to write, one row a model and test set."
-)
-@click.option("--replicates", required=True, type=click.Path(path_type=Path), help="Table of the spread of retraining.")
-def compare_command(cases: Path, out: Path, replicates: Path) -> None:
-    """Summarise the table CASES by model and test set."""
-    scores = pd.read_csv(cases, sep="\t")
-    for path, table in ((out, summarise(scores)), (replicates, spread(scores))):
-        write_table(path, list(table.columns), table.itertuples(index=False))
+        rows = list(progress(pool.map(score, jobs, chunksize=8), total=len(jobs), what="evaluate"))
+    write_table(out, [field.name for kind in (Score, Measures) for field in fields(kind)], rows)

@@ -61,6 +61,8 @@ def write_report(
     datasets: Sequence[Path],
     predictions: Sequence[Path],
     *,
+    comparisons: Path,
+    margin: float,
     leakage: Path,
     general: str,
     title: str,
@@ -90,7 +92,13 @@ def write_report(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     page = environment.get_template("report.html.j2").render(
-        title=title, table=table, sets=sets, general=general, leakage=verdicts(read_comparisons(leakage))
+        title=title,
+        table=table,
+        sets=sets,
+        general=general,
+        leakage=verdicts(read_comparisons(leakage)),
+        comparisons=list(pd.read_csv(comparisons, sep="\t").itertuples()),
+        margin=margin,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page)
@@ -167,10 +175,17 @@ def _box(reference: np.ndarray, zooms: Sequence[float]) -> tuple[slice, slice]:
               help="nnU-Net raw dataset with a test part; repeatable.")  # fmt: skip
 @click.option("--predictions", multiple=True, required=True, type=click.Path(path_type=Path, exists=True),
               help="Folder of one model's masks; repeatable.")  # fmt: skip
+@click.option(
+    "--comparisons", required=True, type=click.Path(path_type=Path, exists=True), help="Table of differences."
+)
+@click.option("--margin", required=True, type=float, help="Margin of equivalence that the table was made with.")
 @click.option("--leakage", required=True, type=click.Path(path_type=Path, exists=True), help="Table of comparisons.")
 @click.option("--general", required=True, help="The model that the others are compared with.")
 @click.option("--title", required=True, help="Title of the page.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Page to write.")
-def command(cases, summary, datasets, predictions, leakage, general, title, out) -> None:
+def command(cases, summary, datasets, predictions, comparisons, margin, leakage, general, title, out) -> None:
     """Write the page about the tables CASES and SUMMARY."""
-    write_report(cases, summary, datasets, predictions, leakage=leakage, general=general, title=title, out=out)
+    write_report(
+        cases, summary, datasets, predictions, comparisons=comparisons, margin=margin, leakage=leakage, general=general,
+        title=title, out=out,
+    )  # fmt: skip

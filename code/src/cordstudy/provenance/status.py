@@ -113,6 +113,7 @@ def note(logs: Path, step: str, word: str, told: str = "") -> None:
     if word == "done":
         path.unlink(missing_ok=True)
     else:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"word": word, "told": told, "process": os.getpid()}))
 
 
