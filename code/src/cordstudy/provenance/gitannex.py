@@ -85,15 +85,6 @@ def head(repo: Path, revision: str = "HEAD") -> str:
     return git(repo, "rev-parse", "--verify", f"{revision}^{{commit}}").strip()
 
 
-def tree_entry(repo: Path, commit: str, path: str) -> tuple[str, str] | None:
-    """Mode and object id of one path at a commit, None where there is none."""
-    line = git(repo, "ls-tree", commit, "--", path).strip()
-    if not line:
-        return None
-    mode, _, rest = line.split(maxsplit=2)
-    return mode, rest.split("\t")[0]
-
-
 def tree_entries(repo: Path, commit: str) -> dict[str, tuple[str, str]]:
     """Mode and object id of every path at a commit."""
     lines = git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).split("\0")
