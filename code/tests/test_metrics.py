@@ -1,14 +1,24 @@
 """Measures, against values worked out by hand, and against other implementations on real masks."""
 
 import math
+from dataclasses import astuple
 
 import nibabel as nib
 import numpy as np
 import pytest
 import surface_distance
+from medpy.metric import binary
 from scipy import ndimage
 
-from cordstudy.pipeline.metrics import components, cross_sectional_areas, dice, iou, measure, relative_volume_error
+from cordstudy.pipeline.metrics import (
+    bounding_box,
+    components,
+    cross_sectional_areas,
+    dice,
+    iou,
+    measure,
+    relative_volume_error,
+)
 from cordstudy.pipeline.predictor import largest_component
 from cordstudy.pipeline.volumes import RPI, to_orientation
 
@@ -112,14 +122,42 @@ def test_distances_agree_with_distance_transforms_of_the_whole_image(real):
     assert found.nsd == pytest.approx(near, abs=1e-6)
 
 
+def test_medpy_agrees_where_definitions_do(real):
+    pred, ref, spacing = real
+    found = measure(pred, ref, spacing, nsd_tolerance_mm=1.0)
+    assert found.dice == pytest.approx(binary.dc(pred, ref), abs=1e-6)
+    assert found.iou == pytest.approx(binary.jc(pred, ref), abs=1e-6)
+    assert found.hd95_mm == pytest.approx(binary.hd95(pred, ref, spacing), abs=1e-6)
+    directed = binary.asd(pred, ref, spacing), binary.asd(ref, pred, spacing)
+    assert found.assd_mm == pytest.approx(np.mean(directed), abs=1e-6)
+    assert found.relative_volume_error == pytest.approx(binary.ravd(pred, ref), abs=1e-6)
+
+
 def test_deepminds_surface_distance_agrees_where_definitions_do(real):
     pred, ref, spacing = real
     found = measure(pred, ref, spacing, nsd_tolerance_mm=1.0)
-    assert found.dice == pytest.approx(surface_distance.compute_dice_coefficient(ref, pred), abs=1e-12)
+    assert found.dice == pytest.approx(surface_distance.compute_dice_coefficient(ref, pred), abs=1e-6)
     theirs = surface_distance.compute_surface_distances(ref, pred, spacing)
     assert found.hd95_mm == pytest.approx(surface_distance.compute_robust_hausdorff(theirs, 95), rel=0.5)
     nsd = surface_distance.compute_surface_dice_at_tolerance(theirs, 1.0)
     assert found.nsd == pytest.approx(nsd, abs=0.1), "theirs weighs surface elements by area, ours counts voxels"
+
+
+def test_flat_borders_are_the_same_distance_apart_for_deepmind_and_here():
+    ref, pred = (np.zeros((20, 20, 20), bool) for _ in range(2))
+    ref[:, :, 4:10], pred[:, :, 6:13] = True, True
+    theirs = surface_distance.compute_surface_distances(ref, pred, (1.0, 1.0, 1.5))
+    found = measure(pred, ref, (1.0, 1.0, 1.5), nsd_tolerance_mm=1.0)
+    assert surface_distance.compute_robust_hausdorff(theirs, 100) == pytest.approx(4.5)
+    assert found.hd95_mm == pytest.approx(4.5, abs=1e-6)
+
+
+def test_what_lies_outside_the_masks_box_changes_nothing(real):
+    pred, ref, spacing = real
+    wide = [np.pad(one, ((9, 3), (0, 8), (5, 5))) for one in (pred, ref)]
+    small, large = (measure(*pair, spacing, nsd_tolerance_mm=1.0) for pair in ((pred, ref), wide))
+    assert astuple(small) == pytest.approx(astuple(large), abs=1e-9)
+    assert [s.stop - s.start for s in bounding_box(mask(A, C))] == [4, 4, 4] and mask()[bounding_box(mask())].size == 0
 
 
 def test_the_largest_component_is_kept_and_an_empty_mask_stays_empty():
