@@ -24,14 +24,28 @@ def results(name: str) -> None:
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--model", default="general", show_default=True, help="Which model of the study.")
+@click.option("--model", "models", multiple=True, default=["general"], show_default=True,
+              help="Which model of the study; repeatable, each then with a folder of its own.")  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder of the masks.")
 @click.pass_obj
-def segment(name: str, images: tuple[Path, ...], model: str, out: Path) -> None:
+def segment(name: str, images: tuple[Path, ...], models: tuple[str, ...], out: Path) -> None:
     """Segment the cord in IMAGES (NIfTI) with a trained model; each mask is on its image's own grid."""
     study = load_study(ROOT, name)
-    if model not in study.models:
-        raise StudyError(f"the study has no model {model!r}", hint=f"one of: {', '.join(study.models)}")
+    folders = {model: _trained(study, model) for model in models}
+    from cordstudy.pipeline.segment import segment as segment_images  # nibabel, and then torch
+
+    settings = study.predict
+    written = segment_images(
+        folders, images, out, folds=study.train.folds, mirror_axes=settings.mirror_axes, tile_step=settings.tile_step
+    )
+    for path in written:
+        click.echo(path)
+
+
+def _trained(study: Study, model: str) -> Path:
+    """The folder of a model whose checkpoints are here; raises StudyError for another."""
+    if model not in study.all_models:
+        raise StudyError(f"the study has no model {model!r}", hint=f"one of: {', '.join(study.all_models)}")
     folder = ROOT / study.model(model)
     for fold in study.train.folds:
         checkpoint = folder / f"fold_{fold}/checkpoint_final.pth"
@@ -41,14 +55,7 @@ def segment(name: str, images: tuple[Path, ...], model: str, out: Path) -> None:
                 f"datalad get {checkpoint.relative_to(ROOT)}" if known else f"code/study run train:{model}:fold{fold}"
             )
             raise StudyError(f"{checkpoint}: {'its content is not here' if known else 'not trained yet'}", hint=hint)
-    from cordstudy.pipeline.segment import segment as segment_images  # nibabel, and then torch
-
-    settings = study.predict
-    written = segment_images(
-        folder, images, out, folds=study.train.folds, mirror_axes=settings.mirror_axes, tile_step=settings.tile_step
-    )
-    for path in written:
-        click.echo(path)
+    return folder
 
 
 def print_results(study: Study) -> None:

@@ -37,5 +37,5 @@ def command(
         shutil.rmtree(out / testset, ignore_errors=True)
         for image in sorted((dataset / "imagesTs").glob("*_0000.nii.gz")):
             images.append(image)
-            masks.append(out / testset / image.name.replace("_0000.nii.gz", ".nii.gz"))
-    predict_files(model, images, masks, folds=folds, mirror_axes=mirror_axes, tile_step=tile_step)
+            masks.append([out / testset / image.name.replace("_0000.nii.gz", ".nii.gz")])
+    predict_files([model], images, masks, folds=folds, mirror_axes=mirror_axes, tile_step=tile_step)

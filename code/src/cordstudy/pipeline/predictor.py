@@ -1,13 +1,14 @@
-"""Segmenting images with a trained model.
+"""Segmenting images with trained models.
 
 Owns: nnU-Net's predictor with all mirrored copies of a tile in one batch (on a CPU a batch of
 one takes a slow path: 19.5 s against 3.8 s a case, the same masks), and what is kept of a mask.
-Does not own: which images, which model, what the masks are for.
+Does not own: which images, which models, what the masks are for.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -16,6 +17,7 @@ from pathlib import Path
 import cc3d
 import numpy as np
 import torch
+from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from cordstudy.pipeline.machine import device, progress
@@ -39,37 +41,77 @@ class BatchedPredictor(nnUNetPredictor):
 
 
 def predict_files(
-    model: Path,
+    models: Sequence[Path],
     images: Sequence[Path],
-    outputs: Sequence[Path],
+    outputs: Sequence[Sequence[Path]],
     *,
     folds: Sequence[int],
     mirror_axes: Sequence[int],
     tile_step: float,
 ) -> None:
-    """Segment images with the average of several folds.
+    """Segment images with one or several models, each the average of its folds.
 
-    `images` are NIfTI files of any grid; `outputs` the mask files, on the same grids.
+    `images` are NIfTI files of any grid; `outputs` for each of them the mask files, one a model, on the
+    same grid. An image is read once, and preprocessed once for all models whose plans ask for the same.
     Each tile is also predicted mirrored along `mirror_axes` (0, 1, 2 for z, y, x) and averaged;
     tiles overlap by 1 - `tile_step`. Keeps the largest component of each mask (26-neighbours),
     as the cord is one piece. Source: nnU-Net's nnUNetPredictor.
     """
     torch.set_num_threads(1)
     with open(os.devnull, "w") as quiet, redirect_stdout(quiet):
-        predictor = BatchedPredictor(
-            tile_step, True, bool(mirror_axes), False, torch.device(device()), False, False, False
-        )
-        predictor.initialize_from_trained_model_folder(str(model), tuple(folds), "checkpoint_final.pth")
-        predictor.mirror_axes = tuple(mirror_axes)
-        if len(predictor.configuration_manager.patch_size) == 3:  # the convolutions' faster layout on a CPU
-            predictor.network.to(memory_format=torch.channels_last_3d)
-        reader = predictor.plans_manager.image_reader_writer_class()
-        pairs = list(zip(images, outputs, strict=True))
-        for image, output in progress(pairs, total=len(pairs), what="predict"):
+        predictors = [_load(model, folds, mirror_axes, tile_step) for model in models]
+        reader = predictors[0].plans_manager.image_reader_writer_class()
+        jobs = list(zip(images, outputs, strict=True))
+        for image, masks in progress(jobs, total=len(jobs), what="predict"):
             array, properties = reader.read_images([str(image)])
-            mask = predictor.predict_single_npy_array(array, properties)
-            output.parent.mkdir(parents=True, exist_ok=True)
-            reader.write_seg(largest_component(mask), str(output), properties)
+            prepared: dict[str, tuple[torch.Tensor, dict]] = {}
+            for predictor, output in zip(predictors, masks, strict=True):
+                key = preprocessing(predictor)
+                if key not in prepared:
+                    prepared[key] = _preprocess(predictor, array, properties)
+                mask = _predict(predictor, *prepared[key])
+                output.parent.mkdir(parents=True, exist_ok=True)
+                reader.write_seg(largest_component(mask), str(output), properties)
+
+
+def _load(model: Path, folds: Sequence[int], mirror_axes: Sequence[int], tile_step: float) -> BatchedPredictor:
+    predictor = BatchedPredictor(tile_step, True, bool(mirror_axes), False, torch.device(device()), False, False, False)
+    predictor.initialize_from_trained_model_folder(str(model), tuple(folds), "checkpoint_final.pth")
+    predictor.mirror_axes = tuple(mirror_axes)
+    if len(predictor.configuration_manager.patch_size) == 3:  # the convolutions' faster layout on a CPU
+        predictor.network.to(memory_format=torch.channels_last_3d)
+    return predictor
+
+
+def preprocessing(predictor: nnUNetPredictor) -> str:
+    """What a model's plans say of preprocessing an image, as text: models with the same can share it."""
+    plans, chosen = predictor.plans_manager.plans, predictor.configuration_manager.configuration
+    told = {name: plans[name] for name in ("image_reader_writer", "transpose_forward")}
+    told |= {name: value for name, value in chosen.items() if "resampling_fn_data" in name}
+    told |= {name: chosen[name] for name in
+             ("preprocessor_name", "spacing", "normalization_schemes", "use_mask_for_norm")}  # fmt: skip
+    if set(chosen["normalization_schemes"]) - {"ZScoreNormalization", "NoNormalization"}:
+        told["intensities"] = plans["foreground_intensity_properties_per_channel"]
+    return json.dumps(told, sort_keys=True)
+
+
+def _preprocess(predictor: nnUNetPredictor, array: np.ndarray, properties: dict) -> tuple[torch.Tensor, dict]:
+    """The image as the network takes it, and what leads back to its grid."""
+    chosen = predictor.configuration_manager
+    preprocessor = chosen.preprocessor_class(verbose=False)
+    data, _, found = preprocessor.run_case_npy(
+        array, None, dict(properties), predictor.plans_manager, chosen, predictor.dataset_json
+    )
+    return torch.from_numpy(data), found
+
+
+def _predict(predictor: nnUNetPredictor, data: torch.Tensor, properties: dict) -> np.ndarray:
+    """The mask on the image's grid, all components."""
+    logits = predictor.predict_logits_from_preprocessed_data(data).cpu()
+    return convert_predicted_logits_to_segmentation_with_correct_shape(
+        logits, predictor.plans_manager, predictor.configuration_manager, predictor.label_manager, properties,
+        num_threads_torch=1,
+    )  # fmt: skip
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:
