@@ -7,7 +7,7 @@ import pytest
 from conftest import REPOSITORY, TINY, commit, git, study
 
 from cordstudy.errors import StudyError
-from cordstudy.steps import rules_files, source_files, steps
+from cordstudy.steps import parameter_files, source_files, steps
 from cordstudy.study import load_study, parse_study
 
 
@@ -49,7 +49,8 @@ def test_a_fault_ends_the_command_with_an_error_and_nothing_written(tiny_copy):
 
 def test_every_input_of_a_step_is_in_the_sources_the_code_or_made_by_an_earlier_step():
     value = load_study(REPOSITORY, "phantom")
-    known = {path for dataset in value.datasets.values() for path in source_files(dataset)} | set(rules_files(value))
+    known = {path for dataset in value.datasets.values() for path in source_files(dataset)}
+    known |= set(parameter_files(value))
     tracked = set(git(REPOSITORY, "ls-files").splitlines())
     for step in steps(value):
         for spec in step.inputs:
@@ -79,6 +80,6 @@ def test_the_command_of_a_step_is_its_whole_parameterisation():
 
 
 @pytest.mark.parametrize("name", ["phantom", "public", "full"])
-def test_the_committed_rules_files_are_those_of_their_study(name):
-    for path, content in rules_files(load_study(REPOSITORY, name)).items():
+def test_the_committed_parameter_files_are_those_of_their_study(name):
+    for path, content in parameter_files(load_study(REPOSITORY, name)).items():
         assert (REPOSITORY / path).read_text() == content

@@ -15,7 +15,8 @@ COMMANDS = {
     "train": ("cordstudy.pipeline.training:command", "Train one fold of one model."),
     "predict": ("cordstudy.pipeline.prediction:command", "Segment all test sets with one model."),
     "evaluate": ("cordstudy.pipeline.evaluate:command", "Judge every prediction, one row a case."),
-    "compare": ("cordstudy.pipeline.compare:command", "Summarise by model and test set."),
+    "compare": ("cordstudy.pipeline.compare:command", "Compare the models, with intervals."),
     "leakage": ("cordstudy.pipeline.leakage:command", "Compare training with all test sets."),
     "report": ("cordstudy.pipeline.report:command", "Write the report."),
+    "notebook": ("cordstudy.pipeline.notebook:command", "Execute a notebook."),
 }

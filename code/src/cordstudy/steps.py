@@ -1,7 +1,7 @@
 """A study as a table of steps, in an order in which they can run.
 
 Owns: the command, inputs and outputs of every step, rendered from a study's values alone,
-and the rules files, which hold what is too long for a command line.
+and the parameter files, which hold what is too long for a command line.
 Does not own: running them (`provenance.run`), or what they do (`pipeline`).
 
 The inputs of a step hold the files of its own code: the modules that its command imports,
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cordstudy.commands import COMMANDS
 from cordstudy.errors import StudyError
-from cordstudy.study import Dataset, Study
+from cordstudy.study import Dataset, Model, Study
 
 PACKAGE = Path(__file__).parent
 CODE = "code/src/cordstudy"
@@ -27,13 +27,16 @@ ALWAYS = ("code/study", "code/requirements.lock", *(f"{CODE}/{name}" for name in
     "__init__.py", "__main__.py", "commands.py", "errors.py", "pipeline/__init__.py", "pipeline/determinism.py",
 )))  # fmt: skip
 """Code of every step: the launcher, the environment, the entry."""
-DATA = {"pipeline/report.py": ("pipeline/report.html.j2",)}
+DATA = {"pipeline/report.py": ("pipeline/report.html.j2", "pipeline/report.css", "pipeline/report.js")}
 """Files other than modules that a module reads."""
 NOT_RULES = {"split", "licence", "ask", "phantom", "phantom_participants"}
 """What a dataset's rules file does not hold: nothing that finds or converts cases reads it."""
 TOLERANCES = (("*/training_log.txt", 0.05),)
 """Losses and Dice of a training on another kind of machine; its weights have no such bound."""
 PHANTOM_SEED = 2023
+PUBLISHED = "code/studies/published.tsv"
+"""What the first study of this question found, by source dataset and model."""
+NOTEBOOK = "code/notebooks/results.ipynb"
 PLANNED = ("plans.json", "dataset.json", "dataset_fingerprint.json", "splits_final.json")
 RAW_TRAIN = ("imagesTr/*", "labelsTr/*")
 RAW_TEST = ("imagesTs/*", "labelsTs/*")
@@ -63,12 +66,12 @@ def steps(study: Study) -> list[Step]:
     """All steps of a study, each after those that it builds on."""
     found = [_split(study)]
     found += [_convert(study, name) for name in study.datasets]
-    found += [_merge(study, model) for model, parts in study.models.items() if len(parts) > 1]
-    found += [_plan(study, model) for model in study.models]
-    trained = [(model, number) for number in study.replicates for model in study.models]
+    found += [_merge(study, model) for model in study.all_models.values() if model.merged]
+    found += [_plan(study, model) for model in sorted(study.all_models, key=lambda one: one != study.planned_by(one))]
+    trained = [(model, number) for number in study.replicates for model in study.all_models]
     found += [_train(study, model, fold, number) for model, number in trained for fold in study.train.folds]
     found += [_predict(study, model, number) for model, number in trained]
-    return [*found, _evaluate(study), _compare(study), _leakage(study), _report(study)]
+    return [*found, _evaluate(study), _compare(study), _leakage(study), _report(study), _notebook(study)]
 
 
 def select(found: list[Step], names: tuple[str, ...]) -> list[Step]:
@@ -79,17 +82,34 @@ def select(found: list[Step], names: tuple[str, ...]) -> list[Step]:
     return [step for step in found if step.name in names]
 
 
-def rules_files(study: Study) -> dict[str, str]:
-    """Path and content of the rules file of each dataset."""
-    return {
-        study.rules(name): json.dumps(rules_content(study, name), indent=1, sort_keys=True) + "\n"
-        for name in study.datasets
-    }
+def parameter_files(study: Study) -> dict[str, str]:
+    """Path and content of the files with what is too long for a command line: the rules of each
+    dataset, and what the models are."""
+    contents = {study.rules(name): rules_content(study, name) for name in study.datasets}
+    contents[study.judging] = judging_content(study)
+    return {path: json.dumps(content, indent=1, sort_keys=True) + "\n" for path, content in contents.items()}
 
 
 def rules_content(study: Study, dataset: str) -> dict[str, object]:
     """The rules of one dataset, as `pipeline.rules` reads them."""
     return {"name": dataset, **study.datasets[dataset].model_dump(exclude=NOT_RULES)}
+
+
+def judging_content(study: Study) -> dict[str, object]:
+    """Models and datasets, as `pipeline.judging` reads them."""
+    models = [
+        {"name": model.name, "kind": model.kind, "parts": model.parts, "without": model.without,
+         "plans_of": study.planned_by(model.name), "epochs": study.epochs(model.name),
+         "balanced": study.balanced(model.name)}
+        for model in study.all_models.values()
+    ]  # fmt: skip
+    datasets = [
+        {"name": name, "path": dataset.path, "phantom": bool(dataset.phantom)}
+        for name, dataset in study.datasets.items()
+    ]
+    return {"study": study.name, "models": models, "datasets": datasets, "trainings": study.train.replicates,
+            "nsd_tolerance_mm": study.judge.nsd_tolerance_mm, "margin": study.judge.margin,
+            "resamples": study.judge.resamples, "seed": study.judge.seed}  # fmt: skip
 
 
 def phantom_command(dataset: Dataset) -> tuple[str, ...]:
@@ -180,24 +200,30 @@ def source_files(dataset: Dataset) -> Iterator[str]:
         yield f"{dataset.path}/{dataset.labels}/{below}/{datatype}/{mask}.json"
 
 
-def _merge(study: Study, model: str) -> Step:
-    parts, out = [study.raw(name) for name in study.models[model]], study.raw(model)
+def _merge(study: Study, model: Model) -> Step:
+    parts, out = [study.raw(name) for name in model.parts], study.raw(model.name)
     inputs = [f"{part}/{file}" for part in parts for file in (*RAW_TRAIN, "cases.tsv")]
     outputs = [f"{out}/{file}" for file in (*RAW_TRAIN, "dataset.json", "cases.tsv")]
-    message = f"Merge {len(parts)} training sets for {model}"
-    return _step(f"merge:{model}", message, [*parts, "--out", out], inputs=inputs, outputs=outputs)
+    arguments: list[object] = [*parts, "--out", out]
+    if model.kind == "size-matched":
+        arguments += ["--match-largest", study.split.seed]
+    message = f"Merge {len(parts)} training sets for {model.name}"
+    return _step(f"merge:{model.name}", message, arguments, inputs=inputs, outputs=outputs)
 
 
 def _plan(study: Study, model: str) -> Step:
     raw, out, settings = study.training_set(model), study.model(model), study.plan
     arguments = [raw, "--out", out, "--configuration", settings.configuration, "--folds", study.split.folds]
-    if reduction := settings.reduction:
+    shared = [] if (planner := study.planned_by(model)) == model else [f"{study.model(planner)}/plans.json"]
+    if shared:
+        arguments += ["--plans", *shared]
+    elif reduction := settings.reduction:
         spacing, patch, features = (
             ",".join(map(str, values)) for values in (reduction.spacing_mm, reduction.patch_size, reduction.features)
         )
         arguments += ["--spacing", spacing, "--patch", patch, "--batch", reduction.batch_size,
                       "--features", features, "--convolutions", reduction.convolutions]  # fmt: skip
-    inputs = [f"{raw}/{file}" for file in (*RAW_TRAIN, "dataset.json", "cases.tsv")]
+    inputs = [*(f"{raw}/{file}" for file in (*RAW_TRAIN, "dataset.json", "cases.tsv")), *shared]
     return _step(f"plan:{model}", f"Plan {model}", arguments, inputs=inputs, outputs=[f"{out}/{n}" for n in PLANNED])
 
 
@@ -206,15 +232,18 @@ def _train(study: Study, model: str, fold: int, number: int) -> Step:
     place = study.replicate(model, number)
     out = f"{place}/fold_{fold}"
     arguments = [raw, folder, "--out", out, "--configuration", study.plan.configuration, "--fold", fold,
-                 "--seed", settings.seed + number - 1, "--epochs", settings.epochs, "--iterations", settings.iterations,
-                 "--validations", settings.validations, "--identical", settings.identical]  # fmt: skip
+                 "--seed", settings.seed + number - 1, "--epochs", study.epochs(model),
+                 "--iterations", settings.iterations, "--validations", settings.validations,
+                 "--identical", settings.identical]  # fmt: skip
+    balanced = [f"{raw}/cases.tsv"] if study.balanced(model) else []
+    arguments += ["--balanced"] if balanced else []
     inputs = [f"{raw}/{file}" for file in (*RAW_TRAIN, "dataset.json")] + [f"{folder}/{name}" for name in PLANNED]
     outputs = [f"{out}/{name}" for name in ("checkpoint_final.pth", "training_log.txt")]
     if place != folder:
         outputs += [f"{place}/{name}" for name in ("plans.json", "dataset.json")]
     name = study.trained(model, number)
-    message = f"Train {name}, fold {fold}, for {settings.epochs * settings.iterations} steps"
-    return _step(f"train:{name}:fold{fold}", message, arguments, inputs=inputs, outputs=outputs,
+    message = f"Train {name}, fold {fold}, for {study.epochs(model) * settings.iterations} steps"
+    return _step(f"train:{name}:fold{fold}", message, arguments, inputs=balanced + inputs, outputs=outputs,
                  identical=settings.identical)  # fmt: skip
 
 
@@ -236,7 +265,7 @@ def _predict(study: Study, model: str, number: int) -> Step:
 def _judged(study: Study) -> tuple[list[str], list[str], list[str]]:
     """Raw datasets, folders of predictions, and the files of references and predictions."""
     raws = [study.raw(name) for name in study.datasets]
-    folders = [study.predictions(model, number) for number in study.replicates for model in study.models]
+    folders = [study.predictions(model, number) for number in study.replicates for model in study.all_models]
     files = [f"{raw}/{part}" for raw in raws for part in ("labelsTs/*", "cases.tsv")]
     return raws, folders, [*files, *(f"{folder}/*/*" for folder in folders)]
 
@@ -249,28 +278,34 @@ def _evaluate(study: Study) -> Step:
 
 
 def _compare(study: Study) -> Step:
-    settings, tables = study.judge, study.comparison_tables
-    arguments = [study.cases_table, "--out", Path(tables[0]).parent, "--general", study.general,
-                 "--margin", settings.margin, "--resamples", settings.resamples, "--seed", settings.seed]  # fmt: skip
-    return _step("compare", "Compare the models", arguments, inputs=[study.cases_table], outputs=tables)
+    tables = study.comparison_tables
+    arguments = [study.cases_table, "--judging", study.judging, "--out", Path(tables[0]).parent]
+    return _step("compare", "Compare the models", arguments, inputs=[study.cases_table, study.judging], outputs=tables)
 
 
 def _leakage(study: Study) -> Step:
     raws = [study.raw(name) for name in study.datasets]
     arguments: list[object] = [*raws, "--out", study.leakage_table]
-    for model in study.models:
+    for model in study.all_models:
         arguments += ["--model", model, study.training_set(model), study.model(model)]
-    inputs = {f"{raw}/cases.tsv" for raw in (*raws, *map(study.training_set, study.models))}
-    inputs |= {f"{study.model(model)}/splits_final.json" for model in study.models}
-    message = f"Compare the training of {len(study.models)} models with all test sets"
+    inputs = {f"{raw}/cases.tsv" for raw in (*raws, *map(study.training_set, study.all_models))}
+    inputs |= {f"{study.model(model)}/splits_final.json" for model in study.all_models}
+    message = f"Compare the training of {len(study.all_models)} models with all test sets"
     return _step("leakage", message, arguments, inputs=sorted(inputs), outputs=[study.leakage_table])
 
 
 def _report(study: Study) -> Step:
     raws, folders, files = _judged(study)
-    tables = [study.cases_table, *study.comparison_tables[:2], study.leakage_table]
-    arguments = [*tables[:2], "--comparisons", tables[2], "--margin", study.judge.margin, "--leakage", tables[3],
-                 *_option("dataset", raws), *_option("predictions", folders), "--general", study.general,
-                 "--title", f"The {study.name} study", "--out", study.report]  # fmt: skip
-    inputs = [*tables, *files, *(f"{raw}/imagesTs/*" for raw in raws)]
+    tables = [study.cases_table, *study.comparison_tables, study.leakage_table]
+    arguments = [Path(tables[0]).parent, "--judging", study.judging, "--published", PUBLISHED,
+                 *_option("dataset", raws), *_option("predictions", folders[: len(study.all_models)]),
+                 "--out", study.report]  # fmt: skip
+    inputs = [*tables, *files, study.judging, PUBLISHED, *(f"{raw}/imagesTs/*" for raw in raws)]
     return _step("report", "Write the report", arguments, inputs=inputs, outputs=[study.report])
+
+
+def _notebook(study: Study) -> Step:
+    arguments = [NOTEBOOK, "--parameter", "cases", study.cases_table, "--parameter", "judging", study.judging,
+                 "--out", study.notebook]  # fmt: skip
+    inputs = [NOTEBOOK, study.cases_table, study.judging, *code_files("compare")]
+    return _step("notebook", "Execute the notebook", arguments, inputs=inputs, outputs=[study.notebook])

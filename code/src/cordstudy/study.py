@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -162,6 +164,38 @@ class Train(Table):
     validations: Count
 
 
+class Fairness(Table):
+    """What keeps a comparison of models from being one of something else; see the README of the studies."""
+
+    plans: Literal["per-model", "shared"] = "per-model"
+    """Whether each model has the plans that nnU-Net makes of its own training data, or all those of
+    the general model's."""
+    sampling: Literal["cases", "datasets"] = "cases"
+    """What a batch of a merged model draws with like chance: every case, or every dataset."""
+    size_matched: bool = False
+    """A further general model, from as many cases as the largest of its datasets has."""
+    leave_one_out: bool = False
+    """Further general models, one without each dataset, judged on that dataset."""
+    epochs: dict[Name, Count] = {}
+    """Models that are trained longer or shorter than the others."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of a study: the datasets that it learns from, and what it is there to show."""
+
+    name: str
+    kind: Literal["general", "specific", "size-matched", "leave-one-out"]
+    parts: tuple[str, ...]
+    without: str = ""
+    """The dataset that a leave-one-out model does not see."""
+
+    @property
+    def merged(self) -> bool:
+        """Whether it has a training set of its own, made from those of several datasets or a share of them."""
+        return len(self.parts) > 1 or self.kind == "size-matched"
+
+
 class Predict(Table):
     """Test-time mirroring (axes of z, y, x as 0, 1, 2) and overlap of tiles."""
 
@@ -188,6 +222,7 @@ class Study(Table):
     plan: Plan
     train: Train
     predict: Predict
+    fairness: Fairness = Fairness()
     judge: Judge = Judge()
 
     @model_validator(mode="after")
@@ -204,6 +239,12 @@ class Study(Table):
         paths = [dataset.path for dataset in self.datasets.values()]
         if len(set(paths)) < len(paths):
             raise ValueError("datasets: two of them have the same path")
+        if unknown := sorted(set(self.fairness.epochs) - set(self.all_models)):
+            raise ValueError(f"fairness.epochs: there is no model {unknown[0]!r}")
+        if (self.fairness.size_matched or self.fairness.leave_one_out) and len(self.models[self.general]) < 2:
+            raise ValueError("fairness: size_matched and leave_one_out need a model of several datasets")
+        if clash := sorted(set(self.models) & {model.name for model in self._derived()}):
+            raise ValueError(f"models.{clash[0]}: fairness makes a model of this name")
         return self
 
     @property
@@ -237,10 +278,50 @@ class Study(Table):
         """The model that learned from the most datasets."""
         return max(self.models, key=lambda model: len(self.models[model]))
 
+    @cached_property
+    def all_models(self) -> dict[str, Model]:
+        """Every model that is trained: those of the TOML, then those that fairness asks for."""
+        told = [
+            Model(name, "general" if name == self.general else "specific", tuple(parts))
+            for name, parts in self.models.items()
+        ]
+        return {model.name: model for model in (*told, *self._derived())}
+
+    def _derived(self) -> list[Model]:
+        parts = tuple(self.models[self.general])
+        found = [Model("size-matched", "size-matched", parts)] if self.fairness.size_matched else []
+        for left in parts if self.fairness.leave_one_out else ():
+            found.append(Model(f"without-{left}", "leave-one-out", tuple(p for p in parts if p != left), left))
+        return found
+
+    def planned_by(self, model: str) -> str:
+        """The model whose training data a model's plans come from. A leave-one-out model's are always
+        its own: the general ones have seen the dataset that it leaves out."""
+        shared = self.fairness.plans == "shared" and self.all_models[model].kind != "leave-one-out"
+        return self.general if shared else model
+
+    def epochs(self, model: str) -> int:
+        """How long a model is trained."""
+        return self.fairness.epochs.get(model, self.train.epochs)
+
+    def balanced(self, model: str) -> bool:
+        """Whether a model's batches draw its datasets with like chance."""
+        return self.fairness.sampling == "datasets" and len(self.all_models[model].parts) > 1
+
     @property
     def report(self) -> str:
         """The page that people read."""
         return f"{self.derivatives}/report/index.html"
+
+    @property
+    def notebook(self) -> str:
+        """The executed notebook: the same analysis, to be changed."""
+        return f"{self.derivatives}/report/results.ipynb"
+
+    @property
+    def judging(self) -> str:
+        """The small file that says what the models and datasets are: a parameter of judging."""
+        return f"code/studies/{self.name}/judging.json"
 
     def rules(self, dataset: str) -> str:
         """The small file with the rules of one dataset: the parameters of its steps."""
@@ -252,14 +333,14 @@ class Study(Table):
 
     def raw(self, name: str) -> str:
         """nnU-Net raw dataset of a source, or of a model that merges several."""
-        merged = [model for model, parts in self.models.items() if parts != [model]]
+        merged = [model.name for model in self.all_models.values() if model.merged]
         number = 501 + [*self.datasets, *merged].index(name)
         return f"{self.derivatives}/nnunet-raw/Dataset{number}_{name}"
 
     def training_set(self, model: str) -> str:
         """The raw dataset that a model learns from."""
-        parts = self.models[model]
-        return self.raw(parts[0]) if len(parts) == 1 else self.raw(model)
+        told = self.all_models[model]
+        return self.raw(model) if told.merged else self.raw(told.parts[0])
 
     def model(self, model: str) -> str:
         """A trained model in nnU-Net's results layout."""

@@ -182,7 +182,7 @@ def _render(tree: str) -> dict[tuple[str, ...], str]:
 def _print_leakage(study: Study) -> None:
     from cordstudy.pipeline.leakage import Model, compare_all, verdicts
 
-    models = [Model(one, ROOT / study.training_set(one), ROOT / study.model(one)) for one in study.models]
+    models = [Model(one, ROOT / study.training_set(one), ROOT / study.model(one)) for one in study.all_models]
     datasets = [ROOT / study.raw(one) for one in study.datasets]
     _check_there([*(folder / "cases.tsv" for folder in datasets), *(m.folder / "splits_final.json" for m in models)])
     found = compare_all(models, datasets)

@@ -45,7 +45,7 @@ def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool) -> None:
     with running.sole_run(ROOT, site):
         sources.prepare_study(ROOT)
         get_sources(study, site, jobs=jobs, only=_sources_of(study, wanted))
-        _commit_rules(study)
+        _commit_parameters(study)
         found = states(ROOT, every)
         todo = [step for step in wanted if found[step.name].word != "done"]
         click.echo(f"{len(wanted) - len(todo)} of {len(wanted)} steps are done" + ("" if todo else "; nothing to do"))
@@ -130,10 +130,10 @@ def _sources_of(study: Study, wanted: list[table.Step]) -> tuple[str, ...]:
     )
 
 
-def _commit_rules(study: Study) -> None:
-    """Bring the rules files up to date with the study's TOML, in a commit of their own."""
+def _commit_parameters(study: Study) -> None:
+    """Bring the parameter files up to date with the study's TOML, in a commit of their own."""
     changed = []
-    for path, content in table.rules_files(study).items():
+    for path, content in table.parameter_files(study).items():
         file = ROOT / path
         if not file.is_file() or file.read_text() != content:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ def _commit_rules(study: Study) -> None:
             changed.append(path)
     if changed:
         git(ROOT, "add", "--", *changed)
-        git(ROOT, "commit", "-q", "-m", f"chore({study.name}): render the rules of the study", "--", *changed)
+        git(ROOT, "commit", "-q", "-m", f"chore({study.name}): render the parameters of the study", "--", *changed)
 
 
 def _with_upstream(every: list[table.Step], chosen: list[table.Step]) -> list[table.Step]:

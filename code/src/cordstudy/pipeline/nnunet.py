@@ -16,7 +16,7 @@ import multiprocessing.dummy
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -32,6 +32,7 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from cordstudy.errors import StudyError
 from cordstudy.pipeline import determinism
 from cordstudy.pipeline.machine import cache_folder, device, progress
+from cordstudy.pipeline.tables import read_table
 
 PLANS = "nnUNetPlans"
 fingerprint_extractor.multiprocessing = SimpleNamespace(get_context=lambda method: multiprocessing.dummy)
@@ -83,21 +84,26 @@ def nnunet_folders(**folders: Path) -> Iterator[None]:
         os.environ.update(before)
 
 
-def plan(dataset: Path, *, configuration: str, reduction: Reduction | None) -> dict[str, dict]:
-    """Fingerprint a raw dataset and plan for it.
+def plan(
+    dataset: Path, *, configuration: str, reduction: Reduction | None, shared: Mapping | None = None
+) -> dict[str, dict]:
+    """Fingerprint a raw dataset and plan for it, or take over another model's plans (`shared`).
 
     `dataset` is a folder `DatasetNNN_Name` in nnU-Net's raw layout. Returns the contents of
     `plans.json`, `dataset.json` and `dataset_fingerprint.json` by file name. Source: nnU-Net's
-    DatasetFingerprintExtractor and ExperimentPlanner, unchanged but for `reduction`.
+    DatasetFingerprintExtractor, ExperimentPlanner (unchanged but for `reduction`) and
+    `nnUNetv2_move_plans_between_datasets`.
     """
     with tempfile.TemporaryDirectory() as scratch, open(os.devnull, "w") as quiet, redirect_stdout(quiet):
         with nnunet_folders(raw=dataset.parent, preprocessed=Path(scratch)):
             extractor = fingerprint_extractor.DatasetFingerprintExtractor(dataset.name, num_processes=1)
             extractor.show_progress_bar = False
             extractor.run(overwrite_existing=True)
-            ExperimentPlanner(dataset.name).plan_experiment()
+            if shared is None:
+                ExperimentPlanner(dataset.name).plan_experiment()
         made = Path(scratch) / dataset.name
-        plans = json.loads((made / f"{PLANS}.json").read_text())
+        plans = shared if shared is not None else json.loads((made / f"{PLANS}.json").read_text())
+        plans = {**plans, "dataset_name": dataset.name}
         fingerprint = json.loads((made / "dataset_fingerprint.json").read_text())
     if configuration not in plans["configurations"]:
         raise StudyError(
@@ -172,15 +178,20 @@ def _preprocess(dataset: Path, model: Path, configuration: str, out: Path) -> No
         preprocessor.run_case_save(str(arrays / case), files["images"], files["label"], manager, chosen, dataset_json)
 
 
-def train(dataset: Path, model: Path, out: Path, *, configuration: str, fold: int, settings: dict[str, int]) -> None:
+def train(
+    dataset: Path, model: Path, out: Path, *, configuration: str, fold: int, balanced: bool, settings: dict[str, int]
+) -> None:
     """Preprocess where needed and train one fold into `out`; goes on where an earlier try was killed.
 
-    `model` holds plans.json, dataset.json and splits_final.json; `settings` are the keywords
-    of `trainer.train_fold`.
+    `model` holds plans.json, dataset.json and splits_final.json; `balanced` draws the datasets of
+    which `cases.tsv` of the training set tells with like chance; `settings` are the other keywords of
+    `trainer.train_fold`.
     """
     from cordstudy.pipeline.trainer import train_fold  # torch: 5 s to import
 
     place = preprocessed(dataset, model, configuration=configuration)
+    rows = read_table(dataset / "cases.tsv", "case_id", "dataset") if balanced else []
+    groups = {row["case_id"]: row["dataset"] for row in rows}
     with tempfile.TemporaryDirectory() as scratch:
         view = Path(scratch) / dataset.name
         view.mkdir()
@@ -188,13 +199,15 @@ def train(dataset: Path, model: Path, out: Path, *, configuration: str, fold: in
         for path in [*(place / dataset.name).iterdir(), *(model / name for name in texts)]:
             (view / path.name).symlink_to(path.resolve())
         folders = nnunet_folders(preprocessed=Path(scratch), results=Path(scratch) / "results")
-        progress_folder = cache_folder() / "training" / _training_address(place, model, fold, settings)
+        address = _training_address(place, model, fold, {**settings, "groups": groups})
+        progress_folder = cache_folder() / "training" / address
         with folders, open(os.devnull, "w") as quiet, redirect_stdout(quiet):
-            train_fold(model, out, configuration=configuration, fold=fold, progress_folder=progress_folder, **settings)
+            train_fold(model, out, configuration=configuration, fold=fold, groups=groups,
+                       progress_folder=progress_folder, **settings)  # fmt: skip
         shutil.rmtree(progress_folder, ignore_errors=True)
 
 
-def _training_address(arrays: Path, model: Path, fold: int, settings: dict[str, int]) -> str:
+def _training_address(arrays: Path, model: Path, fold: int, settings: Mapping) -> str:
     """What determines a training: data, folds, settings, device, code, versions."""
     packages = ("torch", "nnunetv2", "batchgeneratorsv2", "dynamic_network_architectures", "numpy")
     told = {

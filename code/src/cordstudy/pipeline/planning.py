@@ -6,6 +6,7 @@ Does not own: how nnU-Net plans (`nnunet`), or who is in which fold (`splits`).
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -48,8 +49,9 @@ def numbers(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option("--batch", type=int, help="Batch size in place of nnU-Net's.")
 @click.option("--features", callback=numbers, help="Feature maps of each stage in place of nnU-Net's.")
 @click.option("--convolutions", type=int, help="Convolutions a stage in place of nnU-Net's.")
-def command(dataset, out, configuration, folds, spacing, patch, batch, features, convolutions) -> None:
-    """Plan a model for the nnU-Net raw DATASET. The last five options go together."""
+@click.option("--plans", type=click.Path(path_type=Path, exists=True), help="Take over these plans of another model.")
+def command(dataset, out, configuration, folds, spacing, patch, batch, features, convolutions, plans) -> None:
+    """Plan a model for the nnU-Net raw DATASET. The options from --spacing to --convolutions go together."""
     from cordstudy.pipeline.nnunet import Reduction, plan  # nnU-Net: 4 s to import
 
     reduction = None
@@ -57,6 +59,7 @@ def command(dataset, out, configuration, folds, spacing, patch, batch, features,
         whole = (tuple(map(int, values)) for values in (patch, features))
         patch, features = whole
         reduction = Reduction(spacing, patch, batch, features, convolutions)
-    for name, content in plan(dataset, configuration=configuration, reduction=reduction).items():
+    shared = json.loads(plans.read_text()) if plans else None
+    for name, content in plan(dataset, configuration=configuration, reduction=reduction, shared=shared).items():
         write_json(out / name, content)
     write_json(out / "splits_final.json", subject_folds(dataset / "cases.tsv", folds))

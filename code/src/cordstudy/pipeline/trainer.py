@@ -22,7 +22,8 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,12 @@ class DeterministicCrossEntropy(nn.Module):
         return -torch.log_softmax(logits, dim=1).gather(1, target.long()).mean()
 
 
+def even_chances(groups: Sequence[str]) -> np.ndarray:
+    """The chance of each case to be drawn, by its group: alike for every group, and within it."""
+    sizes = Counter(groups)
+    return np.array([1 / (len(sizes) * sizes[group]) for group in groups])
+
+
 class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
     """The stock trainer with every source of chance seeded and every clock left out.
 
@@ -81,6 +88,8 @@ class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
     augmenters = 0
     """Processes that augment beside this one."""
     progress_folder: Path | None = None
+    groups: Mapping[str, str] | None = None
+    """Group of each case; with any, batches draw every group with like chance, not every case."""
     on_epoch: Callable[[], object] = staticmethod(lambda: None)
     """Called at the end of each epoch."""
 
@@ -126,6 +135,8 @@ class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
             train, held_out = (augmenter.data_loader for augmenter in super().get_dataloaders())
         finally:
             del os.environ["nnUNet_n_proc_DA"]
+        if self.groups:
+            train.sampling_probabilities = even_chances([self.groups[case] for case in train.indices])
         return (
             self._in_order(Batches(train, *self._names("train")), self.num_iterations_per_epoch, self.augmenters),
             self._in_order(Batches(held_out, *self._names("held out")), self.num_val_iterations_per_epoch,
@@ -201,12 +212,14 @@ def train_fold(
     epochs: int,
     iterations: int,
     validations: int,
+    groups: Mapping[str, str],
     progress_folder: Path,
 ) -> None:
     """Train one fold of a planned model into `out`: checkpoint_final.pth and training_log.txt.
 
     `iterations` are batches an epoch, `validations` batches of the held-out subjects an epoch,
-    from which the log's losses and Dice come. Goes on from a checkpoint in `progress_folder`.
+    from which the log's losses and Dice come. `groups`: see the trainer. Goes on from a checkpoint in
+    `progress_folder`.
     nnUNet_preprocessed and nnUNet_results must be set.
     """
     plans = json.loads((model / "plans.json").read_text()) | {"continue_training": False}
@@ -217,6 +230,7 @@ def train_fold(
     trainer.num_iterations_per_epoch = iterations
     trainer.num_val_iterations_per_epoch = validations
     trainer.augmenters = workers() - 1
+    trainer.groups = groups
     trainer.progress_folder = progress_folder
     out.mkdir(parents=True, exist_ok=True)
     trainer.output_folder = str(out)

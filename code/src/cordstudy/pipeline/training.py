@@ -21,9 +21,11 @@ import click
 @click.option("--epochs", required=True, type=int, help="Epochs to train.")
 @click.option("--iterations", required=True, type=int, help="Batches an epoch.")
 @click.option("--validations", required=True, type=int, help="Validation batches an epoch.")
+@click.option("--balanced", is_flag=True, help="Draw every dataset of cases.tsv with like chance, not every case.")
 @click.option("--identical", required=True, type=click.Choice(["here", "anywhere"]),
               help="The same bytes on this kind of processor, or on any with AVX2 (slower).")  # fmt: skip
-def command(dataset: Path, model: Path, out: Path, configuration: str, fold: int, identical: str, **settings) -> None:
+def command(dataset: Path, model: Path, out: Path, configuration: str, fold: int, balanced: bool, identical: str,
+            **settings) -> None:  # fmt: skip
     """Train one fold of the planned MODEL on the nnU-Net raw DATASET.
 
     Goes on from where an earlier try was killed, to the same bytes. `--identical` is heeded
@@ -36,4 +38,4 @@ def command(dataset: Path, model: Path, out: Path, configuration: str, fold: int
         out.parent.mkdir(parents=True, exist_ok=True)
         for name in ("plans.json", "dataset.json"):
             shutil.copyfile(model / name, out.parent / name)
-    train(dataset, model, out, configuration=configuration, fold=fold, settings=settings)
+    train(dataset, model, out, configuration=configuration, fold=fold, balanced=balanced, settings=settings)
