@@ -68,10 +68,11 @@ def compare_one(rounds: int) -> None:
             function(pred, ref)
             times[name].append(1000 * (time.perf_counter() - started))
     base = statistics.median(times["ours, all measures"])
-    click.echo(f"{'one case':28}{'ms':>9}{'to ours':>9}" + "".join(f"{name:>9}" for name in values["ours, all measures"]))
+    columns = list(values["ours, all measures"])
+    click.echo(f"{'one case':28}{'ms':>9}{'to ours':>9}" + "".join(f"{name:>9}" for name in columns))
     for name, taken in times.items():
         middle = statistics.median(taken)
-        cells = (f"{values[name][m]:9.4f}" if m in values[name] else f"{'':9}" for m in values["ours, all measures"])
+        cells = (f"{values[name][m]:9.4f}" if m in values[name] else f"{'':9}" for m in columns)
         click.echo(f"{name:28}{middle:9.1f}{middle / base:9.2f}" + "".join(cells))
 
 

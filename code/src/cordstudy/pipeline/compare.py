@@ -1,16 +1,18 @@
 """Whether the general model is better: paired comparisons, intervals, strata, the spread of retraining.
 
 Owns: the statistics over cases.tsv and their tables.
-Does not own: the measures of a case (`metrics`, `evaluate`).
+Does not own: the measures of a case (`metrics`, `evaluate`), or what the models are (`judging`).
 
-The unit is the subject: the cases of one are averaged first. The declared family of hypotheses is
-general against each specific model on each test set, by Dice; its p-values are Holm's.
+The unit is the subject: the cases of one are averaged first. Three families of hypotheses are declared,
+all by Dice: the general model against each specific one on each test set; the size-matched general one
+likewise; and each leave-one-out model, on the dataset that it has not seen, against each specific model
+that has not seen it either. p-values are Holm's within a family. Strata are for looking: no p-values.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -22,20 +24,19 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import DescrStatsW
 
+from cordstudy.pipeline.judging import Judging, read_judging
 from cordstudy.pipeline.tables import write_table
 
 MEASURES = ["dice", "iou", "nsd", "hd95_mm", "assd_mm", "relative_volume_error", "csa_error_mm2"]
 STRATA = ["contrast", "vendor", "pathology", "label_origin"]
 ALPHA, POWER = 0.05, 0.8
+FEWEST = 5
+"""Subjects below which no interval is told: it would hold in less than eight of ten studies (code/docs/judging.md)."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to compare: margin of equivalence (Dice), bootstrap samples and their seed."""
-
-    margin: float
-    resamples: int
-    seed: int
+def read_scores(path: Path) -> pd.DataFrame:
+    """cases.tsv; where a column of text says n/a, that is a value."""
+    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["nan"])
 
 
 def subject_means(scores: pd.DataFrame, measure: str = "dice") -> pd.DataFrame:
@@ -67,24 +68,12 @@ def spread(scores: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
-def strata(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean Dice by model, test set and one of contrast, vendor, pathology, label origin, over subjects."""
-    first = scores[scores["replicate"] == 1]
-    parts = []
-    for stratum in STRATA:
-        keys = ["model", "testset", stratum]
-        by_participant = first.groupby([*keys, "participant_id"], sort=False, dropna=False)["dice"].mean()
-        table = by_participant.groupby(level=keys, sort=False, dropna=False).agg(["size", "mean"]).reset_index()
-        table.columns = ["model", "testset", "value", "participants", "dice"]
-        table.insert(2, "stratum", stratum)
-        parts.append(table)
-    return pd.concat(parts, ignore_index=True)
-
-
 @dataclass(frozen=True)
 class Comparison:
-    """General minus one specific model on one test set, by Dice, paired by subject.
+    """One model minus a specific model on one test set, by Dice, paired by subject.
 
+    `family`: the kind of `model` (general, size-matched, leave-one-out). `best_specific`: of those it is
+    compared with, the one with the highest mean there, chosen on the test set, which favours it.
     `low` and `high`: 95 % bootstrap interval (BCa) of the mean difference. `p_wilcoxon`: two-sided;
     `p_holm`: adjusted over the family. `effect_dz`: mean difference over its standard deviation.
     `p_equivalence`: of two one-sided t-tests within the margin, where the specific model is at home.
@@ -92,12 +81,14 @@ class Comparison:
     80 %. `retraining_sd`: the larger standard deviation of the two models over replicates.
     """
 
+    family: str
+    model: str
     testset: str
     specific: str
     best_specific: bool
     at_home: bool
     subjects: int
-    general_mean: float
+    model_mean: float
     specific_mean: float
     difference: float
     low: float
@@ -110,46 +101,110 @@ class Comparison:
     retraining_sd: float
 
 
-def compare_models(scores: pd.DataFrame, general: str, settings: Settings) -> pd.DataFrame:
-    """All comparisons of the family, a row each; empty without a specific model."""
+def hypotheses(judging: Judging) -> Iterator[tuple[str, str, str, list[str]]]:
+    """Family, model, test set and the specific models that it is compared with there."""
+    for model in judging.of_kind("general", "size-matched", "leave-one-out"):
+        for dataset in judging.datasets:
+            if model.kind != "leave-one-out":
+                yield model.kind, model.name, dataset.name, judging.specifics
+            elif dataset.name == model.without:
+                blind = [one.name for one in judging.of_kind("specific") if dataset.name not in one.parts]
+                yield model.kind, model.name, dataset.name, blind
+
+
+def compare_models(scores: pd.DataFrame, judging: Judging) -> pd.DataFrame:
+    """All comparisons, a row each; empty without a specific model. Scores of the first training count."""
     means = subject_means(scores[scores["replicate"] == 1])
     retraining = spread(scores).set_index(["model", "testset"])["dice_sd"]
-    specifics = [model for model in dict.fromkeys(scores["model"]) if model != general]
     rows = []
-    for testset in dict.fromkeys(scores["testset"]):
+    for family, model, testset, specifics in hypotheses(judging):
+        if testset not in means.index.get_level_values("testset"):
+            continue
         table = means.loc[testset]
         best = table[specifics].mean().idxmax() if specifics else ""
         for specific in specifics:
-            sds = [float(retraining.get((model, testset), np.nan)) for model in (general, specific)]
-            sd = max(sds) if not np.isnan(sds).any() else np.nan
-            rows.append(_compare(testset, table[general], table[specific], specific == best, settings, sd))
+            sds = [float(retraining.get((one, testset), np.nan)) for one in (model, specific)]
+            rows.append(_compare(
+                (family, model, testset, specific), table, judging,
+                best=specific == best, retraining_sd=max(sds) if not np.isnan(sds).any() else np.nan,
+            ))  # fmt: skip
     found = pd.DataFrame(rows, columns=[field.name for field in fields(Comparison)])
-    if len(found):
-        found["p_holm"] = holm(found["p_wilcoxon"].to_numpy())
+    for _, family in found.groupby("family"):
+        found.loc[family.index, "p_holm"] = holm(family["p_wilcoxon"].to_numpy())
     return found
 
 
 def _compare(
-    testset: str, general: pd.Series, specific: pd.Series, best: bool, settings: Settings, retraining_sd: float
+    names: tuple[str, str, str, str], table: pd.DataFrame, judging: Judging, *, best: bool, retraining_sd: float
 ) -> Comparison:
-    difference = (general - specific).to_numpy()
-    low, high = interval(difference, resamples=settings.resamples, seed=settings.seed)
+    family, model, testset, specific = names
+    difference = (table[model] - table[specific]).to_numpy()
+    low, high = interval(difference, resamples=judging.resamples, seed=judging.seed)
     n, sd = len(difference), difference.std(ddof=1) if len(difference) > 1 else np.nan
-    home = testset == specific.name
+    home = any(testset in one.parts for one in judging.models if one.name == specific)
     return Comparison(
-        testset=testset, specific=str(specific.name), best_specific=bool(best), at_home=home, subjects=n,
-        general_mean=float(general.mean()), specific_mean=float(specific.mean()), difference=float(difference.mean()),
-        low=low, high=high, p_wilcoxon=wilcoxon(difference), p_holm=np.nan,
+        family=family, model=model, testset=testset, specific=specific, best_specific=bool(best), at_home=home,
+        subjects=n, model_mean=float(table[model].mean()), specific_mean=float(table[specific].mean()),
+        difference=float(difference.mean()), low=low, high=high, p_wilcoxon=wilcoxon(difference), p_holm=np.nan,
         effect_dz=float(difference.mean() / sd) if sd and sd > 0 else np.nan,
-        p_equivalence=equivalence(difference, settings.margin) if home else np.nan, detectable=detectable(n, sd),
+        p_equivalence=equivalence(difference, judging.margin) if home else np.nan, detectable=detectable(n, sd),
         retraining_sd=retraining_sd,
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Stratum:
+    """The general model minus one specific model among the cases of one kind of a test set.
+
+    `stratum` is a column of cases.tsv, or `reference`: there `not made by a model` are the cases
+    whose reference mask is a person's work or of unknown origin, told where some are not.
+    """
+
+    testset: str
+    stratum: str
+    value: str
+    specific: str
+    subjects: int
+    cases: int
+    general_mean: float
+    specific_mean: float
+    difference: float
+    low: float
+    high: float
+
+
+def strata(scores: pd.DataFrame, judging: Judging) -> pd.DataFrame:
+    """The general model against each specific one by contrast, vendor, pathology and label origin, over
+    subjects, with an interval of the mean difference and no p-value: these are for looking."""
+    first = scores[scores["replicate"] == 1]
+    rows = []
+    for testset, here in first.groupby("testset", sort=False):
+        for stratum, value, cases in _strata_of(here):
+            means = subject_means(cases).loc[testset]
+            for specific in judging.specifics:
+                difference = (means[judging.general] - means[specific]).to_numpy()
+                rows.append(Stratum(
+                    str(testset), stratum, value, specific, len(means), int((cases["model"] == judging.general).sum()),
+                    float(means[judging.general].mean()), float(means[specific].mean()), float(difference.mean()),
+                    *interval(difference, resamples=judging.resamples, seed=judging.seed),
+                ))  # fmt: skip
+    return pd.DataFrame(rows, columns=[field.name for field in fields(Stratum)])
+
+
+def _strata_of(scores: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """The strata of one test set: name, value, rows."""
+    for stratum in STRATA:
+        for value, rows in scores.groupby(stratum, sort=True):
+            yield stratum, str(value), rows
+    made = scores["label_origin"] == "model"
+    if made.any() and not made.all():
+        yield "reference", "not made by a model", scores[~made]
+
+
 def interval(difference: np.ndarray, *, resamples: int, seed: int) -> tuple[float, float]:
-    """95 % interval of a mean by BCa bootstrap over subjects; nan for fewer than three, and the mean
+    """95 % interval of a mean by BCa bootstrap over subjects; nan for fewer than `FEWEST`, and the mean
     itself where all agree. Source: Efron 1987, scipy.stats.bootstrap."""
-    if len(difference) < 3:
+    if len(difference) < FEWEST:
         return np.nan, np.nan
     if np.ptp(difference) == 0:
         return float(difference[0]), float(difference[0])
@@ -189,17 +244,15 @@ def detectable(n: int, sd: float) -> float:
 
 @click.command("compare")
 @click.argument("cases", type=click.Path(path_type=Path, exists=True))
+@click.option("--judging", "parameters", required=True, type=click.Path(path_type=Path, exists=True),
+              help="What the models are, and the settings.")  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the tables.")
-@click.option("--general", required=True, help="The model that the others are compared with.")
-@click.option("--margin", required=True, type=float, help="Margin of equivalence, in Dice.")
-@click.option("--resamples", required=True, type=int, help="Samples of each bootstrap.")
-@click.option("--seed", required=True, type=int, help="Seed of the bootstrap.")
-def command(cases: Path, out: Path, general: str, margin: float, resamples: int, seed: int) -> None:
+def command(cases: Path, parameters: Path, out: Path) -> None:
     """Summarise and compare the models of the table CASES: summary, comparisons, strata, replicates."""
-    scores = pd.read_csv(cases, sep="\t", keep_default_na=False, na_values=["nan"])
+    scores, judging = read_scores(cases), read_judging(parameters)
     tables = {
-        "summary": summarise(scores), "comparisons": compare_models(scores, general, Settings(margin, resamples, seed)),
-        "strata": strata(scores), "replicates": spread(scores),
+        "summary": summarise(scores), "comparisons": compare_models(scores, judging),
+        "strata": strata(scores, judging), "replicates": spread(scores),
     }  # fmt: skip
     for name, table in tables.items():
         write_table(out / f"{name}.tsv", list(table.columns), table.itertuples(index=False))
