@@ -1,191 +1,236 @@
-"""The page that people read: tables, a figure a test set, overlays.
+"""The page that people read: the answer, the tables and figures behind it, the worst cases.
 
-Owns: figures and their place on one self-contained HTML page, the same bytes each time.
-Does not own: any number on it (`evaluate`).
+Owns: what stands on one self-contained HTML page, the same bytes each time.
+Does not own: any number on it (`evaluate`, `compare`, `leakage`), the words of the answer (`answer`), or
+how a figure is drawn (`figures`, `viewer`).
+
+A number links to the command that tells how it was made, from the root of the study.
 """
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import jinja2
-import matplotlib
-import nibabel as nib
-import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
+from cordstudy.pipeline.answer import answer, deciding, grouped
+from cordstudy.pipeline.compare import read_scores, subject_means
+from cordstudy.pipeline.figures import OUTLINES, Case, dice_by_model, forest, overlay, paired, read_case, slice_through
+from cordstudy.pipeline.judging import Judging, read_judging
 from cordstudy.pipeline.leakage import read_comparisons, verdicts
+from cordstudy.pipeline.machine import progress
+from cordstudy.pipeline.tables import read_table
+from cordstudy.pipeline.viewer import niivue, volumes
 
-matplotlib.use("agg")
-from matplotlib import pyplot as plt
-
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-"""Okabe and Ito's palette, told apart with any colour vision."""
-REFERENCE, GENERAL, SPECIFIC = "#ffffff", "#0072b2", "#e69f00"
+WORST = 2
+"""Cases of each test set that are shown, those with the lowest Dice of the general model."""
 
 
 @dataclass(frozen=True)
-class TestSet:
-    """One test set on the page."""
+class Tables:
+    """What `evaluate`, `compare` and `leakage` wrote, in one folder, as the step was told of it."""
 
-    name: str
-    seen: bool
-    participants: int
-    cases: int
-    best_specific: str
-    figure: str
-    overlay: str
-    overlay_case: str
+    folder: Path
 
+    def path(self, name: str) -> Path:
+        """Where a table lies."""
+        return self.folder / f"{name}.tsv"
 
-def matrix(summary: pd.DataFrame) -> pd.DataFrame:
-    """Mean Dice by model (rows) and test set (columns), in the order of the table."""
-    table = summary.pivot(index="model", columns="testset", values="dice")
-    return table.loc[list(dict.fromkeys(summary["model"])), list(dict.fromkeys(summary["testset"]))]
+    def read(self, name: str) -> pd.DataFrame:
+        """A table of figures."""
+        return read_scores(self.path(name))
 
 
-def best_specific(means: pd.Series, general: str) -> str:
-    """The specific model with the highest mean Dice on one test set; empty where there is none."""
-    specific = means.drop(general)
-    return str(specific.idxmax()) if len(specific) else ""
+class Trail:
+    """Links of numbers to the command that tells how each was made; collects what it was asked for."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.commands: dict[str, str] = {}
+
+    def __call__(self, text: str, table: str, **key: object) -> Markup:
+        """A link with `text` to the row of `table` that `key` selects."""
+        selector = ",".join(f"{column}={value}" for column, value in key.items())
+        anchor = "how-" + "-".join([table, *map(str, key.values())]).replace(" ", "_")
+        self.commands[anchor] = f"code/study audit {self.tables.path(table)}:{selector}"
+        return Markup('<a href="#{}">{}</a>').format(anchor, text)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One case on the page, with its measures for the general and the best specific model."""
+
+    case_id: str
+    testset: str
+    specific: str
+    dice: Mapping[str, float]
+    """By model."""
+    row: Mapping[str, object]
+    case: Case
+
+
+def shown_case(rows: pd.DataFrame, folders: Mapping[str, Path], *, general: str, specific: str) -> Shown:
+    """Read a case with its masks. `rows` are those of cases.tsv about it, `folders` its images, references
+    and predictions by model."""
+    row = rows[rows["model"] == general].iloc[0]
+    name = f"{row['case_id']}.nii.gz"
+    masks = {"reference": folders["reference"] / name, "general": folders[general] / name}
+    if specific:
+        masks["specific"] = folders[specific] / name
+    dice = {one: float(rows[rows["model"] == one]["dice"].iloc[0]) for one in (general, specific) if one}
+    case = read_case(folders["images"] / f"{row['case_id']}_0000.nii.gz", masks)
+    return Shown(row["case_id"], row["testset"], specific, dice, row.to_dict(), case)
+
+
+def folders_of(testset: str, datasets: Sequence[Path], predictions: Sequence[Path]) -> dict[str, Path]:
+    """Images, references and each model's masks of one test set."""
+    raw = next(folder for folder in datasets if folder.name.partition("_")[2] == testset)
+    found = {"images": raw / "imagesTs", "reference": raw / "labelsTs"}
+    return found | {folder.name: folder / testset for folder in predictions}
+
+
+def chosen(scores: pd.DataFrame, general: str) -> tuple[list[str], list[str]]:
+    """The cases with the lowest Dice of the general model, some of each test set and lowest first; and of
+    each test set the one in the middle, neither the best nor the worst to show."""
+    own = scores[scores["model"] == general].sort_values(["dice", "case_id"])
+    worst = own.groupby("testset", sort=False).head(WORST)["case_id"].tolist()
+    middle = [rows["case_id"].iloc[len(rows) // 2] for _, rows in own.groupby("testset", sort=False)]
+    return worst, middle
+
+
+def by_model(summary: pd.DataFrame) -> dict[tuple[str, str], object]:
+    """Rows of the summary by model and test set."""
+    return {(row.model, row.testset): row for row in summary.itertuples()}
+
+
+def published_beside(rows: Sequence[Mapping[str, str]], judging: Judging) -> list[Mapping[str, str]]:
+    """The published figures of the datasets that this study has too: those of the same path and model."""
+    here = {dataset.path: dataset.name for dataset in judging.datasets}
+    models = {model.name for model in judging.models}
+    return [{**row, "testset": here[row["path"]]} for row in rows if row["path"] in here and row["model"] in models]
+
+
+def telling_strata(strata: pd.DataFrame, best: Mapping[str, str]) -> pd.DataFrame:
+    """The strata against the best specific model, but those that all cases of a test set share."""
+    rows = strata[[best.get(row.testset) == row.specific for row in strata.itertuples()]]
+    kinds = rows.groupby(["testset", "stratum"])["value"].transform("nunique")
+    return rows[(kinds > 1) | (rows["stratum"] == "reference")]
+
+
+def number(value: float, form: str = ".3f", *, none: str = "") -> str:
+    """A number as text; `none` where there is none."""
+    return none if isinstance(value, float) and math.isnan(value) else format(value, form).replace("-", "−")
+
+
+def fairness_notes(judging: Judging) -> list[str]:
+    """What was done so that the comparison is of data and nothing else; and what was not."""
+    told = []
+    epochs = defaultdict(list)
+    for model in judging.models:
+        epochs[model.epochs].append(model.name)
+    if len(epochs) == 1:
+        told.append(f"Equal training length: {next(iter(epochs))} epochs for every model.")
+    else:
+        parts = "; ".join(f"{count} epochs: {', '.join(names)}" for count, names in epochs.items())
+        told.append(f"Not equal in training length: {parts}.")
+    shared = [model for model in judging.models if model.plans_of == judging.general]
+    if len(shared) > 1:
+        told.append(f"Shared plans: {len(shared)} models have network, patch and spacing of {judging.general}'s plans.")
+    else:
+        told.append("Plans per model: each has those that nnU-Net makes of its own training data.")
+    if balanced := [model.name for model in judging.models if model.balanced]:
+        told.append(f"Balanced sampling: every dataset has the same chance in a batch of {', '.join(balanced)}.")
+    else:
+        told.append("Sampling by case: a dataset with more images is drawn more often in a merged training set.")
+    for model in judging.of_kind("size-matched"):
+        told.append(f"{model.name}: a general model of as many training images as the largest specific model has.")
+    if left := judging.of_kind("leave-one-out"):
+        told.append(f"Leave one dataset out: {len(left)} general models, planned and trained without the dataset "
+                    "that they are judged on.")  # fmt: skip
+    return told
 
 
 def write_report(
-    cases: Path,
-    summary: Path,
+    tables: Tables,
+    judging: Judging,
+    published: Path,
+    *,
     datasets: Sequence[Path],
     predictions: Sequence[Path],
-    *,
-    comparisons: Path,
-    margin: float,
-    leakage: Path,
-    general: str,
-    title: str,
     out: Path,
 ) -> None:
-    """Write the page to `out`; `general` is the model that the others are compared with."""
-    scores, means = pd.read_csv(cases, sep="\t"), pd.read_csv(summary, sep="\t")
+    """Write the page to `out`."""
+    scores = tables.read("cases")
     scores = scores[scores["replicate"] == 1]
-    table = matrix(means)
-    masks = {folder.name: folder for folder in predictions}
-    raw = {folder.name.partition("_")[2]: folder for folder in datasets}
-    sets = []
-    for name in table.columns:
-        rows = scores[scores["testset"] == name]
-        best = best_specific(table[name], general)
-        shown = _median_case(rows[rows["model"] == general])
-        compared = {"reference": raw[name] / "labelsTs", general: masks[general] / name}
-        if best:
-            compared[best] = masks[best] / name
-        counts = means[(means["testset"] == name) & (means["model"] == general)].iloc[0]
-        sets.append(TestSet(
-            name=name, seen=name in table.index, participants=int(counts["participants"]), cases=int(counts["cases"]),
-            best_specific=best, figure=_dice_figure(rows, list(table.index)),
-            overlay=_overlay(raw[name] / "imagesTs", compared, shown), overlay_case=shown,
-        ))  # fmt: skip
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.get_template("report.html.j2").render(
-        title=title,
-        table=table,
-        sets=sets,
-        general=general,
-        leakage=verdicts(read_comparisons(leakage)),
-        comparisons=list(pd.read_csv(comparisons, sep="\t").itertuples()),
-        margin=margin,
-    )
+    comparisons = tables.read("comparisons")
+    family = comparisons[comparisons["family"] == "general"]
+    best = dict(family[family["best_specific"]][["testset", "specific"]].itertuples(index=False))
+    worst, middle = chosen(scores, judging.general)
+
+    def show(case_id: str) -> Shown:
+        rows = scores[scores["case_id"] == case_id]
+        testset = rows["testset"].iloc[0]
+        folders = folders_of(testset, datasets, predictions)
+        return shown_case(rows, folders, general=judging.general, specific=best.get(testset, ""))
+
+    cases = [(item, overlay(item.case), volumes(item.case)) for item in map(
+        show, progress(worst, total=len(worst), what="worst cases"))]  # fmt: skip
+    through = [(item, overlay(item.case), slice_through(item.case)) for item in map(
+        show, progress(middle, total=len(middle), what="slices"))]  # fmt: skip
+    means = subject_means(scores)
+    plots = {
+        name: (
+            dice_by_model(means.loc[name]),
+            paired(means.loc[name], family[family["testset"] == name], judging.general, judging.margin) if best else "",
+        )
+        for name in dict.fromkeys(scores["testset"])
+    }
+    trail, summary = Trail(tables), tables.read("summary")
+    page = template().render(
+        judging=judging, answer=answer(comparisons, judging), grouped=grouped, trail=trail, number=number,
+        isnan=math.isnan, fairness=fairness_notes(judging), summary=by_model(summary), sets=list(plots),
+        highest=summary.groupby("testset")["dice"].max(),
+        families=dict(list(comparisons.groupby("family"))), strata=telling_strata(tables.read("strata"), best),
+        replicates=tables.read("replicates"), plots=plots, outlines=OUTLINES,
+        forest=forest(deciding(family, judging), judging.unseen, judging.margin), cases=cases, through=through,
+        leakage=verdicts(read_comparisons(tables.path("leakage"))), niivue=niivue(),
+        published=published_beside(read_table(published, "path", "model", "dice"), judging),
+        made_by_models=int((scores[scores["model"] == judging.general]["label_origin"] == "model").sum()),
+    )  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page)
+    out.write_text(page, encoding="utf-8")
 
 
-def _median_case(rows: pd.DataFrame) -> str:
-    """The case whose Dice lies in the middle: neither the best nor the worst to show."""
-    ordered = rows.sort_values(["dice", "case_id"])
-    return str(ordered["case_id"].iloc[len(ordered) // 2])
-
-
-def _png(figure) -> str:
-    """A figure as a data URI. No date or version is stored in it."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=80, metadata={"Software": None})
-    plt.close(figure)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
-
-
-def _dice_figure(rows: pd.DataFrame, models: Sequence[str]) -> str:
-    """Dice of every case, one column a model, the mean over participants as a bar."""
-    figure, axes = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
-    for n, model in enumerate(models):
-        own = rows[rows["model"] == model].sort_values("case_id")
-        spread = np.linspace(-0.22, 0.22, len(own)) if len(own) > 1 else np.zeros(1)
-        axes.plot(n + spread, own["dice"], "o", ms=4, alpha=0.7, color=COLOURS[n % len(COLOURS)], mec="none")
-        mean = own.groupby("participant_id")["dice"].mean().mean()
-        axes.plot([n - 0.32, n + 0.32], [mean, mean], color="black", lw=2)
-        axes.annotate(f"{mean:.2f}", (n + 0.34, mean), fontsize=8, va="center")
-    axes.set(
-        xticks=range(len(models)), xticklabels=models, ylim=(-0.03, 1.03), ylabel="Dice", xlim=(-0.6, len(models) - 0.3)
-    )
-    axes.grid(axis="y", alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
-
-
-def _overlay(images: Path, masks: dict[str, Path], case: str) -> str:
-    """Axial slices of one case with the outline of each mask, at a quarter, half and three
-    quarters of the cord's extent."""
-    image = nib.load(images / f"{case}_0000.nii.gz")
-    voxels = np.asanyarray(image.dataobj)
-    found = {name: np.asanyarray(nib.load(folder / f"{case}.nii.gz").dataobj) > 0 for name, folder in masks.items()}
-    reference = found["reference"]
-    slices = np.flatnonzero(reference.any(axis=(0, 1)))
-    shown = [slices[len(slices) * quarter // 4] for quarter in (1, 2, 3)]
-    zooms = image.header.get_zooms()
-    figure, axes = plt.subplots(1, 3, figsize=(9, 3.3), layout="constrained")
-    for place, k in zip(axes, shown):
-        box = _box(reference[:, :, k], zooms)
-        window = voxels[box][:, :, k].astype(float)
-        place.imshow(window.T, cmap="gray", origin="lower", aspect=zooms[1] / zooms[0],
-                     vmin=np.percentile(window, 1), vmax=np.percentile(window, 99.5))  # fmt: skip
-        for (_, mask), colour, style in zip(found.items(), (REFERENCE, GENERAL, SPECIFIC), ("-", "-", "--")):
-            if mask[box][:, :, k].any():
-                place.contour(mask[box][:, :, k].T, levels=[0.5], colors=[colour], linewidths=1.6, linestyles=style)
-        place.set(xticks=[], yticks=[], title=f"slice {k}")
-    return _png(figure)
-
-
-def _box(reference: np.ndarray, zooms: Sequence[float]) -> tuple[slice, slice]:
-    """A window of 60 mm about the cord in one slice."""
-    centre = np.argwhere(reference).mean(axis=0)
-    half = [30 / zoom for zoom in zooms[:2]]
-    return tuple(
-        slice(max(0, int(c - h)), min(size, int(c + h) + 1)) for c, h, size in zip(centre, half, reference.shape)
-    )
+def template() -> jinja2.Template:
+    """The page's template; style and script stand beside it."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), trim_blocks=True, lstrip_blocks=True,
+        autoescape=True, undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    environment.globals["include_raw"] = lambda name: Markup(Path(__file__).with_name(name).read_text("utf-8"))
+    environment.filters["raw"] = Markup
+    return environment.get_template("report.html.j2")
 
 
 @click.command("report")
-@click.argument("cases", type=click.Path(path_type=Path, exists=True))
-@click.argument("summary", type=click.Path(path_type=Path, exists=True))
+@click.argument("tables", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--judging", "parameters", required=True, type=click.Path(path_type=Path, exists=True),
+              help="What the models are, and the settings.")  # fmt: skip
+@click.option("--published", required=True, type=click.Path(path_type=Path, exists=True),
+              help="Table of published figures, by the path of a dataset.")  # fmt: skip
 @click.option("--dataset", "datasets", multiple=True, required=True, type=click.Path(path_type=Path, exists=True),
               help="nnU-Net raw dataset with a test part; repeatable.")  # fmt: skip
 @click.option("--predictions", multiple=True, required=True, type=click.Path(path_type=Path, exists=True),
               help="Folder of one model's masks; repeatable.")  # fmt: skip
-@click.option(
-    "--comparisons", required=True, type=click.Path(path_type=Path, exists=True), help="Table of differences."
-)
-@click.option("--margin", required=True, type=float, help="Margin of equivalence that the table was made with.")
-@click.option("--leakage", required=True, type=click.Path(path_type=Path, exists=True), help="Table of comparisons.")
-@click.option("--general", required=True, help="The model that the others are compared with.")
-@click.option("--title", required=True, help="Title of the page.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Page to write.")
-def command(cases, summary, datasets, predictions, comparisons, margin, leakage, general, title, out) -> None:
-    """Write the page about the tables CASES and SUMMARY."""
-    write_report(
-        cases, summary, datasets, predictions, comparisons=comparisons, margin=margin, leakage=leakage, general=general,
-        title=title, out=out,
-    )  # fmt: skip
+def command(tables, parameters, published, datasets, predictions, out) -> None:
+    """Write the page about the tables in the folder TABLES."""
+    judging = read_judging(parameters)
+    write_report(Tables(tables), judging, published, datasets=datasets, predictions=predictions, out=out)
