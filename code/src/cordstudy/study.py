@@ -165,19 +165,15 @@ class Train(Table):
 
 
 class Fairness(Table):
-    """What keeps a comparison of models from being one of something else; see the README of the studies."""
+    """What keeps a comparison of models from being one of something else: plans of the general model for
+    all, every dataset (not case) drawn alike, a general model no larger than the largest specific one,
+    general models without one dataset each, models trained longer or shorter (a deviation)."""
 
     plans: Literal["per-model", "shared"] = "per-model"
-    """Whether each model has the plans that nnU-Net makes of its own training data, or all those of
-    the general model's."""
     sampling: Literal["cases", "datasets"] = "cases"
-    """What a batch of a merged model draws with like chance: every case, or every dataset."""
     size_matched: bool = False
-    """A further general model, from as many cases as the largest of its datasets has."""
     leave_one_out: bool = False
-    """Further general models, one without each dataset, judged on that dataset."""
     epochs: dict[Name, Count] = {}
-    """Models that are trained longer or shorter than the others."""
 
 
 @dataclass(frozen=True)

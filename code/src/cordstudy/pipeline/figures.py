@@ -56,7 +56,7 @@ def _rows(count: int, *, extra: float = 0.75):
     """An empty plot for so many lines of names."""
     figure, axes = plt.subplots(figsize=(WIDTH_IN, 0.36 * count + extra), layout="constrained")
     axes.grid(axis="y", visible=False)
-    axes.set_ylim(count - 0.5, -0.5)
+    axes.set_ylim(max(count, 1) - 0.5, -0.5)
     return figure, axes
 
 
