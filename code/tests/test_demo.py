@@ -38,7 +38,7 @@ def test_the_demo_ends_with_the_table_of_the_readme_and_what_to_do_next(demo):
     told = printed[printed.index("Mean Dice") :]
     assert re.sub(r"[\d.]+", "#", told).startswith(re.sub(r"[\d.]+", "#", table))
     numbers = [[float(n) for n in re.findall(r"\d+\.\d{3}|(?<= )\d+", text[: len(table)])] for text in (table, told)]
-    assert len(numbers[0]) == 42 and np.allclose(*numbers, atol=TOLERANCE)
+    assert len(numbers[0]) == 48 and np.allclose(*numbers, atol=TOLERANCE)
     assert f"Report: {folder}/derivatives/phantom/report/index.html" in told
     for words in ("datalad get", "datalad rerun", "code/study"):
         assert words in told
@@ -49,14 +49,14 @@ def test_general_finds_the_cord_in_every_test_set_and_where_no_model_was_trained
         (r["model"], r["testset"]): float(r["dice"])
         for r in rows(demo[0] / "derivatives/phantom/evaluation/summary.tsv")
     }
-    assert len(found) == 30
+    assert len(found) == 36
     assert min(value for (model, _), value in found.items() if model == "general") > 0.7
 
 
 def test_every_file_came_from_one_record_and_a_second_run_does_nothing(demo):
     folder, _ = demo
     commits = {commit for commit, _ in log_of(folder).values()}
-    assert len(commits) == 27
+    assert len(commits) == 32
     for path in git(folder, "ls-files", "models", "derivatives").splitlines():
         if not path.endswith("README.md"):
             assert git(folder, "log", "--format=%H", "--", path) in commits, path

@@ -1,7 +1,7 @@
 """Measures, against values worked out by hand, and against other implementations on real masks."""
 
 import math
-from dataclasses import astuple
+from dataclasses import astuple, fields
 
 import nibabel as nib
 import numpy as np
@@ -10,7 +10,9 @@ import surface_distance
 from medpy.metric import binary
 from scipy import ndimage
 
+from cordstudy.pipeline.evaluate import Pair, score
 from cordstudy.pipeline.metrics import (
+    Measures,
     bounding_box,
     components,
     cross_sectional_areas,
@@ -69,6 +71,19 @@ def test_overlaps_of_a_few_voxels(pred, ref, expected_dice, expected_iou, expect
 def test_distances_of_a_few_voxels(pred, ref, nsd, hd95, assd):
     found = measure(pred, ref, ONE_MM, nsd_tolerance_mm=1.0)
     assert (found.nsd, found.hd95_mm, found.assd_mm) == pytest.approx((nsd, hd95, assd))
+
+
+@pytest.mark.parametrize("ref", [mask(A, B), mask()])
+def test_a_missing_prediction_is_the_worst_there_can_be_whatever_its_reference(ref, tmp_path):
+    path = tmp_path / "ref.nii.gz"
+    nib.Nifti1Image(ref.astype(np.uint8), np.eye(4)).to_filename(path)
+    row = dict.fromkeys(("dataset", "case_id", "participant_id", "session", "contrast", "vendor", "pathology",
+                         "label_origin"), "x")  # fmt: skip
+    found = score(Pair("model", 1, row, path, tmp_path / "missing.nii.gz", 1.0))
+    measures = Measures(*found[-len(fields(Measures)) :])
+    assert (measures.dice, measures.iou, measures.nsd) == (0, 0, 0)
+    assert measures.hd95_mm == measures.assd_mm == pytest.approx(DIAGONAL)
+    assert (measures.relative_volume_error, measures.csa_pred_mm2, measures.components) == (-1, 0, 0)
 
 
 def test_distances_are_in_millimetres():

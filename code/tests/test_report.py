@@ -79,7 +79,8 @@ def test_a_study_of_one_model_has_a_page_without_comparisons(tiny, tmp_path):
     run(tiny / "code/study", "compare", tmp_path / "cases.tsv", *judging, "--out", tmp_path, cwd=tiny)
     raws = sorted((tiny / "derivatives/tiny/nnunet-raw").glob("Dataset50[123]*"))
     run(tiny / "code/study", "report", tmp_path, *judging, "--published", "code/studies/published.tsv",
-        *(word for raw in raws for word in ("--dataset", raw)), "--predictions", "derivatives/tiny/predictions/inspired",
+        *(word for raw in raws for word in ("--dataset", raw)),
+        "--predictions", "derivatives/tiny/predictions/inspired",
         "--out", tmp_path / "index.html", cwd=tiny)  # fmt: skip
     words = plain((tmp_path / "index.html").read_text())
     assert "No answer: nothing unseen to judge on" in words and "Worst cases" in words and "against each" not in words

@@ -65,7 +65,7 @@ def test_every_input_of_a_step_is_in_the_sources_the_code_or_made_by_an_earlier_
 
 def test_all_models_of_the_phantom_study_train_for_the_same_number_of_steps():
     trained = [step for step in steps(load_study(REPOSITORY, "phantom")) if step.name.startswith("train:")]
-    assert len(trained) == 5
+    assert len(trained) == 6
     lengths = {step.argv[step.argv.index("--epochs") :] for step in trained}
     assert len(lengths) == 1
 
@@ -76,7 +76,7 @@ def test_the_command_of_a_step_is_its_whole_parameterisation():
     content["train"]["epochs"] = 7
     after = steps(parse_study(content, name="tiny", path=TINY))
     changed = [shlex.join(new.argv) for old, new in zip(before, after) if old.argv != new.argv]
-    assert len(changed) == 4 and all(command.startswith("code/study train") for command in changed)
+    assert len(changed) == 6 and all(command.startswith("code/study train") for command in changed)
 
 
 @pytest.mark.parametrize("name", ["phantom", "public", "full"])

@@ -89,17 +89,17 @@ def test_what_made_a_missing_input_runs_first(by_hand, tmp_path):
 def test_every_step_of_a_study_comes_out_identical_and_the_verdicts_can_be_attested(tiny_copy):
     told = study(tiny_copy, "--study", "tiny", "verify", "--jobs", "2", "--attest").stdout
     lines = [line.split() for line in told.splitlines()[1:] if not line.startswith("attested")]
-    assert len(lines) == 19 and {line[3] for line in lines} == {"identical"}, told
+    assert len(lines) == 26 and {line[3] for line in lines} == {"identical"}, told
     assert {line[2] for line in lines} == {"anywhere"}
     path = next((tiny_copy / ".datalad/attestations").iterdir())
     content = json.loads(path.read_text())
-    assert content["commit"] == git(tiny_copy, "rev-parse", "HEAD~1") and len(content["verdicts"]) == 19
+    assert content["commit"] == git(tiny_copy, "rev-parse", "HEAD~1") and len(content["verdicts"]) == 26
     assert content["environment"] == git(tiny_copy, "rev-parse", "HEAD:code/requirements.lock")
     assert not path.is_symlink() and str(tiny_copy) not in path.read_text()
     assert next(read_records(tiny_copy)).outputs == (str(path.relative_to(tiny_copy)),)
     *states, took = study(tiny_copy, "--study", "tiny", "status").stdout.splitlines()
-    assert took.startswith("19 steps took") and "MiB" in took
-    assert len(states) == 19 and all(line.startswith("done") and line.endswith("verified identical") for line in states)
+    assert took.startswith("26 steps took") and "MiB" in took
+    assert len(states) == 26 and all(line.startswith("done") and line.endswith("verified identical") for line in states)
 
 
 @pytest.mark.slow

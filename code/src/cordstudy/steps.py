@@ -262,19 +262,14 @@ def _predict(study: Study, model: str, number: int) -> Step:
                  outputs=outputs, identical=study.train.identical)  # fmt: skip
 
 
-def _judged(study: Study) -> tuple[list[str], list[str], list[str]]:
-    """Raw datasets, folders of predictions, and the files of references and predictions."""
+def _evaluate(study: Study) -> Step:
     raws = [study.raw(name) for name in study.datasets]
     folders = [study.predictions(model, number) for number in study.replicates for model in study.all_models]
-    files = [f"{raw}/{part}" for raw in raws for part in ("labelsTs/*", "cases.tsv")]
-    return raws, folders, [*files, *(f"{folder}/*/*" for folder in folders)]
-
-
-def _evaluate(study: Study) -> Step:
-    raws, folders, files = _judged(study)
     arguments = [*folders, *_option("dataset", raws), "--out", study.cases_table,
                  "--nsd-tolerance", study.judge.nsd_tolerance_mm]  # fmt: skip
-    return _step("evaluate", "Judge every prediction", arguments, inputs=files, outputs=[study.cases_table])
+    inputs = [*(f"{raw}/{part}" for raw in raws for part in ("labelsTs/*", "cases.tsv")),
+              *(f"{folder}/*/*" for folder in folders)]  # fmt: skip
+    return _step("evaluate", "Judge every prediction", arguments, inputs=inputs, outputs=[study.cases_table])
 
 
 def _compare(study: Study) -> Step:
@@ -295,12 +290,13 @@ def _leakage(study: Study) -> Step:
 
 
 def _report(study: Study) -> Step:
-    raws, folders, files = _judged(study)
+    raws = [study.raw(name) for name in study.datasets]
+    first = [study.predictions(model, 1) for model in study.all_models]
     tables = [study.cases_table, *study.comparison_tables, study.leakage_table]
     arguments = [Path(tables[0]).parent, "--judging", study.judging, "--published", PUBLISHED,
-                 *_option("dataset", raws), *_option("predictions", folders[: len(study.all_models)]),
-                 "--out", study.report]  # fmt: skip
-    inputs = [*tables, *files, study.judging, PUBLISHED, *(f"{raw}/imagesTs/*" for raw in raws)]
+                 *_option("dataset", raws), *_option("predictions", first), "--out", study.report]  # fmt: skip
+    images = [f"{raw}/{part}" for raw in raws for part in RAW_TEST]
+    inputs = [*tables, *images, *(f"{folder}/*/*" for folder in first), study.judging, PUBLISHED]
     return _step("report", "Write the report", arguments, inputs=inputs, outputs=[study.report])
 
 

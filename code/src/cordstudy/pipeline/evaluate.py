@@ -3,7 +3,7 @@
 Owns: pairing predictions with references, and cases.tsv.
 Does not own: the measures (`metrics`), or statistics over them (`compare`).
 
-A prediction that is missing counts as empty: the worst score, never a case less.
+A prediction that is missing has the worst score; it is never a case less.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.machine import progress, workers
-from cordstudy.pipeline.metrics import Measures, measure
+from cordstudy.pipeline.metrics import Measures, measure, measure_missing
 from cordstudy.pipeline.tables import read_table, write_table
 
 
@@ -57,10 +57,9 @@ def score(pair: Pair) -> tuple[object, ...]:
     """Judge one prediction: its row of cases.tsv. Raises StudyError if it is not on the reference's grid."""
     reference = nib.load(pair.reference)
     ref = np.asanyarray(reference.dataobj) > 0
-    if pair.prediction.exists():
-        pred = np.asanyarray(nib.load(pair.prediction).dataobj) > 0
-    else:
-        pred = np.zeros_like(ref)
+    spacing_mm = reference.header.get_zooms()[:3]
+    there = pair.prediction.exists()
+    pred = np.asanyarray(nib.load(pair.prediction).dataobj) > 0 if there else np.zeros_like(ref)
     if pred.shape != ref.shape:
         raise StudyError(f"{pair.prediction}: {pred.shape} voxels, its reference {pair.reference} {ref.shape}")
     row = pair.row
@@ -68,7 +67,10 @@ def score(pair: Pair) -> tuple[object, ...]:
         pair.model, pair.replicate, row["dataset"], row["case_id"], row["participant_id"], row["session"],
         row["contrast"], row["vendor"], row["pathology"], row["label_origin"], int(ref.sum()), int(pred.sum()),
     )  # fmt: skip
-    found = measure(pred, ref, reference.header.get_zooms()[:3], nsd_tolerance_mm=pair.nsd_tolerance_mm)
+    if there:
+        found = measure(pred, ref, spacing_mm, nsd_tolerance_mm=pair.nsd_tolerance_mm)
+    else:
+        found = measure_missing(ref, spacing_mm)
     return (*astuple(told), *astuple(found))
 
 

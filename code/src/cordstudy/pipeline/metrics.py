@@ -9,14 +9,14 @@ outside it; distances run from border to border between centres of voxels, as in
 Where other implementations differ: code/docs/judging.md.
 
 Two empty masks agree: every overlap is 1, every distance 0. One empty mask is the worst there can be:
-overlaps 0, distances the diagonal of the image. A missing prediction counts as an empty one.
+overlaps 0, distances the diagonal of the image. So is a prediction that is missing, whatever its reference.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cc3d
 import numpy as np
@@ -45,7 +45,7 @@ class Measures:
 
 def measure(pred: np.ndarray, ref: np.ndarray, spacing_mm: Sequence[float], *, nsd_tolerance_mm: float) -> Measures:
     """All measures of a prediction (pred) against its reference (ref)."""
-    worst = math.dist((0, 0, 0), np.multiply(ref.shape, spacing_mm))
+    worst = _diagonal(ref, spacing_mm)
     box = bounding_box(pred | ref)
     pred, ref = pred[box], ref[box]
     to_ref, to_pred = border_distances(pred, ref, spacing_mm)
@@ -56,6 +56,17 @@ def measure(pred: np.ndarray, ref: np.ndarray, spacing_mm: Sequence[float], *, n
         relative_volume_error=relative_volume_error(pred, ref), csa_pred_mm2=area_pred, csa_ref_mm2=area_ref,
         csa_error_mm2=area_pred - area_ref, components=components(pred),
     )  # fmt: skip
+
+
+def measure_missing(ref: np.ndarray, spacing_mm: Sequence[float]) -> Measures:
+    """All measures of a prediction that is not there: the worst of each, also where the reference is empty."""
+    empty = measure(np.zeros_like(ref), ref, spacing_mm, nsd_tolerance_mm=0.0)
+    diagonal = _diagonal(ref, spacing_mm)
+    return replace(empty, dice=0.0, iou=0.0, nsd=0.0, hd95_mm=diagonal, assd_mm=diagonal, relative_volume_error=-1.0)
+
+
+def _diagonal(ref: np.ndarray, spacing_mm: Sequence[float]) -> float:
+    return math.dist((0, 0, 0), np.multiply(ref.shape, spacing_mm))
 
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:

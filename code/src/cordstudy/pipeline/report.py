@@ -10,6 +10,7 @@ A number links to the command that tells how it was made, from the root of the s
 from __future__ import annotations
 
 import math
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,11 +56,11 @@ class Trail:
         self.tables = tables
         self.commands: dict[str, str] = {}
 
-    def __call__(self, text: str, table: str, **key: object) -> Markup:
+    def __call__(self, text: object, table: str, **key: object) -> Markup:
         """A link with `text` to the row of `table` that `key` selects."""
         selector = ",".join(f"{column}={value}" for column, value in key.items())
         anchor = "how-" + "-".join([table, *map(str, key.values())]).replace(" ", "_")
-        self.commands[anchor] = f"code/study audit {self.tables.path(table)}:{selector}"
+        self.commands[anchor] = f"code/study audit {shlex.quote(f'{self.tables.path(table)}:{selector}')}"
         return Markup('<a href="#{}">{}</a>').format(anchor, text)
 
 
@@ -105,9 +106,9 @@ def chosen(scores: pd.DataFrame, general: str) -> tuple[list[str], list[str]]:
     return worst, middle
 
 
-def by_model(summary: pd.DataFrame) -> dict[tuple[str, str], object]:
+def by_model(summary: pd.DataFrame) -> dict[tuple[str, str], Mapping[str, object]]:
     """Rows of the summary by model and test set."""
-    return {(row.model, row.testset): row for row in summary.itertuples()}
+    return {(row["model"], row["testset"]): row for row in summary.to_dict("records")}
 
 
 def published_beside(rows: Sequence[Mapping[str, str]], judging: Judging) -> list[Mapping[str, str]]:
