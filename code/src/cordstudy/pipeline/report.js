@@ -14,7 +14,7 @@
     const packed = new Blob([bytes(document.getElementById("niivue").textContent)]);
     const script = await new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).blob();
     const { Niivue } = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
-    viewer = new Niivue({ backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 0.4], crosshairWidth: 0.5,
+    viewer = new Niivue({ backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 0.5], crosshairWidth: 0.2,
                           isColorbar: false, logLevel: "error" });
     await viewer.attachToCanvas(canvas);
     viewer.setSliceType(viewer.sliceTypeMultiplanar);
@@ -39,7 +39,7 @@
       ...(name === "image" ? {} : { cal_min: 0.5, cal_max: 1 }),
     })));
     opacities();
-    viewer.scene.crosshairPos = [0.5, 0.5, 0.5];
+    viewer.scene.crosshairPos = viewer.mm2frac(one.centre_mm);
     viewer.updateGLVolume();
     told.textContent = one.told;
   };

@@ -28,7 +28,7 @@ from cordstudy.pipeline.judging import Judging, read_judging
 from cordstudy.pipeline.leakage import read_comparisons, verdicts
 from cordstudy.pipeline.machine import progress
 from cordstudy.pipeline.tables import read_table
-from cordstudy.pipeline.viewer import niivue, volumes
+from cordstudy.pipeline.viewer import centre_mm, niivue, volumes
 
 WORST = 2
 """Cases of each test set that are shown, those with the lowest Dice of the general model."""
@@ -195,13 +195,13 @@ def write_report(
     }
     trail, summary = Trail(tables), tables.read("summary")
     page = template().render(
-        judging=judging, answer=answer(comparisons, judging), grouped=grouped, trail=trail, number=number,
-        isnan=math.isnan, fairness=fairness_notes(judging), summary=by_model(summary), sets=list(plots),
-        highest=summary.groupby("testset")["dice"].max(),
-        families=dict(list(comparisons.groupby("family"))), strata=telling_strata(tables.read("strata"), best),
-        replicates=tables.read("replicates"), plots=plots, outlines=OUTLINES,
-        forest=forest(deciding(family, judging), judging.unseen, judging.margin), cases=cases, through=through,
-        leakage=verdicts(read_comparisons(tables.path("leakage"))), niivue=niivue(),
+        judging=judging, answer=answer(comparisons, judging), fairness=fairness_notes(judging),
+        trail=trail, number=number, grouped=grouped, isnan=math.isnan, centre_mm=centre_mm, outlines=OUTLINES,
+        summary=by_model(summary), highest=summary.groupby("testset")["dice"].max(), sets=list(plots), plots=plots,
+        families=dict(list(comparisons.groupby("family"))), best=best,
+        forest=forest(deciding(family, judging), judging.unseen, judging.margin),
+        strata=telling_strata(tables.read("strata"), best), replicates=tables.read("replicates"),
+        cases=cases, through=through, niivue=niivue(), leakage=verdicts(read_comparisons(tables.path("leakage"))),
         published=published_beside(read_table(published, "path", "model", "dice"), judging),
         made_by_models=int((scores[scores["model"] == judging.general]["label_origin"] == "model").sum()),
     )  # fmt: skip

@@ -81,3 +81,11 @@ def volumes(case: Case) -> dict[str, str]:
         name: base64.b64encode(volume_bytes(nib.Nifti1Image(array.astype(np.uint8), affine))).decode()
         for name, array in arrays.items()
     }
+
+
+def centre_mm(case: Case) -> list[float]:
+    """The place to look at first: the middle of the reference, of the image where it is empty."""
+    mask = case.masks["reference"]
+    places = np.argwhere(mask)
+    middle = places[len(places) // 2] if len(places) else np.array(mask.shape) // 2
+    return [round(float(one), 2) for one in nib.affines.apply_affine(case.image.affine, middle)]
