@@ -150,7 +150,7 @@ def test_balanced_sampling_changes_the_model_and_leaving_out_runs(tiny_copy):
         made[name] = (tiny_copy / name.replace(" ", "-") / "checkpoint_final.pth").read_bytes()
     kept = (tiny_copy / GENERAL / "fold_0/checkpoint_final.pth").read_bytes()
     assert made["balanced"] == kept != made["by case"]
-    run("rm", "-r", "balanced", "by-case", cwd=tiny_copy)
+    run("git", "clean", "-fdq", cwd=tiny_copy)
     toml = tiny_copy / "code/studies/tiny.toml"
     toml.write_text(toml.read_text().replace("size_matched = true", "size_matched = true\nleave_one_out = true"))
     run("git", "commit", "-qam", "test: leave datasets out", cwd=tiny_copy)

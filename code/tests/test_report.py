@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import deflate
+import nbformat
 import nibabel as nib
 import nibabel.affines
 import numpy as np
@@ -169,10 +170,8 @@ def test_the_executed_notebook_keeps_its_outputs_and_nothing_of_the_machine(tiny
     assert str(tiny) not in text and "execution" not in {key for cell in cells for key in cell["metadata"]}
 
 
-def notebook(source: str, **metadata: object):
-    import nbformat
-
-    cell = nbformat.v4.new_code_cell(source, id="one", metadata=metadata)
+def notebook(source: str, name: str = "one", **metadata: object) -> nbformat.NotebookNode:
+    cell = nbformat.v4.new_code_cell(source, id=name, metadata=metadata)
     return nbformat.v4.new_notebook(cells=[cell])
 
 
@@ -180,6 +179,6 @@ def test_a_notebook_that_fails_or_takes_no_parameters_is_an_error(tmp_path):
     with pytest.raises(StudyError, match="no cell with the tag 'parameters'"):
         with_parameters(notebook("x = 1"), {"x": "2"})
     failing = with_parameters(notebook("x = '1'", tags=["parameters"]), {"x": "2"})
-    failing.cells.append(notebook("raise ValueError(f'x is {x}')").cells[0])
-    with pytest.raises(StudyError, match="a cell of the notebook failed: ValueError: x is 2"):
+    failing.cells.append(notebook("raise ValueError(f'x is {x}')", "two").cells[0])
+    with pytest.raises(StudyError, match="cell 'two' failed: ValueError: x is 2"):
         execute(failing, tmp_path)

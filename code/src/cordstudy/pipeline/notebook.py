@@ -8,6 +8,7 @@ Does not own: what the notebook does. Execution is nbclient's; parameters go whe
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import click
 import nbclient
 import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellExecutionError
 
@@ -43,16 +45,21 @@ def execute(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookN
     """
     metadata = notebook.metadata
     with tempfile.TemporaryDirectory() as own:
-        os.environ |= {"JUPYTER_PREFER_ENV_PATH": "1", "JUPYTER_DATA_DIR": own, "JUPYTER_CONFIG_DIR": own,
-                       "IPYTHONDIR": own, "JUPYTER_RUNTIME_DIR": own}  # fmt: skip
-        kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")  # no port that others could reach
+        kernels = KernelSpecManager(kernel_dirs=[str(Path(sys.prefix, "share/jupyter/kernels"))])
+        kernel = AsyncKernelManager(
+            kernel_name="python3", kernel_spec_manager=kernels, connection_file=f"{own}/kernel.json",
+            transport="ipc",  # no port that others could reach
+        )  # fmt: skip
         client = nbclient.NotebookClient(notebook, km=kernel, timeout=None, record_timing=False,
                                          resources={"metadata": {"path": str(folder)}})  # fmt: skip
         try:
-            done = client.execute()
+            done = client.execute(env=os.environ | {"IPYTHONDIR": own})
         except CellExecutionError as error:
-            said = f"a cell of the notebook failed: {error.ename}: {error.evalue}"
-            raise StudyError(said, hint=str(error)) from error
+            cell = next(
+                one.id for one in notebook.cells if any(o.output_type == "error" for o in one.get("outputs", ()))
+            )
+            said = f"the notebook's cell {cell!r} failed: {error.ename}: {error.evalue}"
+            raise StudyError(said, hint="run it in Jupyter, with the same parameters") from error
     done.metadata = metadata
     return done
 

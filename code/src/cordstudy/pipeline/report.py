@@ -120,7 +120,7 @@ def published_beside(rows: Sequence[Mapping[str, str]], judging: Judging) -> lis
 
 def telling_strata(strata: pd.DataFrame, best: Mapping[str, str]) -> pd.DataFrame:
     """The strata against the best specific model, but those that all cases of a test set share."""
-    rows = strata[[best.get(row.testset) == row.specific for row in strata.itertuples()]]
+    rows = strata[strata["testset"].map(best) == strata["specific"]]
     kinds = rows.groupby(["testset", "stratum"])["value"].transform("nunique")
     return rows[(kinds > 1) | (rows["stratum"] == "reference")]
 
@@ -172,7 +172,7 @@ def write_report(
     scores = scores[scores["replicate"] == 1]
     comparisons = tables.read("comparisons")
     family = comparisons[comparisons["family"] == "general"]
-    best = dict(family[family["best_specific"]][["testset", "specific"]].itertuples(index=False))
+    best = {row.testset: row.specific for row in family.itertuples() if row.best_specific}
     worst, middle = chosen(scores, judging.general)
 
     def show(case_id: str) -> Shown:
