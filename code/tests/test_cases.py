@@ -138,7 +138,7 @@ def test_a_study_of_true_sources_lists_its_steps_with_no_data_present(new_study,
     told = run(folder / "code/study", "--study", name, "run", "--dry-run", cwd=folder).stdout
     steps = [line.split()[1] for line in told.splitlines() if line.startswith("missing")]
     assert steps[0] == "split" and "leakage" in steps and steps[-2:] == ["report", "notebook"]
-    assert len(steps) == {"public": 14, "full": 47}[name]
+    assert len(steps) == {"public": 15, "full": 48}[name]
     assert git(folder, "status", "--porcelain") == ""
 
 
