@@ -26,7 +26,9 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_every_converted_image_is_in_rpi_with_a_binary_mask_on_its_grid(tiny):
     images = sorted(tiny.glob(f"{RAW}/*/images*/*.nii.gz"))
-    assert len(images) == 13 + 7 + 4, "13 cases; the 7 to train on stand in the merged dataset too, 4 in the size-matched"
+    assert len(images) == 13 + 7 + 4, (
+        "13 cases; the 7 to train on stand in the merged dataset too, 4 in the size-matched"
+    )
     for path in images:
         image = nib.load(path)
         name = path.name.replace("_0000.nii.gz", ".nii.gz")

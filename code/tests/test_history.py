@@ -290,7 +290,11 @@ LAST = "Write the report"
 """The last record of the study."""
 PLANTED = {
     "an output edited by hand": (edit_output, "changed by hand", CASES),
-    "a record's command edited": (amend("--title 'The", "--title 'My"), "edited command", LAST),
+    "a record's command edited": (
+        amend("--judging code/studies/tiny", "--judging code/studies/full"),
+        "edited command",
+        LAST,
+    ),
     "an input swapped after the run": (swap_input, "input changed", "code/studies/tiny/epi.json"),
     "a subdataset moved": (move_subdataset, "input changed", "inputs/tiny-epi/participants.tsv"),
     "a subdataset left behind": (leave_subdataset_behind, "moved subdataset", "inputs/tiny-epi"),
