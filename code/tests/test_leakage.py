@@ -30,9 +30,9 @@ def audit(folder: Path):
 def test_an_honest_study_has_nothing_in_common_anywhere_and_its_table_says_so(tiny):
     told = audit(tiny)
     assert told.returncode == 0, told.stderr
-    assert "10 comparisons by subject, session, keys and converted files: nothing in common" in told.stdout
+    assert "15 comparisons by subject, session, keys and converted files: nothing in common" in told.stdout
     table = rows(tiny / "derivatives/tiny/evaluation/leakage.tsv")
-    assert {row["n_hits"] for row in table} == {"0"} and len(table) == 10 * 6
+    assert {row["n_hits"] for row in table} == {"0"} and len(table) == 15 * 6
     assert {row["against"] for row in table if row["fold"] == "n/a"} == {
         "test: inspired",
         "test: canproco",
@@ -59,7 +59,7 @@ def test_a_subject_on_both_sides_is_named_for_each_model_that_learned_from_it(ti
     moved = [row | {"participant_id": trained["participant_id"]} if row is tested else row for row in found]
     rewrite(tiny_copy / HOME, moved)
     told = audit(tiny_copy)
-    assert told.returncode == 1 and "2 of 10 comparisons" in told.stderr
+    assert told.returncode == 1 and "2 of 15 comparisons" in told.stderr
     hits = [line for line in told.stdout.splitlines() if f"subject: {trained['case_id']} = {tested['case_id']}" in line]
     assert [line.split()[0] for line in hits] == ["general", "inspired"]
 
@@ -70,7 +70,7 @@ def test_a_fold_that_validates_on_a_trained_subject_is_named(tiny_copy):
     folds[1]["train"].append(folds[1]["val"][0])
     path.write_text(json.dumps(folds))
     told = audit(tiny_copy)
-    assert told.returncode == 1 and "1 of 10 comparisons" in told.stderr
+    assert told.returncode == 1 and "1 of 15 comparisons" in told.stderr
     hit = next(line for line in told.stdout.splitlines() if "image key" in line)
     assert hit.startswith("inspired") and "validation, fold 1" in hit
 

@@ -146,7 +146,7 @@ def test_replicates_have_seeds_of_their_own_and_a_table_of_their_spread(tiny):
     checkpoints = sorted((tiny / "models/tiny/inspired").rglob("checkpoint_final.pth"))
     assert len(checkpoints) == 2 and len({path.readlink().name for path in checkpoints}) == 2
     table = pd.read_csv(tiny / "derivatives/tiny/evaluation/replicates.tsv", sep="\t")
-    assert set(table["trainings"]) == {2} and len(table) == 2 * 3
+    assert set(table["trainings"]) == {2} and len(table) == 3 * 3
     scores = pd.read_csv(tiny / "derivatives/tiny/evaluation/cases.tsv", sep="\t")
     assert set(scores["replicate"]) == {1, 2}
     summary = pd.read_csv(tiny / "derivatives/tiny/evaluation/summary.tsv", sep="\t")
