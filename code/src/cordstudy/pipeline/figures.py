@@ -197,7 +197,7 @@ def _slices(case: Case) -> np.ndarray:
 
 
 def _window(case: Case, k: int) -> tuple[slice, slice]:
-    """A window of `WINDOW_MM` about the reference in one slice, or about the nearest slice that has any;
+    """A window of `WINDOW_MM` about the reference in one slice, or about all of it where that slice has none;
     it is moved into the image where it would leave it."""
     reference = case.masks["reference"]
     plane = reference[:, :, k] if reference[:, :, k].any() else reference.any(axis=2)
