@@ -89,7 +89,7 @@ def _images(folder: Path) -> list[Path]:
 @pytest.mark.slow
 def test_made_twice_phantoms_splits_and_conversions_are_the_same(tiny, new_study):
     again = new_study()
-    study(again, "--study", "tiny", "run", "merge:general", "convert:epi", "--jobs", "2")
+    study(again, "--study", "tiny", "run", "merge:general", "merge:size-matched", "convert:epi", "--jobs", "2")
     for path in ("inputs/tiny-inspired", "inputs/tiny-canproco", "inputs/tiny-epi"):
         assert git(again / path, "rev-parse", "HEAD") == git(tiny / path, "rev-parse", "HEAD")
     for path in ("derivatives/tiny/splits", "derivatives/tiny/nnunet-raw"):
