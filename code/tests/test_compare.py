@@ -155,6 +155,8 @@ def test_each_family_compares_what_has_seen_as_much_and_adjusts_by_itself():
     assert found["family"].value_counts().to_dict() == {"general": 6, "size-matched": 6, "leave-one-out": 2}
     for _, family in found.groupby("family"):
         assert family["p_holm"].to_numpy() == pytest.approx(holm(family["p_wilcoxon"].to_numpy()))
+        home = family[family["at_home"]]
+        assert home["p_equivalence_holm"].to_numpy() == pytest.approx(holm(home["p_equivalence"].to_numpy()))
     alone = compare_models(scores, judging())
     general = found[found["family"] == "general"].reset_index(drop=True)
     pd.testing.assert_frame_equal(general, alone)  # more models leave the declared family as it is

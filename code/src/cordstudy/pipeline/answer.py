@@ -75,7 +75,7 @@ def grouped(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
 def _finding(row, judging: Judging) -> Finding:
     shown = row.p_holm < ALPHA and not row.low <= 0 <= row.high
     verdict = ("better" if row.difference > 0 else "worse") if shown else ""
-    if not shown and row.at_home and row.p_equivalence < ALPHA:
+    if not shown and row.at_home and row.p_equivalence_holm < ALPHA:
         verdict = "equivalent"
     interval = "" if math.isnan(row.low) else f", 95 % interval {row.low:+.3f} to {row.high:+.3f}"
     numbers = f"{row.difference:+.3f}{interval}, n = {row.subjects}".replace("-", "−")

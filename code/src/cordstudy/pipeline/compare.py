@@ -6,7 +6,8 @@ Does not own: the measures of a case (`metrics`, `evaluate`), or what the models
 The unit is the subject: the cases of one are averaged first. Three families of hypotheses are declared,
 all by Dice: the general model against each specific one on each test set; the size-matched general one
 likewise; and each leave-one-out model, on the dataset that it has not seen, against each specific model
-that has not seen it either. p-values are Holm's within a family. Strata are for looking: no p-values.
+that has not seen it either. p-values are Holm's within a family, those of equivalence among themselves.
+Strata are for looking: no p-values.
 """
 
 from __future__ import annotations
@@ -76,9 +77,10 @@ class Comparison:
     compared with, the one with the highest mean there, chosen on the test set, which favours it.
     `low` and `high`: 95 % bootstrap interval (BCa) of the mean difference. `p_wilcoxon`: two-sided;
     `p_holm`: adjusted over the family. `effect_dz`: mean difference over its standard deviation.
-    `p_equivalence`: of two one-sided t-tests within the margin, where the specific model is at home.
-    `detectable`: the difference that a paired t-test would find at this n and spread with a power of
-    80 %. `retraining_sd`: the larger standard deviation of the two models over replicates.
+    `p_equivalence`: of two one-sided t-tests within the margin, where the specific model is at home;
+    `p_equivalence_holm`: adjusted over those of the family. `detectable`: the difference that one paired
+    t-test, unadjusted, would find at this n and spread with a power of 80 %. `retraining_sd`: the larger
+    standard deviation of the two models over replicates.
     """
 
     family: str
@@ -97,6 +99,7 @@ class Comparison:
     p_holm: float
     effect_dz: float
     p_equivalence: float
+    p_equivalence_holm: float
     detectable: float
     retraining_sd: float
 
@@ -130,7 +133,9 @@ def compare_models(scores: pd.DataFrame, judging: Judging) -> pd.DataFrame:
             ))  # fmt: skip
     found = pd.DataFrame(rows, columns=[field.name for field in fields(Comparison)])
     for _, family in found.groupby("family"):
-        found.loc[family.index, "p_holm"] = holm(family["p_wilcoxon"].to_numpy())
+        for p, adjusted in (("p_wilcoxon", "p_holm"), ("p_equivalence", "p_equivalence_holm")):
+            tested = family[p].dropna()
+            found.loc[tested.index, adjusted] = holm(tested.to_numpy())
     return found
 
 
@@ -147,8 +152,8 @@ def _compare(
         subjects=n, model_mean=float(table[model].mean()), specific_mean=float(table[specific].mean()),
         difference=float(difference.mean()), low=low, high=high, p_wilcoxon=wilcoxon(difference), p_holm=np.nan,
         effect_dz=float(difference.mean() / sd) if sd and sd > 0 else np.nan,
-        p_equivalence=equivalence(difference, judging.margin) if home else np.nan, detectable=detectable(n, sd),
-        retraining_sd=retraining_sd,
+        p_equivalence=equivalence(difference, judging.margin) if home else np.nan, p_equivalence_holm=np.nan,
+        detectable=detectable(n, sd), retraining_sd=retraining_sd,
     )  # fmt: skip
 
 
@@ -223,8 +228,8 @@ def wilcoxon(difference: np.ndarray) -> float:
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
-    """Holm's adjusted p-values of a family. Source: Holm 1979, statsmodels."""
-    return multipletests(p, alpha=ALPHA, method="holm")[1]
+    """Holm's adjusted p-values of a family; none of none. Source: Holm 1979, statsmodels."""
+    return multipletests(p, alpha=ALPHA, method="holm")[1] if len(p) else np.zeros(0)
 
 
 def equivalence(difference: np.ndarray, margin: float) -> float:
