@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from conftest import commit, git, log_of, run, study
 
 from cordstudy.errors import StudyError
+from cordstudy.provenance import gitannex
 from cordstudy.provenance.gitannex import install_annex
 from cordstudy.provenance.run import Site, run_step, run_steps
 from cordstudy.provenance.status import states
@@ -122,6 +124,22 @@ def test_steps_that_run_at_the_same_time_all_land(small, site):
     assert (small / "all.txt").read_text() == "0\n1\n2\n3\n"
     assert len(log_of(small)) == 5 and git(small, "status", "--porcelain") == ""
     assert {state.word for state in states(small, [*steps, after]).values()} == {"done"}
+
+
+def test_a_step_lands_once_another_process_lets_go_of_the_index(small, site, monkeypatch):
+    lock = small / ".git/index.lock"
+    lock.touch()
+    freed = threading.Timer(3, lock.unlink)
+    freed.start()
+    run_step(small, Step("late", "mkdir out; echo 1 > out/a.txt"), site=site)
+    assert not freed.is_alive() and (small / "out/a.txt").read_text() == "1\n"
+    lock.touch()  # as a git process leaves it that was killed
+    monkeypatch.setattr(gitannex, "INDEX_WAIT_S", 0.5)
+    before = git(small, "rev-parse", "HEAD")
+    with pytest.raises(StudyError, match=r"index\.lock"):
+        run_step(small, Step("never", "mkdir out; echo 2 > out/b.txt", outputs=("out/b.txt",)), site=site)
+    lock.unlink()
+    assert git(small, "rev-parse", "HEAD") == before and git(small, "status", "--porcelain") == ""
 
 
 def test_a_step_whose_outputs_stay_the_same_has_a_record_of_its_present_inputs(small, site):

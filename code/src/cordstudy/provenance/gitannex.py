@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,11 +17,30 @@ from cordstudy.errors import StudyError
 
 QUIET_GIT = ("-c", "advice.detachedHead=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
 ZERO = "0" * 40
+INDEX_WAIT_S = 120.0
+"""How long another process may hold a study's index."""
 
 
 def git(repo: Path, *args: str, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
     """Run git in `repo`; its standard output. Raises StudyError with git's own words."""
     return run(("git", *QUIET_GIT, *args), cwd=repo, stdin=stdin, env=env)
+
+
+def git_index(repo: Path, *args: str) -> None:
+    """Run a git command that begins by locking the index; wait while another process holds it.
+
+    Git itself gives up at once, and both a user's `git status` and git-annex, as it takes in content,
+    hold the index for a moment. Raises StudyError with git's own words after `INDEX_WAIT_S`.
+    """
+    until = time.monotonic() + INDEX_WAIT_S
+    while True:
+        try:
+            git(repo, *args)
+            return
+        except StudyError as error:
+            if "index.lock" not in str(error) or time.monotonic() > until:
+                raise
+        time.sleep(0.1)
 
 
 def git_ok(repo: Path, *args: str) -> bool:
@@ -42,7 +62,8 @@ def run(argv: Sequence[str], *, cwd: Path, stdin: str | None = None, env: Mappin
     )  # fmt: skip
     if done.returncode:
         told = (done.stderr.strip() or done.stdout.strip()).splitlines()[-8:]
-        raise StudyError(f"`{' '.join(argv[:6])} …` failed in {cwd} (exit {done.returncode}):\n" + "\n".join(told))
+        shown = " ".join([word for word in argv if word not in QUIET_GIT][:4])
+        raise StudyError(f"`{shown} …` failed in {cwd} (exit {done.returncode}):\n" + "\n".join(told))
     return done.stdout
 
 

@@ -22,7 +22,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cordstudy.errors import StudyError
-from cordstudy.provenance.gitannex import annex, annex_lines, git, gitlinks, head, install_annex, settle_identity
+from cordstudy.provenance.gitannex import (
+    annex,
+    annex_lines,
+    git,
+    git_index,
+    gitlinks,
+    head,
+    install_annex,
+    settle_identity,
+)
 
 ALWAYS = (".gitattributes", ".gitmodules", ".datalad/config")
 
@@ -232,7 +241,7 @@ def land(ws: Workspace) -> str:
         tip = head(ws.study)
         if tip != ws.base:
             commit = _rebase(ws, commit, tip)
-        git(ws.study, "merge", "-q", "--ff-only", commit)
+        git_index(ws.study, "merge", "-q", "--ff-only", commit)
     return commit
 
 
