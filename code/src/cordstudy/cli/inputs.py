@@ -18,6 +18,7 @@ from cordstudy.pipeline.raw import Case
 from cordstudy.provenance import run as running
 from cordstudy.provenance import sources
 from cordstudy.provenance.gitannex import gitlinks
+from cordstudy.provenance.landing import current_branch
 from cordstudy.study import Study, load_study
 
 
@@ -87,7 +88,8 @@ def inputs_get(name: str, names: tuple[str, ...], content: bool, jobs: int) -> N
     """
     study = load_study(ROOT, name)
     wanted = tuple(check_dataset(study, one) for one in names) or tuple(study.datasets)
-    site = read_site(jobs)
+    site = read_site(name, jobs)
+    current_branch(ROOT)
     with running.sole_run(ROOT, site):
         sources.prepare_study(ROOT)
         failed = _get_each(study, site, jobs=jobs, only=wanted)

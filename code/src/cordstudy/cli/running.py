@@ -16,11 +16,11 @@ from tqdm import tqdm
 
 from cordstudy import steps as table
 from cordstudy.cli.inputs import get_content, get_sources
-from cordstudy.cli.site import LOCAL, ROOT, read_site
+from cordstudy.cli.site import ROOT, logs_of, read_site
 from cordstudy.cli.using import print_results
 from cordstudy.provenance import run as running
 from cordstudy.provenance import sources
-from cordstudy.provenance.gitannex import git
+from cordstudy.provenance.landing import commit_files, current_branch
 from cordstudy.provenance.records import read_records
 from cordstudy.provenance.status import State, builds_on, states
 from cordstudy.provenance.verify import attested
@@ -40,14 +40,18 @@ def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool) -> None:
     if dry_run:
         _print_plan(wanted, states(ROOT, every))
         return
+    current_branch(ROOT)
     running.check_clean(ROOT)
-    site = read_site(jobs)
+    site = read_site(name, jobs)
     with running.sole_run(ROOT, site):
-        sources.prepare_study(ROOT)
-        get_sources(study, site, jobs=jobs, only=_sources_of(study, wanted))
         _commit_parameters(study)
-        found = states(ROOT, every)
-        todo = [step for step in wanted if found[step.name].word != "done"]
+        todo = _todo(every, wanted)
+        with Progress(len(todo)) as report:
+            running.land_finished(ROOT, todo, site=site, report=report)
+        if todo := _todo(every, wanted):
+            sources.prepare_study(ROOT)
+            get_sources(study, site, jobs=jobs, only=_sources_of(study, todo))
+            todo = _todo(every, wanted)  # a source that came out otherwise has moved its pin
         click.echo(f"{len(wanted) - len(todo)} of {len(wanted)} steps are done" + ("" if todo else "; nothing to do"))
         for dataset in study.datasets:
             if f"convert:{dataset}" in {step.name for step in todo}:
@@ -56,6 +60,12 @@ def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool) -> None:
             running.run_steps(ROOT, todo, jobs=jobs, site=site, report=report)
     if (ROOT / study.summary_table).exists():
         print_results(study)
+
+
+def _todo(every: list[table.Step], wanted: list[table.Step]) -> list[table.Step]:
+    """Those of the wanted steps that are not done, by the history alone."""
+    found = states(ROOT, every)
+    return [step for step in wanted if found[step.name].word != "done"]
 
 
 @click.command()
@@ -67,7 +77,7 @@ def status(context: click.Context, as_json: bool) -> None:
     With what each took, as con-duct measured. Reads git objects only. Exits with 0 when all
     steps are done, else with 1.
     """
-    found = states(ROOT, table.steps(load_study(ROOT, context.obj)), logs=LOCAL / "logs")
+    found = states(ROOT, table.steps(load_study(ROOT, context.obj)), logs=logs_of(context.obj))
     verdicts = attested(ROOT)
     took = {record.commit: record.resources for record in read_records(ROOT) if record.resources}
     if as_json:
@@ -132,16 +142,13 @@ def _sources_of(study: Study, wanted: list[table.Step]) -> tuple[str, ...]:
 
 def _commit_parameters(study: Study) -> None:
     """Bring the parameter files up to date with the study's TOML, in a commit of their own."""
-    changed = []
-    for path, content in table.parameter_files(study).items():
-        file = ROOT / path
-        if not file.is_file() or file.read_text() != content:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content)
-            changed.append(path)
+    changed = {
+        path: content
+        for path, content in table.parameter_files(study).items()
+        if not (ROOT / path).is_file() or (ROOT / path).read_text() != content
+    }
     if changed:
-        git(ROOT, "add", "--", *changed)
-        git(ROOT, "commit", "-q", "-m", f"chore({study.name}): render the parameters of the study", "--", *changed)
+        commit_files(ROOT, changed, f"chore({study.name}): render the parameters of the study")
 
 
 def _with_upstream(every: list[table.Step], chosen: list[table.Step]) -> list[table.Step]:

@@ -6,7 +6,9 @@ Does not own: anything about a study's content.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import socket
 import tomllib
 from pathlib import Path
 
@@ -17,20 +19,38 @@ ROOT = Path(__file__).resolve().parents[4]
 """The study dataset that this code is part of."""
 LOCAL = ROOT / ".cordstudy"
 """What this clone keeps for itself: logs and, unless `site.toml` says where, workspaces."""
+SETTINGS = {"scratch": str, "cores": int, "device": str}
 
 
-def read_site(jobs: int) -> Site:
-    """What `site.toml` says of this machine. Raises StudyError for an unknown key."""
-    path = ROOT / "site.toml"
-    try:
-        content = tomllib.loads(path.read_text()) if path.is_file() else {}
-    except tomllib.TOMLDecodeError as error:
-        raise StudyError(f"{path}: {error}", hint="correct the TOML") from error
-    known = {"scratch", "cores", "device"}
-    if unknown := sorted(set(content) - known):
-        raise StudyError(f"{path}: {unknown[0]}: unknown key", hint=f"known are {', '.join(sorted(known))}")
+def read_site(study: str, jobs: int) -> Site:
+    """What `site.toml` says of this machine, for a study of this clone. Raises StudyError for an unknown key."""
+    content = _content(ROOT / "site.toml")
     if "device" in content:
         os.environ["CORDSTUDY_DEVICE"] = content["device"]
     cores = content.get("cores") or os.cpu_count() or 1
-    scratch = Path(content["scratch"]) if "scratch" in content else LOCAL / "workspaces"
-    return Site(scratch=scratch, logs=LOCAL / "logs", workers=max(1, cores // jobs))
+    scratch = _own_folder(ROOT / Path(content["scratch"]).expanduser()) if "scratch" in content else LOCAL / "workspaces"
+    return Site(scratch=scratch, logs=logs_of(study), workers=max(1, cores // jobs))
+
+
+def logs_of(study: str) -> Path:
+    """Where the logs and notes of a study's steps are."""
+    return LOCAL / "logs" / study
+
+
+def _content(path: Path) -> dict[str, object]:
+    try:
+        content = tomllib.loads(path.read_text()) if path.is_file() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: {error}", hint="correct the TOML") from error
+    for key, value in content.items():
+        if key not in SETTINGS:
+            raise StudyError(f"{path}: {key}: unknown key", hint=f"known are {', '.join(sorted(SETTINGS))}")
+        if not isinstance(value, SETTINGS[key]) or isinstance(value, bool) or not value:
+            raise StudyError(f"{path}: {key}: {value!r} is no {SETTINGS[key].__name__}", hint="correct the TOML")
+    return content
+
+
+def _own_folder(scratch: Path) -> Path:
+    """This clone's own folder in a scratch that others may use too: nothing else in it is touched."""
+    digest = hashlib.sha256(f"{socket.gethostname()}\0{ROOT}".encode()).hexdigest()
+    return scratch / f"cordstudy-{digest[:12]}"

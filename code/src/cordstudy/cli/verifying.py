@@ -52,7 +52,7 @@ def verify(
         raise StudyError("there is no record to run again", hint="code/study run")
     if attesting:
         running.check_clean(ROOT)
-    site = read_site(jobs)
+    site = read_site(name, jobs)
     width = max(len(item.name) for item in items)
     if not as_json:
         click.echo(f"{'step':{width}}  {'record':8}  {'promises':9}  {'verdict':15}  seconds")
@@ -75,7 +75,7 @@ def verify(
     if broken:
         raise StudyError(
             f"{len(broken)} of {len(verdicts)} records gave something else: {broken[0].name} is {broken[0].word}",
-            hint="the lines above say how; logs are in .cordstudy/logs",
+            hint=f"the lines above say how; logs are in .cordstudy/logs/{name}",
         )
 
 

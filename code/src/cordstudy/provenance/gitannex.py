@@ -1,36 +1,52 @@
 """Running git, git-annex and DataLad: the only module that starts them.
 
-Owns: argv lists to processes, their output as text, their failure as a StudyError.
-Does not own: what the output means (each caller reads its own).
+Owns: argv lists to processes, their output as text, their failure as a StudyError, and that what a step
+started does not outlive the run.
+Does not own: what the output means (each caller reads its own), or what a private environment is
+(`surroundings`).
+
+`private` is for what happens in a workspace: there the user's settings do not count.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cordstudy.errors import StudyError
+from cordstudy.provenance import guard
+from cordstudy.provenance.surroundings import private_environment
 
 QUIET_GIT = ("-c", "advice.detachedHead=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
 ZERO = "0" * 40
 INDEX_WAIT_S = 120.0
 """How long another process may hold a study's index."""
+_guards: dict[str, subprocess.Popen] = {}
+"""What runs now, by its workspace."""
+_stopping = threading.Event()
 
 
-def git(repo: Path, *args: str, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
+def git(
+    repo: Path, *args: str, stdin: str | None = None, env: Mapping[str, str] | None = None, private: bool = False
+) -> str:
     """Run git in `repo`; its standard output. Raises StudyError with git's own words."""
-    return run(("git", *QUIET_GIT, *args), cwd=repo, stdin=stdin, env=env)
+    return run(("git", *QUIET_GIT, *args), cwd=repo, stdin=stdin, env=env, private=private)
 
 
 def git_index(repo: Path, *args: str) -> None:
     """Run a git command that begins by locking the index; wait while another process holds it.
 
     Git itself gives up at once, and both a user's `git status` and git-annex, as it takes in content,
-    hold the index for a moment. Raises StudyError with git's own words after `INDEX_WAIT_S`.
+    hold the index for a moment, `git commit` while its editor is open. Raises StudyError with git's own
+    words after `INDEX_WAIT_S`.
     """
     until = time.monotonic() + INDEX_WAIT_S
     while True:
@@ -38,7 +54,7 @@ def git_index(repo: Path, *args: str) -> None:
             git(repo, *args)
             return
         except StudyError as error:
-            if "index.lock" not in str(error) or time.monotonic() > until:
+            if "index.lock" not in str(error) or time.monotonic() > until or _stopping.is_set():
                 raise
         time.sleep(0.1)
 
@@ -49,16 +65,23 @@ def git_ok(repo: Path, *args: str) -> bool:
     return done.returncode == 0
 
 
-def annex(repo: Path, *args: str, stdin: str | None = None) -> str:
+def annex(repo: Path, *args: str, stdin: str | None = None, private: bool = False) -> str:
     """Run git-annex in `repo`; its standard output. Raises StudyError with its own words."""
-    return run(("git", *QUIET_GIT, "annex", *args), cwd=repo, stdin=stdin)
+    return run(("git", *QUIET_GIT, "annex", *args), cwd=repo, stdin=stdin, private=private)
 
 
-def run(argv: Sequence[str], *, cwd: Path, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    private: bool = False,
+) -> str:
     """Run a command to its end; its standard output as text."""
     done = subprocess.run(
-        list(argv), cwd=cwd, text=True, errors="surrogateescape", capture_output=True,
-        input=stdin if stdin is not None else "", env={**os.environ, **(env or {})},
+        list(argv), cwd=cwd, text=True, encoding="utf-8", errors="surrogateescape", capture_output=True,
+        input=stdin if stdin is not None else "", env={**_base(private), **(env or {})},
     )  # fmt: skip
     if done.returncode:
         told = (done.stderr.strip() or done.stdout.strip()).splitlines()[-8:]
@@ -67,26 +90,54 @@ def run(argv: Sequence[str], *, cwd: Path, stdin: str | None = None, env: Mappin
     return done.stdout
 
 
-def annex_lines(repo: Path, *args: str, stdin: str) -> Iterator[str]:
+def _base(private: bool) -> Mapping[str, str]:
+    return private_environment() if private else os.environ
+
+
+def annex_lines(repo: Path, *args: str, stdin: str, private: bool = False) -> Iterator[str]:
     """Run git-annex and hand on the lines of its output as they come; its exit code is not looked at."""
     argv = ["git", *QUIET_GIT, "annex", *args]
-    with tempfile.TemporaryFile("w+") as asked:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape") as asked:
         asked.write(stdin)
         asked.seek(0)
         with subprocess.Popen(
-            argv, cwd=repo, stdin=asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as running:
+            argv, cwd=repo, stdin=asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_base(private),
+            text=True, encoding="utf-8", errors="surrogateescape",
+        ) as running:  # fmt: skip
             yield from running.stdout
 
 
-def logged(argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str]) -> int:
-    """Run a command with its output in `log`; its exit code."""
+def guarded(argv: Sequence[str], *, cwd: Path, log: Path, workspace: str, env: Mapping[str, str]) -> int:
+    """Run a command in a workspace's own environment, its output in `log`; its exit code.
+
+    All that it starts ends with it, and with this process (`guard`).
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as stream:
-        return subprocess.run(
-            list(argv), cwd=cwd, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
-            env={**os.environ, **env},
-        ).returncode  # fmt: skip
+    program = [sys.executable, "-P", "-I", guard.__file__, workspace, *argv]
+    with log.open("w") as stream, subprocess.Popen(
+        program, cwd=cwd, stdin=subprocess.PIPE, stdout=stream, stderr=subprocess.STDOUT,
+        env={**env, guard.MARK: workspace},
+    ) as running:  # fmt: skip
+        _guards[workspace] = running
+        if _stopping.is_set():
+            running.terminate()
+        code = running.wait()
+        del _guards[workspace]
+    if code < 0:  # the guard itself was killed
+        guard.end_all(workspace)
+    return code
+
+
+def allow_all() -> None:
+    """Let what runs guarded begin, as at the start."""
+    _stopping.clear()
+
+
+def stop_all() -> None:
+    """End all that runs guarded, and let nothing more begin."""
+    _stopping.set()
+    for running in list(_guards.values()):
+        running.terminate()
 
 
 def datalad_run(
@@ -130,9 +181,23 @@ def install_annex(repo: Path, *, private: bool) -> None:
     """Make a clone an annex. A `private` one is short-lived: it shares content with its origin
     by hard links and never enters the shared git-annex branch."""
     if private:
-        git(repo, "config", "annex.private", "true")
-        git(repo, "config", "annex.hardlink", "true")
-    annex(repo, "init", "-q")
+        git(repo, "config", "annex.private", "true", private=True)
+        git(repo, "config", "annex.hardlink", "true", private=True)
+    annex(repo, "init", "-q", private=private)
+
+
+def settle_filter(repo: Path) -> None:
+    """Have plain git work in an annex in a shell that has no git-annex on its PATH: git's filter and
+    hooks then call this environment's."""
+    program = shlex.quote(str(Path(shutil.which("git-annex") or "git-annex").absolute()))
+    settings = {
+        "filter.annex.process": f"{program} filter-process",
+        "filter.annex.smudge": f"{program} smudge -- %f",
+        "filter.annex.clean": f"{program} smudge --clean -- %f",
+        "alias.annex": f"!{program}",
+    }
+    for key, value in settings.items():
+        git(repo, "config", key, value)
 
 
 def is_annex(repo: Path) -> bool:

@@ -1,7 +1,8 @@
 """Running steps: each in a workspace, recorded by `datalad run`, landed one by one.
 
-Owns: the order of steps, several at a time, the log of each, and who may run at all.
-Does not own: the workspace (`workspace`), the steps themselves (`steps`).
+Owns: the order of steps, several at a time, the log of each, who may run at all, and that a run that is
+told to end takes its steps with it.
+Does not own: the workspace (`workspace`), how a record joins the branch (`landing`), the steps (`steps`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import fcntl
 import json
 import os
 import re
+import shutil
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -18,14 +22,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.errors import StudyError
-from cordstudy.provenance.gitannex import datalad_run, git, head, logged
+from cordstudy.provenance.gitannex import allow_all, datalad_run, git, guarded, head, stop_all
+from cordstudy.provenance.landing import Kept, NotLanded, bring_home, current_branch, finished, keep, land
 from cordstudy.provenance.records import RESOURCES, join, render_message
 from cordstudy.provenance.status import Recorded, builds_on, note
+from cordstudy.provenance.surroundings import private_environment
 from cordstudy.provenance.workspace import (
+    REFS,
     Workspace,
     check_inputs_untouched,
     check_outputs,
-    land,
+    file_name,
+    finished_step,
+    left_behind,
     remove_tree,
     workspace,
 )
@@ -48,9 +57,13 @@ Report = Callable[[str, str, float], None]
 """Told of each step: its name, what happened (`runs`, `done`, `failed`), seconds."""
 
 
+class Stopped(BaseException):
+    """This process was told to end."""
+
+
 def check_clean(study: Path) -> None:
     """Raise StudyError if the study's tree holds anything that is not committed."""
-    dirty = git(study, "status", "--porcelain", "--untracked-files=all").splitlines()
+    dirty = git(study, "status", "--porcelain", "--untracked-files=all", "--ignore-submodules=none").splitlines()
     if dirty:
         raise StudyError(
             f"{study}: {len(dirty)} paths differ from the last commit, the first: {dirty[0][3:]}",
@@ -60,9 +73,14 @@ def check_clean(study: Path) -> None:
 
 @contextmanager
 def sole_run(study: Path, site: Site) -> Iterator[None]:
-    """Hold the right to run steps in a study, and clear what a killed run left behind."""
-    site.logs.mkdir(parents=True, exist_ok=True)
-    with (site.logs / "run.lock").open("a+") as handle:
+    """Hold the right to run steps in a study, and clear what a killed run left behind.
+
+    Being told to end (Ctrl-C, SIGTERM, SIGHUP) ends all steps too. What a killed run had finished is
+    brought home; raises NotLanded where that fails.
+    """
+    place = site.logs.parent / "run.lock"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("a+") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -75,9 +93,44 @@ def sole_run(study: Path, site: Site) -> Iterator[None]:
         handle.truncate()
         handle.write(str(os.getpid()))
         handle.flush()
-        for left in site.scratch.glob("*") if site.scratch.is_dir() else ():
-            remove_tree(left)
+        _clear(study, site)
+        with _ending_together():
+            yield
+
+
+def _clear(study: Path, site: Site) -> None:
+    """Remove the workspaces that a killed run left, after bringing home what was finished in them."""
+    for folder in left_behind(study, site.scratch):
+        if finished_step(folder):
+            bring_home(study, folder)
+        remove_tree(folder)
+    for ref in git(study, "for-each-ref", "--format=%(refname)", f"{REFS}/base", f"{REFS}/landing").split():
+        git(study, "update-ref", "-d", ref)
+
+
+@contextmanager
+def _ending_together() -> Iterator[None]:
+    """End what runs when this process is told to end. Only the main thread can be told."""
+
+    def told(number: int, _: object) -> None:
+        raise Stopped(number)
+
+    allow_all()
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        wanted = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) != signal.SIG_IGN]
+        before = {one: signal.signal(one, told) for one in wanted}  # `nohup` has SIGHUP ignored
+    try:
         yield
+    except Stopped as error:
+        stop_all()
+        raise SystemExit(128 + error.args[0]) from error
+    except KeyboardInterrupt:
+        stop_all()
+        raise
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def run_steps(study: Path, steps: Sequence[Recorded], *, jobs: int, site: Site, report: Report) -> None:
@@ -88,15 +141,20 @@ def run_steps(study: Path, steps: Sequence[Recorded], *, jobs: int, site: Site, 
     waiting = list(steps)
     running: dict[Future[None], Recorded] = {}
     failure: BaseException | None = None
+    branch = current_branch(study)
     with ThreadPoolExecutor(jobs) as pool:
-        while running or (waiting and not failure):
-            while not failure and len(running) < jobs and (step := _next(waiting, running.values())):
-                waiting.remove(step)
-                running[pool.submit(_run_step, study, step, site=site, report=report)] = step
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                del running[future]
-                failure = failure or future.exception()
+        try:
+            while running or (waiting and not failure):
+                while not failure and len(running) < jobs and (step := _next(waiting, running.values())):
+                    waiting.remove(step)
+                    running[pool.submit(_run_step, study, step, site=site, report=report, branch=branch)] = step
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    del running[future]
+                    failure = failure or future.exception()
+        except BaseException:
+            stop_all()  # leaving the pool waits for its threads
+            raise
     if failure:
         raise failure
 
@@ -110,12 +168,12 @@ def _next(waiting: Sequence[Recorded], running) -> Recorded | None:
     return None
 
 
-def _run_step(study: Path, step: Recorded, *, site: Site, report: Report) -> None:
+def _run_step(study: Path, step: Recorded, *, site: Site, report: Report, branch: str) -> None:
     start = time.monotonic()
     report(step.name, "runs", 0.0)
     note(site.logs, step.name, "running")
     try:
-        run_step(study, step, site=site)
+        run_step(study, step, site=site, branch=branch)
     except BaseException as error:
         note(site.logs, step.name, "failed", str(error).partition("\n")[0])
         report(step.name, "failed", time.monotonic() - start)
@@ -124,22 +182,63 @@ def _run_step(study: Path, step: Recorded, *, site: Site, report: Report) -> Non
     report(step.name, "done", time.monotonic() - start)
 
 
-def run_step(study: Path, step: Recorded, *, site: Site) -> str:
-    """Run one step in a workspace and land its record; the commit that landed.
+def run_step(study: Path, step: Recorded, *, site: Site, branch: str = "") -> str:
+    """Run one step in a workspace and land its record on a branch (the current one); the commit that landed.
 
     Raises StudyError if an input is not to be had, the command fails, an input was written to
-    or the outputs are not those declared; the study is then as before, but for the log.
+    or the outputs are not those declared; the study is then as before, but for the log. Raises NotLanded
+    for a step that is finished and kept.
     """
-    log = site.logs / f"{step.name.replace(':', '-')}.log"
-    place = workspace(study, scratch=site.scratch, name=step.name, inputs=step.inputs, outputs=step.outputs)
+    branch = branch or current_branch(study)
+    log = site.logs / f"{file_name(step.name)}.log"
+    progress = progress_folder(site, step.name)
+    place = workspace(
+        study, scratch=site.scratch, name=step.name, inputs=step.inputs, outputs=step.outputs, commit=branch
+    )
     with place as ws:
-        env = {"CORDSTUDY_WORKERS": str(site.workers)}
+        env = {"CORDSTUDY_WORKERS": str(site.workers), "CORDSTUDY_PROGRESS": str(progress)}
         code = record_in(ws, step.argv, message=step.message, log=log, env=env)
         if code:
             raise failure(step.name, code, log)
         check_inputs_untouched(ws)
         check_outputs(ws)
-        return land(ws)
+        kept = keep(ws, step.name)
+    commit = land(study, kept, branch=branch)
+    shutil.rmtree(progress, ignore_errors=True)
+    return commit
+
+
+def progress_folder(site: Site, step: str) -> Path:
+    """Where a step may keep what it goes on from when it was killed; removed when it has landed."""
+    return site.logs.parent.parent / "progress" / site.logs.name / file_name(step)
+
+
+def land_finished(study: Path, steps: Sequence[Recorded], *, site: Site, report: Report) -> None:
+    """Land the steps that were finished and could not land when they were; steps of others stay kept.
+
+    A step that is as it was then may replace outputs that changed since, as running it again would.
+    """
+    branch = current_branch(study)
+    by_name = {file_name(step.name): step for step in steps}
+    for kept in finished(study):
+        step = by_name.get(kept.step)
+        if step is None:
+            continue
+        try:
+            land(study, kept, branch=branch, overwrite=_is_of(kept, step))
+        except NotLanded:
+            if not _is_of(kept, step):  # it runs anew, and then is kept in place of this one
+                continue
+            raise
+        shutil.rmtree(progress_folder(site, step.name), ignore_errors=True)
+        note(site.logs, step.name, "done")
+        report(step.name, "landed", 0.0)
+
+
+def _is_of(kept: Kept, step: Recorded) -> bool:
+    """Whether a finished step is what the step now is."""
+    record = kept.record
+    return (record.cmd, record.inputs, record.outputs) == (join(step.argv), step.inputs, step.outputs)
 
 
 def record_in(
@@ -153,7 +252,9 @@ def record_in(
     inputs, outputs = ([os.path.relpath(spec, pwd) for spec in specs] for specs in (ws.inputs, ws.outputs))
     argv = datalad_run(command, message=message, inputs=inputs, outputs=outputs)
     measured = log.with_suffix(".duct.")
-    code = logged([*DUCT, "-p", str(measured), *argv], cwd=ws.path / pwd, log=log, env=env)
+    measuring = [*DUCT, "-p", str(measured).replace("{", "{{").replace("}", "}}")]  # duct fills in what is in braces
+    code = guarded([*measuring, *argv], cwd=ws.path / pwd, log=log, workspace=str(ws.folder),
+                   env=private_environment(ws.folder / "home") | env)  # fmt: skip
     if not code:
         _commit_rest(ws, join(command), message)
         _add_resources(ws, measured)
@@ -168,9 +269,9 @@ def _add_resources(ws: Workspace, measured: Path) -> None:
         wall_s = float(summary["wall_clock_time"])
         told = {"wall_s": round(wall_s, 1), "cpu_s": round(wall_s * float(summary["average_pcpu"] or 0) / 100, 1),
                 "peak_mib": round(float(summary["peak_rss"] or 0) / 2**20)}  # fmt: skip
-        message = git(ws.path, "log", "-1", "--format=%B").rstrip("\n")
+        message = git(ws.path, "log", "-1", "--format=%B", private=True).rstrip("\n")
         git(ws.path, "commit", "-q", "--amend", "--allow-empty", "-F", "-",
-            stdin=f"{message}\n\n{RESOURCES}{json.dumps(told, sort_keys=True)}\n")  # fmt: skip
+            stdin=f"{message}\n\n{RESOURCES}{json.dumps(told, sort_keys=True)}\n", private=True)  # fmt: skip
     for left in measured.parent.glob(f"{measured.name}*"):
         left.unlink()
 
@@ -191,10 +292,10 @@ def _commit_rest(ws: Workspace, cmd: str, message: str) -> None:
     then an empty commit, so that the history says that it ran on its present inputs.
     """
     if head(ws.path) == ws.base:
-        dsid = git(ws.path, "config", "-f", ".datalad/config", "datalad.dataset.id").strip()
+        dsid = git(ws.path, "config", "-f", ".datalad/config", "datalad.dataset.id", private=True).strip()
         text = render_message(message, cmd=cmd, dsid=dsid, inputs=ws.inputs, outputs=ws.outputs)
-        git(ws.path, "commit", "-q", "--allow-empty", "-F", "-", stdin=text)
-    gone = git(ws.path, "ls-files", "-z", "--deleted").strip("\0")
+        git(ws.path, "commit", "-q", "--allow-empty", "-F", "-", stdin=text, private=True)
+    gone = git(ws.path, "ls-files", "-z", "--deleted", private=True).strip("\0")
     if gone:
-        git(ws.path, "rm", "-q", "--cached", "--sparse", "--", *gone.split("\0"))
-        git(ws.path, "commit", "-q", "--amend", "--no-edit")
+        git(ws.path, "rm", "-q", "--cached", "--sparse", "--", *gone.split("\0"), private=True)
+        git(ws.path, "commit", "-q", "--amend", "--no-edit", private=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import tempfile
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,19 +24,21 @@ from cordstudy.provenance.gitannex import (
     head,
     install_annex,
     is_annex,
+    guarded,
     run,
+    settle_filter,
     settle_identity,
 )
-from cordstudy.provenance.workspace import annexed, get, listed, locked, workspace
+from cordstudy.provenance.landing import commit_files
+from cordstudy.provenance.run import failure
+from cordstudy.provenance.surroundings import private_environment
+from cordstudy.provenance.workspace import annexed, get, listed, workspace
 
 PHANTOM_DATE = "2023-08-01T00:00:00+00:00"
 PHANTOM_IDENTITY = {
     "GIT_AUTHOR_NAME": "cordstudy phantom", "GIT_AUTHOR_EMAIL": "phantom@cordstudy.invalid",
     "GIT_COMMITTER_NAME": "cordstudy phantom", "GIT_COMMITTER_EMAIL": "phantom@cordstudy.invalid",
     "GIT_AUTHOR_DATE": PHANTOM_DATE, "GIT_COMMITTER_DATE": PHANTOM_DATE,
-    "GIT_CONFIG_COUNT": "2",
-    "GIT_CONFIG_KEY_0": "commit.gpgsign", "GIT_CONFIG_VALUE_0": "false",
-    "GIT_CONFIG_KEY_1": "core.autocrlf", "GIT_CONFIG_VALUE_1": "false",
 }  # fmt: skip
 """Fixed, so that the same content has the same commit id wherever it is made."""
 PHANTOM_OUTPUTS = (".bidsignore", "README.md", "dataset_description.json", "derivatives",
@@ -116,6 +119,7 @@ def _install(study: Path, source: Source) -> bool:
         raise StudyError(f"cannot be installed at {pin[:8]} from {url}: {_refusal(error)}", hint=ask) from error
     if not is_annex(study / source.path):  # cloned from where there is no git-annex branch
         install_annex(study / source.path, private=True)
+    settle_filter(study / source.path)
     return False
 
 
@@ -168,23 +172,28 @@ def _make_phantom(study: Path, source: Source, *, scratch: Path, workers: int) -
         _create_dataset(made, source, like=study)
         command = ("../" * len(Path(source.path).parts) + "code/study", *source.phantom, ".")
         argv = datalad_run(command, message=f"Make the phantom of {source.phantom[1]}", outputs=PHANTOM_OUTPUTS)
-        run(argv, cwd=made, env=PHANTOM_IDENTITY | {"CORDSTUDY_WORKERS": str(workers)})
+        env = private_environment(ws.folder / "home") | PHANTOM_IDENTITY | {"CORDSTUDY_WORKERS": str(workers)}
+        log = ws.folder / "log"
+        if code := guarded(argv, cwd=made, log=log, workspace=str(ws.folder), env=env):
+            raise failure(f"make-{source.name}", code, log)
         place.mkdir(parents=True, exist_ok=True)
         place.rmdir()
         shutil.move(made, place)
+    install_annex(place, private=False)  # with git-annex's hooks, which a workspace does without
+    settle_filter(place)
 
 
 def _create_dataset(folder: Path, source: Source, *, like: Path) -> None:
     """An empty DataLad dataset as `datalad create` makes it, but with an id from its name."""
-    git(folder, "init", "-q", "-b", "main")
+    git(folder, "init", "-q", "-b", "main", private=True)
     settle_identity(folder, like=like)
-    install_annex(folder, private=False)
+    annex(folder, "init", "-q", private=True)
     dataset_id = uuid.uuid5(uuid.NAMESPACE_URL, f"cordstudy/{shlex.join(source.phantom)}")
     (folder / ".datalad").mkdir()
     (folder / ".datalad/config").write_text(f'[datalad "dataset"]\n\tid = {dataset_id}\n')
     (folder / ".gitattributes").write_text(ATTRIBUTES)
-    git(folder, "add", ".datalad/config", ".gitattributes", env=PHANTOM_IDENTITY)
-    git(folder, "commit", "-q", "-m", "Create the data set", env=PHANTOM_IDENTITY)
+    git(folder, "add", ".datalad/config", ".gitattributes", env=PHANTOM_IDENTITY, private=True)
+    git(folder, "commit", "-q", "-m", "Create the data set", env=PHANTOM_IDENTITY, private=True)
 
 
 def _pin(study: Path, source: Source) -> bool:
@@ -194,18 +203,20 @@ def _pin(study: Path, source: Source) -> bool:
         return False
     dataset_id = git(study / source.path, "config", "-f", ".datalad/config", "datalad.dataset.id").strip()
     fields = {"path": source.path, "url": f"./{source.path}", "datalad-id": dataset_id}
-    with locked(study):
+    with tempfile.NamedTemporaryFile("w+") as modules:
+        modules.write(git(study, "cat-file", "blob", "HEAD:.gitmodules"))
+        modules.flush()
         for key, value in fields.items():
-            git(study, "config", "-f", ".gitmodules", f"submodule.{source.path}.{key}", value)
-        git(study, "add", ".gitmodules")
-        git(study, "update-index", "--add", "--cacheinfo", f"160000,{made},{source.path}")
-        message = f"chore(inputs): pin {source.name} as made here"
-        git(study, "commit", "-q", "-m", message, "--", ".gitmodules", source.path)
+            git(study, "config", "-f", modules.name, f"submodule.{source.path}.{key}", value)
+        content = Path(modules.name).read_text()  # git puts a new file in place of the old
+    entries = {".gitmodules": content, source.path: None}
+    commit_files(study, entries, f"chore(inputs): pin {source.name} as made here")
     return True
 
 
 def prepare_study(study: Path) -> None:
-    """Make a plain clone a dataset that can hold content, and commit."""
+    """Make a plain clone a dataset that can hold content, and in which plain git works in any shell."""
     settle_identity(study)
     if not is_annex(study):
         install_annex(study, private=False)
+    settle_filter(study)

@@ -17,7 +17,6 @@ import fnmatch
 import hashlib
 import json
 import platform
-import shutil
 import tempfile
 import threading
 import time
@@ -29,6 +28,7 @@ from pathlib import Path
 
 from cordstudy.errors import StudyError
 from cordstudy.provenance.gitannex import annex, git, git_ok, head, install_annex, settle_identity
+from cordstudy.provenance.landing import locked
 from cordstudy.provenance.records import RunRecord, read_records, render_message
 from cordstudy.provenance.run import Site, failure, record_in
 from cordstudy.provenance.workspace import (
@@ -37,7 +37,7 @@ from cordstudy.provenance.workspace import (
     check_inputs_untouched,
     check_outputs,
     listed,
-    locked,
+    mark,
     pathspecs,
     remove_tree,
     workspace,
@@ -99,7 +99,9 @@ def _store(study: Path, scratch: Path) -> Iterator[Path]:
     scratch.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(prefix="verify.", dir=scratch))
     try:
-        git(study, "clone", "-q", "--shared", "--no-checkout", "--no-tags", str(study), str(path / "store"))
+        mark(path, study)
+        cloned = ("clone", "-q", "--shared", "--no-checkout", "--no-tags", str(study.resolve()), str(path / "store"))
+        git(study, *cloned, private=True)
         settle_identity(path / "store", like=study)
         install_annex(path / "store", private=True)
         yield path
@@ -155,15 +157,14 @@ class _Judge:
             raise StudyError("a record without a commit before it cannot be run again")
         inputs, outputs = record.from_root(record.inputs), record.from_root(record.outputs)
         place = workspace(
-            self.store, scratch=self.place, name=f"again-{record.commit[:8]}", inputs=inputs, outputs=outputs,
+            self.store, scratch=self.site.scratch, name=f"again-{record.commit[:8]}", inputs=inputs, outputs=outputs,
             commit=record.parent, sources=self.study,
         )  # fmt: skip
         with place as ws:
             log = self.site.logs / f"verify-{record.commit[:8]}.log"
-            cache = f"{ws.path}.cache"  # what is kept between runs must not stand in for a run
-            env = {"CORDSTUDY_WORKERS": str(self.site.workers), "CORDSTUDY_CACHE": cache}
+            # what is kept between runs must not stand in for a run
+            env = {"CORDSTUDY_WORKERS": str(self.site.workers), "CORDSTUDY_CACHE": str(ws.folder / "cache")}
             code = record_in(ws, [record.cmd], message="again", log=log, env=env, pwd=record.pwd)
-            shutil.rmtree(cache, ignore_errors=True)
             if code != record.exit:
                 raise failure(item.name, code, log)
             check_inputs_untouched(ws)
@@ -176,10 +177,11 @@ class _Judge:
     def _compared(self, item: Item, ws: Workspace) -> tuple[str, tuple[str, ...]]:
         """What the record's outputs are now against what they were."""
         specs = pathspecs(ws.outputs)
-        found = git(ws.path, "diff", "--name-status", "-z", "--no-renames", item.record.commit, "HEAD", "--", *specs)
+        found = git(ws.path, "diff", "--name-status", "-z", "--no-renames", item.record.commit, "HEAD", "--", *specs,
+                    private=True)  # fmt: skip
         changes = dict(zip(found.split("\0")[1::2], found.split("\0")[0::2]))
         same = [path for path in listed(ws.path, ws.outputs) if path and path not in changes]
-        annex(ws.path, "copy", "-q", "--to=origin", "--batch", "-z", stdin="".join(f"{path}\0" for path in same))
+        annex(ws.path, "copy", "-q", "--to=origin", "--batch", "-z", stdin="".join(f"{path}\0" for path in same), private=True)
         word, differs = "identical", []
         for path, change in sorted(changes.items()):
             alone = {"A": "made now, not then", "D": "made then, not now"}

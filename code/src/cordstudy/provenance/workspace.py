@@ -1,16 +1,16 @@
-"""An ephemeral clone in which one step runs, and the landing of its one commit.
+"""An ephemeral clone in which one step runs.
 
-Owns: a clone that holds a commit, the declared inputs and nothing else; bringing the
-content of inputs in and of outputs out; adding the step's commit to the study's branch.
-Does not own: what runs in it (`run`), or in which order.
+Owns: a clone that holds a commit, the declared inputs and nothing else; bringing the content of
+inputs in; what a run that was killed left of such clones.
+Does not own: what runs in it (`run`), or how its one commit joins the study's branch (`landing`).
 
-Only declared paths are checked out, so an undeclared input, code included, cannot be read.
-A clone that is not landed leaves nothing behind.
+Only declared paths are checked out, so an undeclared input, code included, cannot be read. A
+workspace is removed at its end, unless it holds a finished step that could not be brought home.
 """
 
 from __future__ import annotations
 
-import fcntl
+import json
 import os
 import shutil
 import tempfile
@@ -22,25 +22,30 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cordstudy.errors import StudyError
+from cordstudy.provenance import guard
 from cordstudy.provenance.gitannex import (
     annex,
     annex_lines,
     git,
-    git_index,
     gitlinks,
     head,
     install_annex,
     settle_identity,
 )
 
+MARK = "workspace.json"
+"""In each workspace's folder: whose it is, and the name of the finished step that it holds, if any."""
+REFS = "refs/worktree/cordstudy"
+"""Where the study keeps commits that its branch does not hold: git then keeps their objects."""
 ALWAYS = (".gitattributes", ".gitmodules", ".datalad/config")
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A clone of `study` at `base`, where `inputs` are present."""
+    """A clone of `study` at `base`, where `inputs` are present; `folder` holds it and its home folder."""
 
     study: Path
+    folder: Path
     path: Path
     base: str
     inputs: tuple[str, ...]
@@ -75,11 +80,16 @@ def workspace(
     installed, and ContentMissing.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(prefix=f"{name.replace(':', '-')}.", dir=scratch))
+    folder = Path(tempfile.mkdtemp(prefix=f"{file_name(name)}.", dir=scratch))
+    path = folder / "study"
+    base = head(study, commit)
+    held = f"{REFS}/base/{folder.name}"
     try:
-        base = head(study, commit)
+        mark(folder, sources or study)
+        git(study, "update-ref", held, base)
+        (folder / "home").mkdir()
         links = gitlinks(study, base)
-        per_link, own = _by_dataset(inputs, links)
+        per_link, own = by_dataset(inputs, links)
         _clone(study, path, commit=base, patterns=[*ALWAYS, *own, *outputs])
         files = _fetch(path, study, own)
         for link, specs in per_link.items():
@@ -91,9 +101,48 @@ def workspace(
             for old in path.glob(spec):
                 shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
         stamps = {file: _stamp(file) for file in files}
-        yield Workspace(study, path, base, tuple(inputs), tuple(outputs), stamps)
+        yield Workspace(study, folder, path, base, tuple(inputs), tuple(outputs), stamps)
     finally:
-        remove_tree(path)
+        if not finished_step(folder):
+            remove_tree(folder)
+            git(study, "update-ref", "-d", held)
+
+
+def file_name(step: str) -> str:
+    """A step's name as files and refs can have it."""
+    return step.replace(":", "-").replace("/", "-")
+
+
+def mark(folder: Path, study: Path, *, finished: str = "") -> None:
+    """Say whose workspace a folder is; with `finished`, that it holds a finished step."""
+    unfinished = folder / f"{MARK}.new"
+    unfinished.write_text(json.dumps({"study": str(study.resolve()), "finished": finished}))
+    unfinished.replace(folder / MARK)
+
+
+def finished_step(folder: Path) -> str:
+    """The name of the finished step that a workspace still holds; empty for none."""
+    try:
+        return json.loads((folder / MARK).read_text())["finished"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def left_behind(study: Path, scratch: Path) -> list[Path]:
+    """The workspaces of this study that a killed run left; what still works in them is ended.
+
+    A folder without the study's mark is nobody's business.
+    """
+    found = []
+    for path in sorted(scratch.glob(f"*/{MARK}")):
+        try:
+            owner = json.loads(path.read_text())["study"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if owner == str(study.resolve()):
+            guard.end_all(str(path.parent))
+            found.append(path.parent)
+    return found
 
 
 def installed(study: Path, link: str) -> Path:
@@ -113,7 +162,7 @@ def remove_tree(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _by_dataset(specs: Sequence[str], links: dict[str, str]) -> tuple[dict[str, list[str]], list[str]]:
+def by_dataset(specs: Sequence[str], links: dict[str, str]) -> tuple[dict[str, list[str]], list[str]]:
     """Split paths into those of each subdataset, made relative to it, and the study's own."""
     per_link: dict[str, list[str]] = {}
     own = []
@@ -127,21 +176,22 @@ def _by_dataset(specs: Sequence[str], links: dict[str, str]) -> tuple[dict[str, 
 
 
 def _clone(source: Path, target: Path, *, commit: str, patterns: Sequence[str]) -> None:
-    git(source, "clone", "-q", "--shared", "--no-checkout", "--no-tags", str(source), str(target))
+    cloned = ("clone", "-q", "--shared", "--no-checkout", "--no-tags", str(source.resolve()), str(target))
+    git(source, *cloned, private=True)
     lines = "".join(f"/{pattern}\n" for pattern in patterns)
-    git(target, "sparse-checkout", "set", "--no-cone", "--stdin", stdin=lines)
-    git(target, "checkout", "-q", "--detach", commit)
+    git(target, "sparse-checkout", "set", "--no-cone", "--stdin", stdin=lines, private=True)
+    git(target, "checkout", "-q", "--detach", commit, private=True)
     settle_identity(target, like=source)
     install_annex(target, private=True)
 
 
 def _fetch(clone: Path, source: Path, specs: Sequence[str]) -> list[Path]:
     """Have the annexed content of the specs in the clone; its annexed files."""
-    files = annexed(clone, listed(clone, specs), "--anything")
-    absent = get(clone, files, "--from=origin")
+    files = annexed(clone, listed(clone, specs), "--anything", private=True)
+    absent = get(clone, files, "--from=origin", private=True)
     if absent:
-        _get_keys(source, annexed(clone, absent, "--anything", "--format=${key}\\n"))
-        absent = get(clone, absent, "--from=origin")
+        _get_keys(source, annexed(clone, absent, "--anything", "--format=${key}\\n", private=True))
+        absent = get(clone, absent, "--from=origin", private=True)
     if absent:
         raise ContentMissing(
             f"the content of {len(absent)} input files is not to be had, the first {source / absent[0]}",
@@ -155,8 +205,8 @@ def _link(clone: Path, specs: Sequence[str]) -> list[Path]:
     """Have that content of the specs in a source's clone which the source itself has; its
     annexed files. What a step does not use need not be there: it fails itself where it
     needs what is not."""
-    files = annexed(clone, listed(clone, specs), "--anything")
-    absent = set(get(clone, files, "--from=origin"))
+    files = annexed(clone, listed(clone, specs), "--anything", private=True)
+    absent = set(get(clone, files, "--from=origin", private=True))
     return [clone / path for path in files if path not in absent]
 
 
@@ -172,23 +222,24 @@ def pathspecs(specs: Sequence[str]) -> list[str]:
     return [f":(glob){pattern}" for spec in specs for pattern in (spec, f"{spec}/**")]
 
 
-def annexed(repo: Path, files: Sequence[str], *matching: str) -> list[str]:
+def annexed(repo: Path, files: Sequence[str], *matching: str, private: bool = False) -> list[str]:
     """Those of the files that are annexed, locked or not, and match git-annex's options; in the
     form that a `--format` among them gives."""
     lines = "".join(f"{path}\0" for path in files if path)
-    return [line for line in annex(repo, "find", *matching, "--batch", "-z", stdin=lines).splitlines() if line]
+    found = annex(repo, "find", *matching, "--batch", "-z", stdin=lines, private=private)
+    return [line for line in found.split("\n") if line]
 
 
-def get(repo: Path, files: Sequence[str], *options: str) -> list[str]:
+def get(repo: Path, files: Sequence[str], *options: str, private: bool = False) -> list[str]:
     """Ask git-annex for content that is not here; the files that are still without it."""
-    absent = annexed(repo, files, "--not", "--in=here")
+    absent = annexed(repo, files, "--not", "--in=here", private=private)
     if not absent:
         return []
     asked = "".join(f"{path}\0" for path in absent)
-    lines = annex_lines(repo, "get", "--json", *options, "--batch", "-z", stdin=asked)
+    lines = annex_lines(repo, "get", "--json", *options, "--batch", "-z", stdin=asked, private=private)
     for _ in tqdm(lines, total=len(absent), desc=f"get {repo.name}", unit="file", disable=None, leave=False):
         pass  # in batch mode git-annex says neither reliably which, nor whether any, failed
-    return annexed(repo, absent, "--not", "--in=here")
+    return annexed(repo, absent, "--not", "--in=here", private=private)
 
 
 def _get_keys(repo: Path, keys: Sequence[str]) -> None:
@@ -216,61 +267,12 @@ def check_inputs_untouched(ws: Workspace) -> None:
 
 def check_outputs(ws: Workspace) -> None:
     """Raise StudyError unless the commit holds exactly what was declared."""
-    left = git(ws.path, "status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all")
+    left = git(ws.path, "status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all", private=True)
     if left.strip():
         raise StudyError(
             f"the step wrote what it does not declare as output: {left.splitlines()[0][3:]}",
             hint="declare it in the step's outputs, or do not write it",
         )
     for spec in ws.outputs:
-        if not git(ws.path, "ls-files", "--", *pathspecs([spec])).strip():
+        if not git(ws.path, "ls-files", "--", *pathspecs([spec]), private=True).strip():
             raise StudyError(f"the step did not write its declared output {spec}")
-
-
-def land(ws: Workspace) -> str:
-    """Add the workspace's one commit to the study's current branch; the commit that landed.
-
-    Content goes first, so that the study never names what it does not have. Where the branch
-    has moved on, the commit is made again on its tip, unless its outputs changed there too.
-    """
-    written = git(ws.path, "diff", "--name-only", "-z", "--no-renames", "--diff-filter=AMT", ws.base, "HEAD")
-    annex(ws.path, "copy", "-q", "--to=origin", "--batch", "-z", stdin=written)
-    with locked(ws.study):
-        git(ws.study, "fetch", "-q", "--no-tags", str(ws.path), "HEAD")
-        commit = head(ws.path)
-        tip = head(ws.study)
-        if tip != ws.base:
-            commit = _rebase(ws, commit, tip)
-        git_index(ws.study, "merge", "-q", "--ff-only", commit)
-    return commit
-
-
-@contextmanager
-def locked(study: Path) -> Iterator[None]:
-    """Hold the study's landing lock; other processes and threads wait."""
-    place = Path(git(study, "rev-parse", "--git-common-dir").strip())
-    with (study / place / "cordstudy.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def _rebase(ws: Workspace, commit: str, tip: str) -> str:
-    """The same change as a commit on the tip, made in an index of its own."""
-    if changed := git(ws.study, "diff", "--name-only", ws.base, tip, "--", *pathspecs(ws.outputs)).split():
-        raise StudyError(
-            f"{changed[0]} changed in the study while the step ran",
-            hint="run the step again",
-        )
-    raw = git(ws.study, "diff-tree", "-r", "-z", "--raw", "--no-renames", ws.base, commit).split("\0")
-    lines = []
-    for meta, path in zip(raw[0::2], raw[1::2]):
-        _, mode, _, blob, _ = meta.split()
-        lines.append(f"{mode} {blob}\t{path}\0")
-    with tempfile.TemporaryDirectory() as folder:
-        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        git(ws.study, "read-tree", tip, env=index)
-        git(ws.study, "update-index", "-z", "--index-info", stdin="".join(lines), env=index)
-        tree = git(ws.study, "write-tree", env=index).strip()
-    message = git(ws.study, "log", "-1", "--format=%B", commit)
-    date = {"GIT_AUTHOR_DATE": git(ws.study, "log", "-1", "--format=%aI", commit).strip()}
-    return git(ws.study, "commit-tree", tree, "-p", tip, "-F", "-", stdin=message, env=date).strip()

@@ -1,0 +1,302 @@
+"""How a finished step joins the study's branch, and how commits of ours do.
+
+Owns: bringing a step's commit and content home under a ref of its own, adding it to the branch so that
+its parent holds exactly what ran, the study's landing lock, and commits of files that no step makes.
+Does not own: running steps (`run`), the clone that they run in (`workspace`).
+
+A finished step may be days of work. It is kept under a ref until it has landed, whatever happens to the
+branch meanwhile: a tip that moves, an index that another process holds, a full disk, a hook that refuses.
+New objects reach the study by `git fetch` as a pack, which git keeps from pruning until the ref is there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cordstudy.errors import StudyError
+from cordstudy.provenance.gitannex import annex, git, git_index, git_ok, gitlinks, head
+from cordstudy.provenance.records import RunRecord, parse_message
+from cordstudy.provenance.workspace import (
+    ALWAYS,
+    REFS,
+    Workspace,
+    annexed,
+    by_dataset,
+    file_name,
+    finished_step,
+    mark,
+    pathspecs,
+)
+
+FINISHED = f"{REFS}/finished"
+LANDING = f"{REFS}/landing"
+FETCH = ("-c", "fetch.unpackLimit=1", "fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-prune",
+         "--no-recurse-submodules", "--force")  # fmt: skip
+"""As a pack, which git keeps from pruning until the ref is there."""
+ATTEMPTS = 100
+"""How often the tip may move while one step lands."""
+
+
+class NotLanded(StudyError):
+    """A finished step that is kept, but not on the branch."""
+
+    def __init__(self, step: str, why: str) -> None:
+        super().__init__(
+            f"step {step} is finished, but could not land: {why}",
+            hint="nothing of it is lost: `code/study run` lands it",
+        )
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A finished step: the ref that keeps it, its commit with one parent, its record."""
+
+    ref: str
+    commit: str
+    base: str
+    record: RunRecord
+
+    @property
+    def step(self) -> str:
+        """The step's name as in the ref."""
+        return self.ref.removeprefix(f"{FINISHED}/")
+
+
+def current_branch(study: Path) -> str:
+    """The branch that records land on. Raises StudyError for a detached HEAD."""
+    if not git_ok(study, "symbolic-ref", "-q", "HEAD"):
+        raise StudyError(
+            f"{study}: HEAD is detached: records would land on no branch",
+            hint="git switch BRANCH, or git switch -c NEW_BRANCH",
+        )
+    return git(study, "symbolic-ref", "HEAD").strip()
+
+
+@contextmanager
+def locked(study: Path) -> Iterator[None]:
+    """Hold the study's landing lock; other processes and threads wait."""
+    place = Path(git(study, "rev-parse", "--git-common-dir").strip())
+    with (study / place / "cordstudy.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def keep(ws: Workspace, step: str) -> Kept:
+    """Bring a workspace's one commit and its content home, under a ref of the study.
+
+    Until that is done the workspace stays, whatever happens. Raises StudyError where the commit is
+    not the record of what was run, such as where a hook rewrote its message, and NotLanded.
+    """
+    record_of(ws.path, head(ws.path))
+    mark(ws.folder, ws.study, finished=step)
+    return bring_home(ws.study, ws.folder)
+
+
+def bring_home(study: Path, folder: Path) -> Kept:
+    """Take a finished step out of its workspace, which then is no longer needed."""
+    step, clone = finished_step(folder), folder / "study"
+    ref = f"{FINISHED}/{file_name(step)}"
+    try:
+        with locked(study):
+            git(study, *FETCH, str(clone), f"HEAD:{ref}")
+        _copy_home(clone)
+    except StudyError as error:
+        raise NotLanded(step, f"{error}\nit stays in {folder}") from error
+    mark(folder, study)
+    return _kept(study, ref)
+
+
+def _copy_home(clone: Path) -> None:
+    """Have the study hold the annexed content of a workspace's commit. Raises StudyError where it does not."""
+    changed = ("diff", "--name-only", "-z", "--no-renames", "--diff-filter=AMT", "HEAD^", "HEAD")
+    written = git(clone, *changed, private=True)
+    annex(clone, "copy", "-q", "--to=origin", "--batch", "-z", stdin=written, private=True)
+    if absent := annexed(clone, written.split("\0"), "--not", "--in=origin", private=True):
+        raise StudyError(f"the content of {len(absent)} outputs could not be copied, the first {absent[0]}")
+
+
+def record_of(repo: Path, commit: str) -> RunRecord:
+    """The record in a commit. Raises StudyError where it has none that can be read."""
+    found = parse_message(git(repo, "log", "-1", "--no-show-signature", "--format=%B", commit), commit=commit)
+    if not found:
+        raise StudyError(
+            f"{commit[:8]} holds no run record that can be read: its message was changed as it was committed",
+            hint="look for a commit-msg or prepare-commit-msg hook",
+        )
+    return found
+
+
+def finished(study: Path) -> list[Kept]:
+    """The finished steps that have not landed yet."""
+    return [_kept(study, ref) for ref in git(study, "for-each-ref", "--format=%(refname)", FINISHED).split()]
+
+
+def _kept(study: Path, ref: str) -> Kept:
+    commit = head(study, ref)
+    return Kept(ref, commit, head(study, f"{commit}^"), record_of(study, commit))
+
+
+def land(study: Path, kept: Kept, *, branch: str, overwrite: bool = False) -> str:
+    """Add a finished step to a branch; the commit that landed. Raises NotLanded, with all as before.
+
+    Where the tip has what the step read, the record is made again on the tip. Where it has other
+    inputs, the record stays on its own base and is merged: it is true, and stale. An output that
+    changed on the tip is only replaced with `overwrite`: the step would write it anew anyway.
+    """
+    with locked(study):
+        for _ in range(ATTEMPTS):
+            tip = head(study, branch)
+            commit = kept.commit if tip == kept.base else _joined(study, kept, tip, overwrite=overwrite)
+            if _advance(study, branch, tip, commit, step=kept.step):
+                break
+        else:
+            raise NotLanded(kept.step, f"{branch} kept moving")
+        git(study, "update-ref", "-d", kept.ref)
+        git(study, "update-ref", "-d", f"{LANDING}/{kept.step}")
+    return commit
+
+
+def _advance(study: Path, branch: str, tip: str, commit: str, *, step: str) -> bool:
+    """Move a branch, and the tree that has it checked out, from its tip on; False where the tip moved."""
+    place = _checked_out(study, branch)
+    if not place and _rebasing(study, branch):
+        raise NotLanded(step, f"a rebase of {branch} is under way")
+    try:
+        if place:
+            git_index(place, "merge", "-q", "--ff-only", "--no-autostash", "--no-verify-signatures", commit)
+        else:
+            git(study, "update-ref", branch, commit, tip)
+    except StudyError as error:
+        if head(study, branch) != tip:
+            return False
+        raise NotLanded(step, str(error)) from error
+    return git_ok(study, "merge-base", "--is-ancestor", commit, branch)
+
+
+def _checked_out(study: Path, branch: str) -> Path | None:
+    """The tree, of all that the repository has, where a branch is checked out."""
+    for entry in git(study, "worktree", "list", "--porcelain", "-z").split("\0\0"):
+        fields = dict(line.partition(" ")[::2] for line in entry.split("\0"))
+        if fields.get("branch") == branch:
+            return Path(fields["worktree"])
+    return None
+
+
+def _rebasing(study: Path, branch: str) -> bool:
+    """Whether a rebase of a branch is under way, which would lose what is added to it."""
+    places = (git(study, "rev-parse", "--git-path", f"{name}/head-name") for name in ("rebase-merge", "rebase-apply"))
+    files = (study / place.strip() for place in places)
+    return any(file.is_file() and file.read_text().strip() == branch for file in files)
+
+
+def _joined(study: Path, kept: Kept, tip: str, *, overwrite: bool) -> str:
+    """The commit that adds a finished step to a tip other than its base."""
+    outputs = pathspecs(kept.record.from_root(kept.record.outputs))
+    theirs = _changed(study, kept.base, tip, outputs)
+    if theirs and not overwrite:
+        raise NotLanded(kept.step, f"{theirs[0]} changed in the study while the step ran")
+    if moved := _moved_inputs(study, kept, tip):
+        if theirs or not git_ok(study, "merge-base", "--is-ancestor", kept.base, tip):
+            raise NotLanded(kept.step, f"its input {moved[0]} is another in {tip[:8]}, and so is its history")
+        message = f"chore(run): join {kept.record.subject!r}, run at {kept.base[:8]}\n\n{moved[0]} changed while it ran.\n"
+        parents = [tip, kept.commit]
+    else:
+        message, parents = _message(study, kept.commit), [tip]
+    entries = _outputs_of(study, kept)
+    gone = [path for path in _listed(study, tip, outputs) if path not in entries] if theirs else []
+    with _plumbing(study) as repo:
+        tree = _tree(repo, tip, entries, gone)
+        arguments = [word for parent in parents for word in ("-p", parent)]
+        date = {"GIT_AUTHOR_DATE": git(study, "log", "-1", "--no-show-signature", "--format=%aI", kept.commit).strip()}
+        made = git(repo, "commit-tree", tree, *arguments, "-F", "-", stdin=message, env=date, private=True).strip()
+        return _fetched(study, repo, made, f"{LANDING}/{kept.step}")
+
+
+def _moved_inputs(study: Path, kept: Kept, tip: str) -> list[str]:
+    """The declared inputs of a finished step that the tip has otherwise than its base, as paths; a
+    subdataset's pin counts as a whole."""
+    links = gitlinks(study, kept.base)
+    per_link, own = by_dataset(kept.record.from_root((*kept.record.inputs, *kept.record.extra_inputs)), links)
+    found = _changed(study, kept.base, tip, pathspecs([*ALWAYS, *own]))
+    now = gitlinks(study, tip)
+    return found + [link for link in per_link if now.get(link) != links[link]]
+
+
+def _changed(study: Path, base: str, tip: str, specs: Sequence[str]) -> list[str]:
+    if not specs:  # to git, no path is every path
+        return []
+    told = git(study, "diff-tree", "-r", "-z", "--name-only", "--no-renames", base, tip, "--", *specs)
+    return [path for path in told.split("\0") if path]
+
+
+def _message(study: Path, commit: str) -> str:
+    return git(study, "log", "-1", "--no-show-signature", "--format=%B", commit)
+
+
+def _outputs_of(study: Path, kept: Kept) -> dict[str, str]:
+    """What a finished step changed: git's mode and object by path; all zero for what is gone."""
+    raw = git(study, "diff-tree", "-r", "-z", "--raw", "--no-renames", kept.base, kept.commit).split("\0")
+    fields = ((meta.split(), path) for meta, path in zip(raw[0::2], raw[1::2]))
+    return {path: f"{mode} {blob}" for (_, mode, _, blob, _), path in fields}
+
+
+def _listed(study: Path, commit: str, specs: Sequence[str]) -> list[str]:
+    """The files of a commit that specs stand for."""
+    empty = git(study, "hash-object", "-t", "tree", os.devnull).strip()
+    return _changed(study, empty, commit, specs)
+
+
+@contextmanager
+def _plumbing(study: Path) -> Iterator[Path]:
+    """A bare repository that borrows the study's objects, in which new ones are made."""
+    with tempfile.TemporaryDirectory() as folder:
+        git(study, "clone", "-q", "--bare", "--shared", "--no-tags", str(study.resolve()), folder, private=True)
+        for key in ("user.name", "user.email"):
+            git(Path(folder), "config", key, git(study, "config", key).strip(), private=True)
+        yield Path(folder)
+
+
+def _tree(repo: Path, tip: str, entries: Mapping[str, str], gone: Sequence[str]) -> str:
+    """A tip's tree with some entries replaced and some taken out."""
+    lines = [f"{held}\t{path}\0" for path, held in entries.items()]
+    lines += [f"0 {'0' * 40}\t{path}\0" for path in gone]
+    git(repo, "read-tree", tip, private=True)
+    git(repo, "update-index", "-z", "--index-info", stdin="".join(lines), private=True)
+    return git(repo, "write-tree", private=True).strip()
+
+
+def _fetched(study: Path, repo: Path, commit: str, ref: str) -> str:
+    """Bring a commit that was made beside the study into it, under a ref."""
+    git(repo, "update-ref", "refs/heads/made", commit, private=True)
+    git(study, *FETCH, str(repo), f"refs/heads/made:{ref}")
+    return commit
+
+
+def commit_files(study: Path, entries: Mapping[str, str | None], message: str) -> str:
+    """Commit files of ours on the study's branch, by content (None: a subdataset, where it is at);
+    the commit. No step makes them: parameters, pins, attestations."""
+    branch = current_branch(study)
+    with locked(study):
+        for _ in range(ATTEMPTS):
+            tip = head(study, branch)
+            with _plumbing(study) as repo:
+                held = {path: _entry(study, repo, path, content) for path, content in entries.items()}
+                tree = _tree(repo, tip, held, [])
+                made = git(repo, "commit-tree", tree, "-p", tip, "-F", "-", stdin=message, private=True).strip()
+                _fetched(study, repo, made, f"{LANDING}/files")
+            if _advance(study, branch, tip, made, step="files"):
+                break
+        git(study, "update-ref", "-d", f"{LANDING}/files")
+    return made
+
+
+def _entry(study: Path, repo: Path, path: str, content: str | None) -> str:
+    if content is None:
+        return f"160000 {head(study / path)}"
+    return f"100644 {git(repo, 'hash-object', '-w', '--stdin', stdin=content, private=True).strip()}"
