@@ -11,9 +11,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from cordstudy.provenance.gitannex import install_annex
+from cordstudy.provenance.run import Site
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = REPOSITORY.parent / "shared"
@@ -102,3 +106,56 @@ def real_mri() -> Path:
     if not folder.is_dir():
         pytest.skip("no real images: ../shared/real-mri is not there")
     return folder
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a few shell words."""
+
+    name: str
+    script: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ("out/a.txt",)
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return ("sh", "-c", self.script)
+
+    @property
+    def message(self) -> str:
+        return f"Do {self.name}"
+
+
+@pytest.fixture(scope="session")
+def small_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset with an annexed file, a text file, and an annexed file in a subdataset."""
+    tmp_path = tmp_path_factory.mktemp("small")
+    source, folder = tmp_path / "source", tmp_path / "small"
+    for place in (source, folder):
+        git(tmp_path, "init", "-q", "-b", "main", place)
+        git(place, "config", "user.name", "Tester")
+        git(place, "config", "user.email", "tester@example.org")
+        install_annex(place, private=False)
+        (place / ".gitattributes").write_text("* annex.backend=SHA256E\n*.txt annex.largefiles=nothing\n")
+        (place / "image.bin").write_text(f"content of {place.name}")
+        (place / "notes.txt").write_text("notes\n")
+        (place / ".datalad").mkdir()
+        (place / ".datalad/config").write_text('[datalad "dataset"]\n\tid = 6d4a0e4e-0000-4000-8000-000000000001\n')
+        run("git", "annex", "add", "-q", ".", cwd=place)
+        commit(place, "start", ".")
+    git(folder, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", source, "inputs/source")
+    install_annex(folder / "inputs/source", private=False)
+    run("git", "annex", "get", "-q", ".", cwd=folder / "inputs/source")
+    (folder / ".gitignore").write_text("/.cordstudy/\n")
+    commit(folder, "add the source", ".")
+    return folder
+
+
+@pytest.fixture
+def small(small_original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(small_original, tmp_path / "small", symlinks=True))
+
+
+@pytest.fixture
+def site(small: Path) -> Site:
+    return Site(scratch=small / ".cordstudy/work", logs=small / ".cordstudy/logs", workers=1)

@@ -2,75 +2,19 @@
 
 import fcntl
 import os
-import shutil
 import signal
 import subprocess
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import commit, git, log_of, run, study
+from conftest import Step, commit, git, log_of, run, study
 
 from cordstudy.errors import StudyError
 from cordstudy.provenance import gitannex
-from cordstudy.provenance.gitannex import install_annex
-from cordstudy.provenance.run import Site, run_step, run_steps
+from cordstudy.provenance.run import run_step, run_steps
 from cordstudy.provenance.status import states
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step of a few shell words."""
-
-    name: str
-    script: str
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ("out/a.txt",)
-
-    @property
-    def argv(self) -> tuple[str, ...]:
-        return ("sh", "-c", self.script)
-
-    @property
-    def message(self) -> str:
-        return f"Do {self.name}"
-
-
-@pytest.fixture(scope="session")
-def small_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dataset with an annexed file, a text file, and an annexed file in a subdataset."""
-    tmp_path = tmp_path_factory.mktemp("small")
-    source, folder = tmp_path / "source", tmp_path / "small"
-    for place in (source, folder):
-        git(tmp_path, "init", "-q", "-b", "main", place)
-        git(place, "config", "user.name", "Tester")
-        git(place, "config", "user.email", "tester@example.org")
-        install_annex(place, private=False)
-        (place / ".gitattributes").write_text("* annex.backend=SHA256E\n*.txt annex.largefiles=nothing\n")
-        (place / "image.bin").write_text(f"content of {place.name}")
-        (place / "notes.txt").write_text("notes\n")
-        (place / ".datalad").mkdir()
-        (place / ".datalad/config").write_text('[datalad "dataset"]\n\tid = 6d4a0e4e-0000-4000-8000-000000000001\n')
-        run("git", "annex", "add", "-q", ".", cwd=place)
-        commit(place, "start", ".")
-    git(folder, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", source, "inputs/source")
-    install_annex(folder / "inputs/source", private=False)
-    run("git", "annex", "get", "-q", ".", cwd=folder / "inputs/source")
-    (folder / ".gitignore").write_text("/.cordstudy/\n")
-    commit(folder, "add the source", ".")
-    return folder
-
-
-@pytest.fixture
-def small(small_original: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(small_original, tmp_path / "small", symlinks=True))
-
-
-@pytest.fixture
-def site(small: Path) -> Site:
-    return Site(scratch=small / ".cordstudy/work", logs=small / ".cordstudy/logs", workers=1)
 
 
 def test_a_step_becomes_one_standard_record_that_datalad_reruns(small, site):

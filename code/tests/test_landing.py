@@ -1,0 +1,213 @@
+"""Landing: a record's parent holds what ran, and a finished step is never lost."""
+
+import os
+import stat
+import subprocess
+
+import pytest
+from conftest import Step, git, log_of, run
+
+from cordstudy.errors import StudyError
+from cordstudy.provenance import gitannex
+from cordstudy.provenance import run as running
+from cordstudy.provenance.gate import check
+from cordstudy.provenance.gitannex import run as run_command
+from cordstudy.provenance.history import History
+from cordstudy.provenance.landing import NotLanded, finished
+from cordstudy.provenance.run import land_finished, run_step, sole_run
+from cordstudy.provenance.status import states
+
+COUNTED = "echo x >> {count}; mkdir -p out; cat notes.txt inputs/source/notes.txt > out/a.txt"
+"""A step that leaves a mark outside each time that it runs, and reads a file and one of a source."""
+
+
+def counted(tmp_path, during: str = "true") -> Step:
+    script = COUNTED.format(count=tmp_path / "count")
+    return Step("counted", f"{script}; {during}", inputs=("notes.txt", "inputs/source/notes.txt"))
+
+
+def times(tmp_path) -> int:
+    return len((tmp_path / "count").read_text().splitlines())
+
+
+def as_other(folder, script: str) -> str:
+    """What somebody does in the study meanwhile: in a shell of theirs."""
+    return f"(cd {folder}; unset GIT_CONFIG_GLOBAL; {script}) >/dev/null"
+
+
+def edit(path: str) -> str:
+    return f"echo other >> {path}; git commit -qm edit {path}"
+
+
+MOVE_PIN = ("cd inputs/source; echo other >> notes.txt; git -c user.name=x -c user.email=x@y commit -qm edit notes.txt; "
+            "cd ../..; git commit -qm move inputs/source")  # fmt: skip
+"""Somebody moves the pin of a source."""
+
+
+@pytest.mark.parametrize("change", [edit("notes.txt"), MOVE_PIN, edit(".gitattributes")])
+def test_a_record_on_inputs_that_changed_meanwhile_stays_on_what_ran(small, site, tmp_path, change):
+    base = git(small, "rev-parse", "HEAD")
+    step = counted(tmp_path, as_other(small, change))
+    run_step(small, step, site=site)
+    ((made, _),) = log_of(small).values()
+    assert git(small, "rev-parse", f"{made}^") == base, "the parent of the record is what ran"
+    assert len(git(small, "log", "-1", "--format=%P").split()) == 2 and git(small, "status", "--porcelain") == ""
+    assert git(small, "show", f"{made}:out/a.txt") == git(small, "show", "HEAD:out/a.txt")
+    assert states(small, [step])["counted"].word == ("done" if "attributes" in change else "stale")
+    kinds = {finding.kind for finding in check(History(small), folders=("out",))}
+    assert kinds <= {"absolute path", "input changed"}, "the first is the script of this test"
+    assert finished(small) == []
+
+
+def test_a_new_file_that_a_declared_glob_takes_in_counts_as_another_input(small, site):
+    meanwhile = as_other(small, "echo > z.txt; git add z.txt; git commit -qm z")
+    step = Step("glob", f"mkdir out; cat *.txt > out/a.txt; {meanwhile}", inputs=("*.txt",))
+    base = git(small, "rev-parse", "HEAD")
+    run_step(small, step, site=site)
+    ((made, _),) = log_of(small).values()
+    assert git(small, "rev-parse", f"{made}^") == base
+    assert states(small, [step])["glob"].word == "stale"
+
+
+def test_a_record_joins_a_tip_with_the_same_inputs_in_one_line(small, site, tmp_path):
+    meanwhile = as_other(small, "git commit -q --allow-empty -m other; echo > x; git add x; git commit -qm x")
+    run_step(small, counted(tmp_path, meanwhile), site=site)
+    assert git(small, "log", "--merges") == "" and git(small, "log", "-1", "--format=%s").startswith("[DATALAD")
+    assert git(small, "log", "-1", "--format=%s", "HEAD^") == "x"
+
+
+def test_a_step_whose_base_is_no_longer_history_lands_only_on_the_same_inputs(small, site, tmp_path):
+    meanwhile = as_other(small, "git commit -q --amend -m amended; git reflog expire --expire=now --all; git gc -q --prune=now")
+    run_step(small, counted(tmp_path, meanwhile), site=site)
+    assert git(small, "log", "-1", "--format=%s", "HEAD^") == "amended"
+    meanwhile = as_other(small, "echo 2 >> notes.txt; git commit -q -a --amend -m again")
+    script = f"mkdir -p out; cat notes.txt > out/b.txt; {meanwhile}"
+    other = Step("other", script, inputs=("notes.txt",), outputs=("out/b.txt",))
+    with pytest.raises(NotLanded, match=r"its input notes\.txt is another"):
+        run_step(small, other, site=site)
+    assert [kept.step for kept in finished(small)] == ["other"] and not (small / "out/b.txt").exists()
+
+
+@pytest.mark.parametrize("change", [
+    "git switch -q -c other", "git checkout -q --detach", "git switch -q -c other; git commit -q --allow-empty -m x",
+])  # fmt: skip
+def test_a_step_lands_on_the_branch_that_it_started_from(small, site, tmp_path, change):
+    run_step(small, counted(tmp_path, as_other(small, change)), site=site)
+    assert git(small, "log", "-1", "--format=%s", "main") == "[DATALAD RUNCMD] Do counted"
+    assert "RUNCMD" not in git(small, "log", "--format=%s", "HEAD") and git(small, "status", "--porcelain") == ""
+
+
+def test_a_detached_head_is_refused_before_anything_runs(small, site, tmp_path):
+    git(small, "checkout", "-q", "--detach")
+    with pytest.raises(StudyError, match="HEAD is detached"):
+        run_step(small, counted(tmp_path), site=site)
+    assert not (tmp_path / "count").exists()
+
+
+def hook(folder, name: str, script: str) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def test_a_finished_step_is_kept_and_lands_later_without_running_again(small, site, tmp_path, monkeypatch):
+    monkeypatch.setattr(gitannex, "INDEX_WAIT_S", 0.3)
+    step, before = counted(tmp_path), git(small, "rev-parse", "HEAD")
+    hindrances = {
+        "the index is held": ((small / ".git/index.lock").touch, (small / ".git/index.lock").unlink),
+        "a hook refuses": (
+            lambda: hook(small / ".git/hooks", "reference-transaction", "grep -q refs/heads/ && exit 1; exit 0"),
+            lambda: (small / ".git/hooks/reference-transaction").unlink(),
+        ),
+        "a file is in the way": (
+            lambda: ((small / "out").mkdir(), (small / "out/a.txt").write_text("mine")),
+            lambda: ((small / "out/a.txt").unlink(), (small / "out").rmdir()),
+        ),
+    }  # fmt: skip
+    for name, (hinder, free) in hindrances.items():
+        hinder()
+        with pytest.raises(NotLanded, match="finished, but could not land") as raised:
+            lands(small, step, site) if (tmp_path / "count").exists() else run_step(small, step, site=site)
+        assert "nothing of it is lost" in raised.value.hint, name
+        free()
+        assert git(small, "rev-parse", "HEAD") == before and git(small, "status", "--porcelain") == "", name
+        git(small, "gc", "-q", "--prune=now")
+    lands(small, step, site)
+    assert times(tmp_path) == 1 and states(small, [step])["counted"].word == "done"
+    assert finished(small) == [] and git(small, "for-each-ref", "refs/worktree") == ""
+    git(small, "fsck", "--connectivity-only")
+
+
+def lands(small, step: Step, site) -> None:
+    with sole_run(small, site):
+        land_finished(small, [step], site=site, report=lambda *_: None)
+
+
+def test_a_finished_step_whose_content_cannot_come_home_stays_in_its_workspace(small, site, tmp_path):
+    objects, aside = small / ".git/annex", small / ".git/annex-aside"
+    meanwhile = as_other(small, f"mv {objects} {aside}; echo > {objects}")
+    script = f"echo x >> {tmp_path}/count; mkdir out; echo voxels > out/a.bin; {meanwhile}"
+    step = Step("big", script, outputs=("out/a.bin",))
+    with pytest.raises(NotLanded, match="it stays in"):
+        run_step(small, step, site=site)
+    objects.unlink()
+    aside.rename(objects)
+    lands(small, step, site)
+    assert times(tmp_path) == 1 and (small / "out/a.bin").read_text() == "voxels\n"
+    assert not list(site.scratch.iterdir())
+    run("git", "annex", "fsck", "-q", cwd=small)
+
+
+def test_a_kept_step_replaces_outputs_that_changed_only_where_it_would_run_again_anyway(small, site, tmp_path):
+    theirs = as_other(small, "mkdir out; echo theirs > out/a.txt; git add out; git commit -qm theirs")
+    step = counted(tmp_path, theirs)
+    with pytest.raises(NotLanded, match=r"out/a\.txt changed in the study"):
+        run_step(small, step, site=site)
+    assert (small / "out/a.txt").read_text() == "theirs\n"
+    lands(small, counted(tmp_path), site)  # another command: it stays kept, and nothing is replaced
+    assert (small / "out/a.txt").read_text() == "theirs\n" and len(finished(small)) == 1
+    lands(small, step, site)
+    assert (small / "out/a.txt").read_text() != "theirs\n" and times(tmp_path) == 1
+    assert states(small, [step])["counted"].word == "done" and git(small, "status", "--porcelain") == ""
+
+
+def test_a_commit_with_its_editor_open_delays_a_landing_and_loses_nothing(small, site, tmp_path):
+    (small / "mine.txt").write_text("mine\n")
+    git(small, "add", "mine.txt")
+    other = subprocess.Popen(["git", "commit", "-q", "-a"], cwd=small,
+                             env=os.environ | {"GIT_EDITOR": "sleep 4; echo mine >"})  # fmt: skip
+    run_step(small, counted(tmp_path), site=site)
+    other.wait()
+    assert other.returncode == 0 and git(small, "status", "--porcelain") == ""
+    assert set(git(small, "log", "-2", "--format=%s").splitlines()) == {"mine", "[DATALAD RUNCMD] Do counted"}
+
+
+@pytest.mark.parametrize("where", ["core.hooksPath", "init.templateDir"])
+def test_hooks_of_the_user_touch_no_record(small, site, tmp_path, monkeypatch, where):
+    folder = tmp_path / "theirs"
+    hooks = folder if where == "core.hooksPath" else folder / "hooks"
+    hook(hooks, "commit-msg", 'sed -i "1s/^/PROJECT-1 /" "$1"')
+    hook(hooks, "pre-commit", "exit 1")
+    settings(monkeypatch, tmp_path, {where: str(folder), "commit.gpgsign": "true", "user.signingkey": "nobody"})
+    step = counted(tmp_path)
+    run_step(small, step, site=site)
+    assert states(small, [step])["counted"].word == "done"
+
+
+def settings(monkeypatch, tmp_path, values: dict[str, str]) -> None:
+    """Settings of the user, in a file as git has it."""
+    path = tmp_path / "gitconfig"
+    for key, value in values.items():
+        run_command(("git", "config", "-f", str(path), key, value), cwd=tmp_path)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(path))
+
+
+def test_a_record_that_cannot_be_read_back_fails_its_step(small, site, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "datalad_run", lambda command, **_: [
+        "sh", "-c", "mkdir out; echo > out/a.txt; git add --sparse out; git commit -qm 'PROJECT-1 [DATALAD RUNCMD] Do it'",
+    ])  # fmt: skip
+    with pytest.raises(StudyError, match="holds no run record that can be read"):
+        run_step(small, counted(tmp_path), site=site)
+    assert git(small, "log", "-1", "--format=%s") == "add the source" and finished(small) == []
+    assert not list(site.scratch.iterdir())
