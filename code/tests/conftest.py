@@ -158,4 +158,4 @@ def small(small_original: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def site(small: Path) -> Site:
-    return Site(scratch=small / ".cordstudy/work", logs=small / ".cordstudy/logs", workers=1)
+    return Site(scratch=small / ".cordstudy/work", logs=small / ".cordstudy/logs/it", workers=1)

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,10 @@ from cordstudy.provenance.gitannex import (
 
 MARK = "workspace.json"
 """In each workspace's folder: whose it is, and the name of the finished step that it holds, if any."""
+CHECKSUMS = ("SHA", "MD5", "BLAKE", "SKEIN")
+"""How the names of git-annex's backends start whose keys hold a checksum."""
+CHUNK = 200
+"""Files that one `git annex calckey` is asked about."""
 REFS = "refs/worktree/cordstudy"
 """Where the study keeps commits that its branch does not hold: git then keeps their objects."""
 ALWAYS = (".gitattributes", ".gitmodules", ".datalad/config")
@@ -100,6 +104,7 @@ def workspace(
         for spec in outputs:  # a step makes all of its outputs afresh
             for old in path.glob(spec):
                 shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+        _check_content(path, links, files)
         stamps = {file: _stamp(file) for file in files}
         yield Workspace(study, folder, path, base, tuple(inputs), tuple(outputs), stamps)
     finally:
@@ -208,6 +213,53 @@ def _link(clone: Path, specs: Sequence[str]) -> list[Path]:
     files = annexed(clone, listed(clone, specs), "--anything", private=True)
     absent = set(get(clone, files, "--from=origin", private=True))
     return [clone / path for path in files if path not in absent]
+
+
+def _check_content(clone: Path, links: Mapping[str, str], files: Sequence[Path]) -> None:
+    """Raise StudyError if an annexed input's content is not what its key says: it was damaged in the study,
+    and git-annex links it into the clone as it is."""
+    by_place: dict[Path, list[str]] = {}
+    for file in files:
+        place = _holder(clone, links, file)
+        by_place.setdefault(place, []).append(str(file.relative_to(place)))
+    for place, own in by_place.items():
+        if damaged := damaged_files(place, own, private=True):
+            raise StudyError(
+                f"the content of {(place / damaged[0]).relative_to(clone)} is damaged: its annex key is of other bytes",
+                hint="`git annex fsck` there sets it aside; then get it again",
+            )
+
+
+def _holder(clone: Path, links: Mapping[str, str], file: Path) -> Path:
+    """The clone that a file is of: the study's own, or a subdataset's in it."""
+    relative = str(file.relative_to(clone))
+    return next((clone / link for link in links if relative.startswith(f"{link}/")), clone)
+
+
+def damaged_files(repo: Path, files: Sequence[str], *, private: bool = False) -> list[str]:
+    """Those annexed files whose content is here and has another checksum than their key says.
+
+    By `git annex calckey`, which changes nothing; `git annex fsck` would move what is damaged away.
+    Keys that hold no checksum (URL, WORM) cannot be checked.
+    """
+    asked = "".join(f"{path}\0" for path in files)
+    told = annex(repo, "find", "--in=here", "--format=${key} ${file}\\000", "--batch", "-z", stdin=asked, private=private)
+    by_backend: dict[str, list[list[str]]] = {}
+    for entry in told.split("\0"):
+        key, _, path = entry.lstrip("\n").partition(" ")  # a file that does not match is an empty line
+        by_backend.setdefault(key.partition("-")[0], []).append([key, path])
+    found = []
+    for backend, some in by_backend.items():
+        if backend.startswith(CHECKSUMS):
+            for start in range(0, len(some), CHUNK):
+                paths = [path for _, path in some[start : start + CHUNK]]
+                now = annex(repo, "calckey", f"--backend={backend}", "--", *paths, private=private).split()
+                found += [
+                    path
+                    for (key, path), new in zip(some[start : start + CHUNK], now, strict=True)
+                    if key.partition(".")[0] != new.partition(".")[0]
+                ]
+    return found
 
 
 def listed(repo: Path, specs: Sequence[str]) -> list[str]:

@@ -1,0 +1,131 @@
+"""Whatever ends a run ends all that it started, and nothing of anybody else's."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import REPOSITORY, Step, git, log_of
+
+from cordstudy.provenance import guard
+from cordstudy.provenance.run import run_step, sole_run
+from cordstudy.provenance.status import states
+
+RUNNING = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{tests!r}, {code!r}]
+from conftest import Step
+from cordstudy.provenance.run import Site, run_steps, sole_run
+study = Path({study!r})
+site = Site(scratch=study / ".cordstudy/work", logs=study / ".cordstudy/logs/it", workers=1)
+script = "(setsid sleep 300 &) ; env -i sleep 300 & mkdir out; echo 1 > out/{{0}}.txt; sleep 300"
+steps = [Step(str(n), script.format(n), outputs=(f"out/{{n}}.txt",)) for n in range(2)]
+with sole_run(study, site):
+    run_steps(study, steps, jobs=2, site=site, report=lambda *_: None)
+"""
+
+
+def start(small: Path) -> subprocess.Popen:
+    """A run of two steps that would take five minutes; it is well under way."""
+    text = RUNNING.format(tests=str(Path(__file__).parent), code=str(REPOSITORY / "code/src"), study=str(small))
+    running = subprocess.Popen([sys.executable, "-c", text], cwd=small, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while len(sleeping(small)) < 6:
+        assert time.monotonic() < until and running.poll() is None, running.stderr.read()
+        time.sleep(0.1)
+    return running
+
+
+def sleeping(small: Path) -> list[int]:
+    """The processes of the two steps' scripts."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if "sleep" in process.name() and process.cwd().startswith(f"{small}/"):
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+def computing(small: Path) -> list[str]:
+    """Every process that works in a workspace of the study."""
+    marked = (folder for folder in (small / ".cordstudy/work").glob("*"))
+    return [str(process) for folder in marked for process in guard.processes_of(str(folder))]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_ends_takes_its_steps_with_it(small, number):
+    before = git(small, "rev-parse", "HEAD")
+    running = start(small)
+    running.send_signal(number)
+    running.wait(timeout=30)
+    until = time.monotonic() + 10
+    while (left := computing(small) or sleeping(small)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not left
+    if number in (signal.SIGTERM, signal.SIGHUP):
+        assert running.returncode == 128 + number
+    if number != signal.SIGKILL:
+        assert not list((small / ".cordstudy/work").iterdir())
+    assert git(small, "rev-parse", "HEAD") == before and git(small, "status", "--porcelain") == ""
+
+
+def test_the_next_run_ends_and_clears_what_a_killed_one_and_its_guards_left(small, site):
+    running = start(small)
+    guards = [p for p in psutil.Process(running.pid).children() if guard.__file__ in p.cmdline()]
+    assert len(guards) == 2
+    running.send_signal(signal.SIGSTOP)
+    for process in guards:
+        process.kill()
+    running.kill()
+    running.wait()
+    assert computing(small), "nobody was left to end them"
+    with sole_run(small, site):
+        assert not computing(small) and not sleeping(small) and not list(site.scratch.iterdir())
+    assert git(small, "for-each-ref", "refs/worktree") == ""
+
+
+def test_steps_whose_guards_are_killed_fail_and_end(small):
+    running = start(small)
+    for process in psutil.Process(running.pid).children():
+        if guard.__file__ in process.cmdline():
+            process.kill()
+    _, told = running.communicate(timeout=30)
+    assert running.returncode == 1 and "StudyError: step" in told
+    assert not sleeping(small) and not list((small / ".cordstudy/work").iterdir())
+
+
+def test_clearing_touches_only_workspaces_that_carry_the_study_s_mark(small, site, tmp_path):
+    site.scratch.mkdir(parents=True)
+    (site.scratch / "precious").mkdir()
+    (site.scratch / "precious/data.txt").write_text("x")
+    other = site.scratch / "other.abc"
+    other.mkdir()
+    (other / "workspace.json").write_text('{"study": "/another/study", "finished": ""}')
+    for name, text in (("odd.1", "[]"), ("odd.2", "not json"), ("odd.3", '{"finished": 1}')):
+        (site.scratch / name).mkdir()
+        (site.scratch / name / "workspace.json").write_text(text)
+    mine = site.scratch / "mine.abc"
+    mine.mkdir()
+    (mine / "workspace.json").write_text(f'{{"study": "{small}", "finished": ""}}')
+    with sole_run(small, site):
+        run_step(small, Step("one", "mkdir out; echo 1 > out/a.txt"), site=site)
+    assert sorted(path.name for path in site.scratch.iterdir()) == ["odd.1", "odd.2", "odd.3", "other.abc", "precious"]
+    assert (site.scratch / "precious/data.txt").read_text() == "x"
+
+
+def test_progress_is_kept_until_its_step_has_landed(small, site):
+    script = "P=$CORDSTUDY_PROGRESS; ls $P >&2; mkdir -p $P; touch $P/1; mkdir out; echo 1 > out/a.txt"
+    step = Step("long", script)
+    with pytest.raises(Exception, match="failed"):
+        run_step(small, Step("long", f"{script}; exit 1"), site=site)
+    place = small / ".cordstudy/progress"
+    assert list(place.rglob("1"))
+    run_step(small, step, site=site)
+    assert not list(place.rglob("1")) and "\n1\n" in (site.logs / "long.log").read_text()
+    assert states(small, [step])["long"].word == "done" and len(log_of(small)) == 1
