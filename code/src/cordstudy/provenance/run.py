@@ -41,6 +41,8 @@ from cordstudy.provenance.workspace import (
 
 DUCT = ("duct", "-q", "--clobber", "-c", "none", "-o", "all", "--sample-interval", "0.5")
 """con-duct, which measures a command and its children."""
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What tells a run to end."""
 DATALAD_RESULT = re.compile(r"\w+\(\w+\): |action summary:|  \w+ \(\w+: \d+")
 
 
@@ -55,10 +57,6 @@ class Site:
 
 Report = Callable[[str, str, float], None]
 """Told of each step: its name, what happened (`runs`, `done`, `failed`), seconds."""
-
-
-class Stopped(BaseException):
-    """This process was told to end."""
 
 
 def check_clean(study: Path) -> None:
@@ -113,21 +111,16 @@ def _ending_together() -> Iterator[None]:
     """End what runs when this process is told to end. Only the main thread can be told."""
 
     def told(number: int, _: object) -> None:
-        raise Stopped(number)
+        stop_all()  # before anything waits for the threads that wait for steps
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     allow_all()
     before = {}
     if threading.current_thread() is threading.main_thread():
-        wanted = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) != signal.SIG_IGN]
-        before = {one: signal.signal(one, told) for one in wanted}  # `nohup` has SIGHUP ignored
+        wanted = [one for one in ENDINGS if signal.getsignal(one) != signal.SIG_IGN]  # `nohup` has SIGHUP ignored
+        before = {one: signal.signal(one, told) for one in wanted}
     try:
         yield
-    except Stopped as error:
-        stop_all()
-        raise SystemExit(128 + error.args[0]) from error
-    except KeyboardInterrupt:
-        stop_all()
-        raise
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
@@ -143,18 +136,14 @@ def run_steps(study: Path, steps: Sequence[Recorded], *, jobs: int, site: Site, 
     failure: BaseException | None = None
     branch = current_branch(study)
     with ThreadPoolExecutor(jobs) as pool:
-        try:
-            while running or (waiting and not failure):
-                while not failure and len(running) < jobs and (step := _next(waiting, running.values())):
-                    waiting.remove(step)
-                    running[pool.submit(_run_step, study, step, site=site, report=report, branch=branch)] = step
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    del running[future]
-                    failure = failure or future.exception()
-        except BaseException:
-            stop_all()  # leaving the pool waits for its threads
-            raise
+        while running or (waiting and not failure):
+            while not failure and len(running) < jobs and (step := _next(waiting, running.values())):
+                waiting.remove(step)
+                running[pool.submit(_run_step, study, step, site=site, report=report, branch=branch)] = step
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                del running[future]
+                failure = failure or future.exception()
     if failure:
         raise failure
 
