@@ -1,10 +1,14 @@
 #!/bin/sh
-# Clone the repository ($1) into a study folder ($2) and run the phantom study there, $3 steps
-# at a time. Safe to repeat: a study that is there goes on from where it is.
+# Clone the repository that this file is in to a study folder ($1, below the repository where it is
+# relative; demo/ where it is empty) and run the phantom study there, $2 steps at a time. Safe to
+# repeat: a study that is there goes on from where it is. Called by `code/study exec`.
 set -eu
-repository=$1 study=$2 jobs=$3
-PATH=$("$repository/code/study" env)/bin:$PATH
-export PATH
+cd -- "$(dirname -- "$0")/.."
+repository=$(pwd -P) jobs=$2
+case $1 in
+    /*) study=$1 ;;
+    *) study=$repository/${1:-demo} ;;
+esac
 if [ ! -e "$study/.git" ]; then
     datalad -l error clone "$repository" "$study"
 elif ! git -C "$study" merge-base --is-ancestor "$(git -C "$repository" rev-parse HEAD)" HEAD; then

@@ -12,6 +12,7 @@ needs; the lock then sets every version.
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ import venv
 from pathlib import Path
 
 CODE = Path(__file__).resolve().parent
+ELSEWHERE = ("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_USER")
+"""Settings of a user that have pip install into another folder than the environment's."""
 
 
 def main() -> int:
@@ -29,7 +32,9 @@ def main() -> int:
         print("hint: make -C code env PYTHON=python3.12", file=sys.stderr)
         return 1
     told = subprocess.run([CODE / "study", "env"], capture_output=True, text=True, check=True)
-    folder = Path(told.stdout.strip())
+    folder = Path(told.stdout.removesuffix("\n"))
+    for name in [name for name in os.environ if name.startswith("PYTHON") or name in ELSEWHERE]:
+        del os.environ[name]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{folder}.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

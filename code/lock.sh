@@ -2,7 +2,7 @@
 # requirements.lock from requirements.in: each package with the hashes of all its files, so that
 # one lock serves every machine; torch without, as its build differs between machines.
 set -eu
-cd "$(dirname "$0")"
+cd -- "$(dirname -- "$0")"
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
 python3 -m venv "$tools/venv"

@@ -1,10 +1,33 @@
 """The one root of every error that a user can cause or mend.
 
-Owns: `StudyError`, with what to do about it and an exit code.
+Owns: `StudyError`, with what to do about it and an exit code; what is told of a fault of the machine (a
+full disk, a folder that may not be written).
 Does not own: printing it, which only the command line does.
 """
 
 from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota of this user is used up",
+        errno.EFBIG: "the file is larger than may be written"}  # fmt: skip
+FAULTS = FULL | {
+    errno.EROFS: "the disk is mounted for reading only",
+    errno.EACCES: "this user may not read or write it",
+    errno.EPERM: "this user may not read or write it",
+    errno.EIO: "the disk cannot be read or written",
+    errno.EMFILE: "too many files are open",
+}
+HINTS = dict.fromkeys(FULL, "make room there, then run the same again: what is not whole was not kept") | {
+    errno.EIO: "look at the disk's health, then run the same again",
+    errno.EMFILE: "raise `ulimit -n`, then run the same again",
+}
+LITTLE_BYTES = 1 << 20
+"""A disk with less room than this is full: programs that fail on it leave a rest."""
 
 
 class StudyError(Exception):
@@ -18,3 +41,46 @@ class StudyError(Exception):
         super().__init__(message)
         self.hint = hint
         self.exit_code = exit_code
+
+
+def machine_fault(error: BaseException, arguments: Sequence[str]) -> StudyError | None:
+    """What to tell of an exception that comes from a fault of the machine; None where it does not.
+
+    Libraries written in C raise anything on a full disk: there the disks that the command of these
+    `arguments` writes to are looked at.
+    """
+    for one in _chain(error):
+        if isinstance(one, OSError) and one.errno in FAULTS:
+            place = os.fsdecode(one.filename2 or one.filename or "") or _full(arguments) or _out(arguments)
+            hint = HINTS.get(one.errno, "look at its owner and permissions: ls -ld")
+            return StudyError(f"{place}: {FAULTS[one.errno]} ({one.strerror})", hint=hint)
+    place = _full(arguments)
+    if place and isinstance(error, RuntimeError | OSError):
+        return StudyError(f"{place}: the disk is full ({type(error).__name__})", hint=HINTS[errno.ENOSPC])
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those that it came from."""
+    seen: set[int] = set()
+    while error and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _out(arguments: Sequence[str]) -> str:
+    """The folder or file that a command is told to write; else the working folder."""
+    places = [after for before, after in zip(arguments, arguments[1:]) if before == "--out"]
+    return places[0] if places else os.getcwd()
+
+
+def _full(arguments: Sequence[str]) -> str:
+    """The first place without room of those that a command writes to; empty where all have some."""
+    cache = os.environ.get("CORDSTUDY_CACHE") or os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    temporary = os.environ.get("TMPDIR") or "/tmp"  # `tempfile` does not tell where it failed
+    for place in (_out(arguments), cache, os.environ.get("CORDSTUDY_PROGRESS") or cache, temporary):
+        there = next(one for one in (Path(place).absolute(), *Path(place).absolute().parents) if one.exists())
+        if shutil.disk_usage(there).free < LITTLE_BYTES:
+            return place
+    return ""

@@ -25,6 +25,7 @@ from cordstudy.pipeline.raw import Case, LeftOut
 from cordstudy.pipeline.rules import Rules
 from cordstudy.pipeline.sidecars import label_origin
 from cordstudy.pipeline.tables import MISSING
+from cordstudy.pipeline.within import OBJECTS, Tree, tree
 
 ENDING = ".nii.gz"
 POINTER = b"/annex/objects/"
@@ -36,8 +37,10 @@ def find_cases(root: Path, rules: Rules) -> tuple[list[Case], list[LeftOut]]:
 
     `root` is the study's root. Raises StudyError for a mask without its image, a participant
     with a folder and no row in participants.tsv, two images for one rule, a rule that
-    nothing in the source matches, and an excluded image that is not there.
+    nothing in the source matches, an excluded image that is not there, and a file that
+    lies outside the source (`within`).
     """
+    source = tree(root, rules.path)
     participants = read_participants(root, rules)
     exclusions = read_exclusions(root, rules, participants)
     images: dict[tuple[str, str], str] = {}
@@ -54,7 +57,8 @@ def find_cases(root: Path, rules: Rules) -> tuple[list[Case], list[LeftOut]]:
     left_out: list[LeftOut] = []
     for participant in participants.values():
         for image in rules.images:
-            found = _judge(root, rules, participant, image, images.get((participant.name, image)), exclusions)
+            path = images.get((participant.name, image))
+            found = _judge(root, source, rules, participant, image, path, exclusions)
             (cases if isinstance(found, Case) else left_out).append(found)
     return cases, left_out
 
@@ -71,9 +75,10 @@ def unnamed_images(root: Path, rules: Rules) -> list[LeftOut]:
 
 def _scan(root: Path, rules: Rules) -> Iterator[tuple[str, str | None, str]]:
     """Participant, rule (None where no rule names it) and path of each image of a source."""
+    source = tree(root, rules.path)
     wanted = {_entities(f"{image}{ENDING}"): image for image in rules.images}
-    for folder in sorted((root / rules.path).glob("sub-*")):
-        for path in _images_of(folder, rules):
+    for folder in sorted(source.path.glob("sub-*")):
+        for path in _images_of(folder, source, rules):
             yield folder.name, wanted.get(_entities(path)), f"{rules.path}/{path}"
 
 
@@ -91,11 +96,11 @@ def _add(images: dict[tuple[str, str], str], key: tuple[str, str], path: str) ->
     images[key] = path
 
 
-def _images_of(folder: Path, rules: Rules) -> Iterator[str]:
+def _images_of(folder: Path, source: Tree, rules: Rules) -> Iterator[str]:
     """Images of one participant in the rules' session and datatypes, relative to the source."""
     below = folder.name + (f"/{rules.session}" if rules.session else "")
     for datatype in sorted({image.partition("/")[0] for image in rules.images}):
-        place = folder.parent / below / datatype
+        place = source.check(folder.parent / below / datatype)
         if place.is_dir():
             yield from (f"{below}/{datatype}/{name}" for name in sorted(os.listdir(place)) if name.endswith(ENDING))
 
@@ -132,7 +137,13 @@ def _stem(path: str) -> str:
 
 
 def _judge(
-    root: Path, rules: Rules, participant: Participant, rule: str, image: str | None, exclusions: Exclusions
+    root: Path,
+    source: Tree,
+    rules: Rules,
+    participant: Participant,
+    rule: str,
+    image: str | None,
+    exclusions: Exclusions,
 ) -> Case | LeftOut:
     """One participant's image of one rule: a case, or left out and why."""
     prefix, contrast = _prefix(rules, participant.name), rule.partition("/")[2]
@@ -150,7 +161,10 @@ def _judge(
         return _left_out(rules, participant.name, contrast, expected, told)
     if told := exclusions.reason(participant.name, rule, stem):
         return _left_out(rules, participant.name, contrast, expected, told)
-    origin = label_origin(root / f"{mask.removesuffix(ENDING)}.json", broken=rules.broken_sidecars)
+    sidecar = f"{mask.removesuffix(ENDING)}.json"
+    for path in (image, mask, sidecar):
+        source.check(root / path)
+    origin = label_origin(root / sidecar, broken=rules.broken_sidecars)
     if origin not in rules.label_origins:
         told = Reason(f"label origin {origin}", f"datasets.{rules.name}.label_origins")
         return _left_out(rules, participant.name, contrast, expected, told)
@@ -171,8 +185,9 @@ def _left_out(rules: Rules, participant: str, contrast: str, image: str, told: R
 def content_key(path: Path) -> str:
     """The annex key of a file, its content here or not; of a file that is not annexed (or
     unlocked, with content) the key that git-annex's SHA256E gives that content."""
-    if path.is_symlink():
-        return os.readlink(path).rpartition("/")[2]
+    real = Path(os.path.realpath(path))  # of a link to another file, what that is
+    if f"/{OBJECTS}/" in str(real) and real.name == real.parent.name:
+        return real.name
     with path.open("rb") as stream:
         start = stream.read(len(POINTER))
         if start == POINTER:

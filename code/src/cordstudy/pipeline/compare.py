@@ -38,7 +38,7 @@ FEWEST = 5
 
 def read_scores(path: Path) -> pd.DataFrame:
     """cases.tsv; where a column of text says n/a, that is a value."""
-    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["nan"])
+    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["nan"], encoding="utf-8")
 
 
 def subject_means(scores: pd.DataFrame, measure: str = "dice") -> pd.DataFrame:

@@ -25,7 +25,7 @@ from cordstudy.pipeline.machine import progress, workers
 from cordstudy.pipeline.raw import CASE_COLUMNS, LEFT_OUT_COLUMNS, Case, write_dataset_json
 from cordstudy.pipeline.rules import read_rules
 from cordstudy.pipeline.splits import read_split
-from cordstudy.pipeline.tables import write_table
+from cordstudy.pipeline.tables import write_file, write_table
 from cordstudy.pipeline.volumes import (
     RPI,
     check_forms,
@@ -127,7 +127,7 @@ def convert_case(job: Job) -> tuple[str, str]:
         (job.image, volume_bytes(image) if turned else Path(job.case.image).read_bytes()),
         (job.mask, volume_bytes(on_grid_of(mask, image))),
     ):
-        path.write_bytes(content)
+        write_file(path, content)
         digests.append(hashlib.sha256(content).hexdigest())
     return digests[0], digests[1]
 

@@ -1,7 +1,8 @@
 """The settings under which the same input gives the same bytes, in one place.
 
-Owns: the environment variables that must be set before numpy and torch are imported.
-Does not own: seeds, which each step is given.
+Owns: the environment variables that must be set before numpy and torch are imported, and which of
+a user's own do not reach them.
+Does not own: seeds, which each step is given; what steers git and Python (`code/study`).
 
 One thread a process: two threads change float sums (and are slower here). The caps keep
 numpy, oneDNN, ATen and MKL on AVX2 code paths, so that processors with and without
@@ -15,6 +16,16 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 
+from cordstudy.commands import COMMANDS
+
+OTHERS = (
+    "ATEN_", "BLOSC_", "CUBLAS_", "CUDNN_", "DNNL_", "GOMP_", "IPYTHON", "ITK_", "JUPYTER_", "KMP_", "LC_", "MATPLOTLIB",
+    "MKL_", "MPL", "NIBABEL_", "NPY_", "NUMBA_", "NUMEXPR_", "NVIDIA_TF32", "OMP_", "ONEDNN_", "OPENBLAS_", "PANDAS_",
+    "PYTORCH_", "SCIPY_", "SEABORN_", "TORCH", "TQDM_", "nnUNet_",
+)  # fmt: skip
+"""How the names of variables begin by which a user steers a library that computes or draws."""
+KEPT = {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"}
+"""Those of them that belong to a machine: how a GPU's memory is laid out."""
 THREADS = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -26,6 +37,15 @@ THREADS = {
     "nnUNet_compile": "f",
     "PYTHONHASHSEED": "0",
 }
+ALWAYS = {
+    "LC_ALL": "C.UTF-8",
+    "MPLBACKEND": "agg",
+    "MATPLOTLIBRC": os.devnull,
+    "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
+}
+"""The last: a checkpoint is data, so torch loads none that could run something, whatever asks it to (nnU-Net does)."""
+STEPS = {"TZ": "UTC", "COLUMNS": "80", "LINES": "24"}
+"""For a step, of which nothing may depend on where its user is or sits."""
 CAPS = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "ATEN_CPU_CAPABILITY": "avx2",
@@ -36,16 +56,19 @@ CAPS = {
 
 
 def apply(arguments: Sequence[str]) -> None:
-    """Put the settings into this process's environment; processes that it starts inherit them.
+    """Put the settings into this process's environment, in place of a user's own; processes that it
+    starts inherit them.
 
     `arguments` are those of the command line.
     """
-    os.environ.update(THREADS)
-    if ("--identical", "here") in itertools.pairwise(arguments):
-        for name in CAPS:
-            os.environ.pop(name, None)
-    else:
+    for name in [name for name in os.environ if name.startswith(OTHERS) and name not in KEPT]:
+        del os.environ[name]
+    os.environ.pop("LANGUAGE", None)
+    os.environ.update(THREADS | ALWAYS)
+    if ("--identical", "here") not in itertools.pairwise(arguments):
         os.environ.update(CAPS)
+    if arguments[1:2] and arguments[1] in COMMANDS:
+        os.environ.update(STEPS)
 
 
 def present() -> Mapping[str, str]:

@@ -20,6 +20,7 @@ from ruamel.yaml.error import YAMLError
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.participants import Participant
 from cordstudy.pipeline.rules import ExcludeFile, Rules
+from cordstudy.pipeline.within import Tree, tree
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,12 @@ def read_exclusions(root: Path, rules: Rules, participants: Mapping[str, Partici
     """All that the study and the source's own list leave out; where both do, the study's reason.
 
     Raises StudyError for a participant that the source does not have, and for a list that is
-    absent, malformed, or without a key that the study follows.
+    absent, malformed, outside the source, or without a key that the study follows.
     """
     by_participant: dict[tuple[str, str], Reason] = {}
     by_image: dict[str, Reason] = {}
     if rules.exclude_file:
-        by_participant |= _from_list(root / rules.path, rules.exclude_file, rules, participants)
+        by_participant |= _from_list(tree(root, rules.path), rules.exclude_file, rules, participants)
     for entry in rules.exclude:
         if unknown := sorted(set(entry.participants) - set(participants)):
             raise StudyError(
@@ -65,16 +66,17 @@ def read_exclusions(root: Path, rules: Rules, participants: Mapping[str, Partici
 
 
 def _from_list(
-    source: Path, listed: ExcludeFile, rules: Rules, participants: Mapping[str, Participant]
+    source: Tree, listed: ExcludeFile, rules: Rules, participants: Mapping[str, Participant]
 ) -> dict[tuple[str, str], Reason]:
     found: dict[tuple[str, str], Reason] = {}
-    content = _read_list(source / listed.path)
+    path = source.check(source.path / listed.path)
+    content = _read_list(path)
     if content is None:  # an empty file leaves nothing out
         return found
     for key, images in listed.keys.items():
         if not isinstance(content.get(key), list):
             raise StudyError(
-                f"{source / listed.path}: no list under the key {key!r}",
+                f"{path}: no list under the key {key!r}",
                 hint=f"it has {', '.join(map(str, content))}: correct datasets.{rules.name}.exclude_file",
             )
         for number, entry in enumerate(content[key]):
@@ -89,7 +91,7 @@ def _read_list(path: Path) -> CommentedMap | None:
     if not path.is_file():
         raise StudyError(f"there is no {path}", hint="correct exclude_file in the study's TOML, or remove it")
     try:
-        content = YAML(typ="rt").load(path.read_text())
+        content = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: not YAML: {error}", hint="correct it in the source") from error
     if content is not None and not isinstance(content, CommentedMap):

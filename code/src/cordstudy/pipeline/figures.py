@@ -21,6 +21,7 @@ import pandas as pd
 from PIL import Image
 from scipy import ndimage
 
+matplotlib.rcdefaults()  # none of a user's own settings, nor those of a file in the working folder
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
 

@@ -76,7 +76,7 @@ class Judging:
 def read_judging(path: Path) -> Judging:
     """Read a judging file. Raises StudyError if it is not one."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         models = [Model(**entry) for entry in content["models"]]
         datasets = [Dataset(**entry) for entry in content["datasets"]]
         return Judging(**{**content, "models": models, "datasets": datasets})

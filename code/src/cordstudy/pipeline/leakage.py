@@ -84,7 +84,7 @@ def compare_all(models: Sequence[Model], datasets: Sequence[Path]) -> list[Compa
 
 def _folds(model: Model, trained: Mapping[str, Row]) -> Iterator[tuple[list[Row], list[Row]]]:
     path = model.folder / "splits_final.json"
-    for fold in json.loads(path.read_text()):
+    for fold in json.loads(path.read_text(encoding="utf-8")):
         if unknown := sorted({*fold["train"], *fold["val"]} - set(trained)):
             raise StudyError(f"{path}: case {unknown[0]} is not in {model.training_set}", hint="code/study run")
         yield [trained[case] for case in fold["train"]], [trained[case] for case in fold["val"]]

@@ -36,7 +36,7 @@ def compare(recorded: Path, made: Path, *, tolerance: float | None = None) -> Li
     if name.endswith(".pth"):
         return _checkpoints(recorded, made)
     if recorded.suffix in TEXT:
-        return _texts(recorded.read_text(), made.read_text(), tolerance)
+        return _texts(*(path.read_text("utf-8", errors="replace") for path in (recorded, made)), tolerance)
     return Likeness("different", f"{recorded.stat().st_size} and {made.stat().st_size} bytes")
 
 
@@ -55,9 +55,9 @@ def _volumes(recorded: Path, made: Path) -> Likeness:
 
 
 def _checkpoints(recorded: Path, made: Path) -> Likeness:
-    import torch
+    from cordstudy.pipeline.checkpoints import load  # torch: 2 s to import
 
-    sides = [dict(_arrays(torch.load(path, map_location="cpu", weights_only=False))) for path in (recorded, made)]
+    sides = [dict(_arrays(load(path))) for path in (recorded, made)]
     if sides[0].keys() != sides[1].keys():
         return Likeness("different", f"other arrays: {sorted(sides[0].keys() ^ sides[1].keys())[0]}")
     worst, where, count = 0.0, "", 0

@@ -1,6 +1,6 @@
 """What belongs to a machine and never changes an output: workers, cache, device, progress.
 
-Owns: reading these from the environment, which the launcher sets from `site.toml`.
+Owns: reading these from the environment, which whoever runs a step sets from `site.toml`.
 Does not own: any parameter of a study.
 """
 
@@ -30,6 +30,13 @@ def cache_folder() -> Path:
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "cordstudy"
+
+
+def kept_progress() -> Path | None:
+    """Where the progress of this step's training is to stay when it ends: CORDSTUDY_PROGRESS, a folder that
+    whoever runs the step removes once its result is safe. None: nobody does, so the step removes it."""
+    own = os.environ.get("CORDSTUDY_PROGRESS")
+    return Path(own).absolute() if own else None
 
 
 def device() -> str:

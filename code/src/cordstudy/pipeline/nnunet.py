@@ -26,15 +26,18 @@ from types import SimpleNamespace
 from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extractor
 from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+from nnunetv2.training.dataloading import nnunet_dataset
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from cordstudy.errors import StudyError
 from cordstudy.pipeline import determinism
-from cordstudy.pipeline.machine import cache_folder, device, progress
-from cordstudy.pipeline.tables import read_table
+from cordstudy.pipeline.checkpoints import load_pickle
+from cordstudy.pipeline.machine import cache_folder, device, kept_progress, progress
+from cordstudy.pipeline.tables import read_table, write_json
 
 PLANS = "nnUNetPlans"
+nnunet_dataset.load_pickle = load_pickle
 fingerprint_extractor.multiprocessing = SimpleNamespace(get_context=lambda method: multiprocessing.dummy)
 
 
@@ -102,9 +105,9 @@ def plan(
             if shared is None:
                 ExperimentPlanner(dataset.name).plan_experiment()
         made = Path(scratch) / dataset.name
-        plans = shared if shared is not None else json.loads((made / f"{PLANS}.json").read_text())
+        plans = shared if shared is not None else json.loads((made / f"{PLANS}.json").read_text("utf-8"))
         plans = {**plans, "dataset_name": dataset.name}
-        fingerprint = json.loads((made / "dataset_fingerprint.json").read_text())
+        fingerprint = json.loads((made / "dataset_fingerprint.json").read_text("utf-8"))
     if configuration not in plans["configurations"]:
         raise StudyError(
             f"{dataset}: nnU-Net plans no {configuration!r} for this dataset",
@@ -112,7 +115,7 @@ def plan(
         )
     if reduction:
         plans["configurations"] = {configuration: reduction.apply(plans["configurations"][configuration])}
-    dataset_json = json.loads((dataset / "dataset.json").read_text())
+    dataset_json = json.loads((dataset / "dataset.json").read_text("utf-8"))
     return {"plans.json": plans, "dataset.json": dataset_json, "dataset_fingerprint.json": fingerprint}
 
 
@@ -127,14 +130,22 @@ def preprocessed(dataset: Path, model: Path, *, configuration: str) -> Path:
     place = cache_folder() / "preprocessed" / address
     if not _intact(place):
         building = place.with_name(f"{address}.{os.getpid()}")
-        _preprocess(dataset, model, configuration, building / dataset.name)
-        _seal(building)
-        shutil.rmtree(place, ignore_errors=True)
         try:
-            building.rename(place)
-        except OSError:  # another process was faster: its folder is as good
-            shutil.rmtree(building)
+            _preprocess(dataset, model, configuration, building / dataset.name)
+            _seal(building)
+            shutil.rmtree(place, ignore_errors=True)
+            _put(building, place)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
     return place
+
+
+def _put(building: Path, place: Path) -> None:
+    try:
+        building.rename(place)
+    except OSError:
+        if not _intact(place):  # else another process was faster: its folder is as good
+            raise
 
 
 def _address(dataset: Path, model: Path, configuration: str) -> str:
@@ -152,20 +163,20 @@ def _sha256(path: Path) -> str:
 def _seal(folder: Path) -> None:
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     sums = {str(p.relative_to(folder)): _sha256(p) for p in files}
-    (folder / "SHA256SUMS.json").write_text(json.dumps(sums, indent=1))
+    write_json(folder / "SHA256SUMS.json", sums)
 
 
 def _intact(folder: Path) -> bool:
     seal = folder / "SHA256SUMS.json"
     if not seal.is_file():
         return False
-    sums = json.loads(seal.read_text())
+    sums = json.loads(seal.read_text("utf-8"))
     return all((folder / name).is_file() and _sha256(folder / name) == value for name, value in sums.items())
 
 
 def _preprocess(dataset: Path, model: Path, configuration: str, out: Path) -> None:
-    plans = json.loads((model / "plans.json").read_text())
-    dataset_json = json.loads((model / "dataset.json").read_text())
+    plans = json.loads((model / "plans.json").read_text("utf-8"))
+    dataset_json = json.loads((model / "dataset.json").read_text("utf-8"))
     manager = PlansManager(plans)
     chosen = manager.get_configuration(configuration)
     arrays = out / chosen.data_identifier
@@ -200,11 +211,12 @@ def train(
             (view / path.name).symlink_to(path.resolve())
         folders = nnunet_folders(preprocessed=Path(scratch), results=Path(scratch) / "results")
         address = _training_address(place, model, fold, {**settings, "groups": groups})
-        progress_folder = cache_folder() / "training" / address
+        progress_folder = (kept_progress() or cache_folder() / "training") / address
         with folders, open(os.devnull, "w") as quiet, redirect_stdout(quiet):
             train_fold(model, out, configuration=configuration, fold=fold, groups=groups,
                        progress_folder=progress_folder, **settings)  # fmt: skip
-        shutil.rmtree(progress_folder, ignore_errors=True)
+        if not kept_progress():
+            shutil.rmtree(progress_folder, ignore_errors=True)
 
 
 def _training_address(arrays: Path, model: Path, fold: int, settings: Mapping) -> str:

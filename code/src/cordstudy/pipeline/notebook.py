@@ -25,6 +25,8 @@ from cordstudy.pipeline.tables import write_json
 
 TAG = "parameters"
 """Of the cell with the parameters' usual values; a cell with those given is put after it."""
+STARTUP = "import matplotlib\nmatplotlib.rcdefaults()\n"
+"""What the kernel runs first: no settings of a user's, nor of a file in the working folder, for figures."""
 
 
 def with_parameters(notebook: nbformat.NotebookNode, values: Mapping[str, str]) -> nbformat.NotebookNode:
@@ -41,7 +43,8 @@ def with_parameters(notebook: nbformat.NotebookNode, values: Mapping[str, str]) 
 def execute(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
     """The notebook with its outputs, run in `folder`. Raises StudyError for a cell that fails.
 
-    Neither the user's kernels nor their IPython settings are used; no time or version is kept.
+    Neither the user's kernels nor their settings of IPython, Jupyter and matplotlib are used; no time or
+    version is kept.
     """
     metadata = notebook.metadata
     with tempfile.TemporaryDirectory() as own:
@@ -52,8 +55,12 @@ def execute(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookN
         )  # fmt: skip
         client = nbclient.NotebookClient(notebook, km=kernel, timeout=None, record_timing=False,
                                          resources={"metadata": {"path": str(folder)}})  # fmt: skip
+        startup = Path(own, "profile_default/startup/first.py")
+        startup.parent.mkdir(parents=True)
+        startup.write_text(STARTUP, encoding="utf-8")
+        own_settings = {"IPYTHONDIR": own, "JUPYTER_CONFIG_DIR": own, "JUPYTER_DATA_DIR": own}
         try:
-            done = client.execute(env=os.environ | {"IPYTHONDIR": own})
+            done = client.execute(env={k: v for k, v in os.environ.items() if k != "MPLBACKEND"} | own_settings)
         except CellExecutionError as error:
             cell = next(
                 one.id for one in notebook.cells if any(o.output_type == "error" for o in one.get("outputs", ()))

@@ -12,6 +12,7 @@ from pathlib import Path
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.rules import Rules
 from cordstudy.pipeline.tables import MISSING, read_table
+from cordstudy.pipeline.within import tree
 
 REQUIRED = "participant_id"
 SEXES = {"f", "m", "o", "female", "male", "other", MISSING}
@@ -34,9 +35,10 @@ def read_participants(root: Path, rules: Rules) -> dict[str, Participant]:
     """The participants of a source by id, sorted. `root` is the study's.
 
     Raises StudyError, naming file and row, for an id that is no `sub-` name or stands there
-    twice, for a column that the study names and the file lacks, and for a sex that is none.
+    twice, for a column that the study names and the file lacks, for a sex that is none, and where the
+    table lies outside the source.
     """
-    path = root / rules.path / "participants.tsv"
+    path = tree(root, rules.path).check(root / rules.path / "participants.tsv")
     rows = read_table(path, REQUIRED)
     shown = f"{rules.path}/participants.tsv"
     found: dict[str, Participant] = {}

@@ -35,6 +35,7 @@ from cordstudy.pipeline.phantom_sources import (
     Participant,
     Source,
 )
+from cordstudy.pipeline.tables import write_file
 
 STANDS_IN = "Synthetic; stands in for a {}"
 GENERATED_BY = {
@@ -105,8 +106,8 @@ def _write_image(
     _save(scan.image, scan, place / f"{stem}.nii.gz", acquisition.orientation, np.uint16)
     _dump(_sidecar(participant, image, acquisition), place / f"{stem}.json")
     if image.datatype == "dwi":
-        (place / f"{stem}.bval").write_text("800\n")
-        (place / f"{stem}.bvec").write_text("0\n0\n1\n")
+        write_file(place / f"{stem}.bval", "800\n")
+        write_file(place / f"{stem}.bvec", "0\n0\n1\n")
     if participant.trouble != NO_MASK:
         _write_mask(source, participant, image, scan, folder)
 
@@ -201,18 +202,18 @@ def _write_texts(name: str, source: Source, folder: Path, seed: int) -> None:
     generated = [{"Name": "cordstudy phantom", "Description": "The cord's share of each voxel, thresholded at 0.5"}]
     _dump({"Name": f"Spinal cord masks of the phantom of {name}", "BIDSVersion": "1.10.0",
            "DatasetType": "derivative", "GeneratedBy": generated}, labels / "dataset_description.json")  # fmt: skip
-    (folder / "README.md").write_text(
+    write_file(
+        folder / "README.md",
         f"# Phantom of {name}\n\nSynthetic images and spinal cord masks in the layout of\n{source.original}.\n"
         "No person was imaged. Made by `code/study phantom` of the study that this data set\n"
-        "belongs to: `datalad rerun` there makes it again. Licence: CC0.\n"
+        "belongs to: `datalad rerun` there makes it again. Licence: CC0.\n",
     )
-    (folder / "participants.tsv").write_text("".join(_participant_rows(name, source, seed)))
+    write_file(folder / "participants.tsv", "".join(_participant_rows(name, source, seed)))
     _dump({column: {"Description": text} for column, text in COLUMNS.items()}, folder / "participants.json")
     spoilt = [f"sub-{p.name}" for p in source.participants if p.trouble == LEAVE_OUT]
-    (folder / "exclude.yml").write_text(
-        "# participants to leave out, by reason\nmotion:\n" + "".join(f"  - {p}\n" for p in spoilt)
-    )
-    (folder / ".bidsignore").write_text("\n".join(("exclude.yml", *source.ignored, "")))
+    listed = "".join(f"  - {p}\n" for p in spoilt)
+    write_file(folder / "exclude.yml", f"# participants to leave out, by reason\nmotion:\n{listed}")
+    write_file(folder / ".bidsignore", "\n".join(("exclude.yml", *source.ignored, "")))
 
 
 COLUMNS = {
@@ -235,8 +236,7 @@ def _participant_rows(name: str, source: Source, seed: int) -> Iterator[str]:
 
 
 def _dump(content: dict, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    write_file(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 @click.command("phantom")

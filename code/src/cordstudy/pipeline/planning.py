@@ -59,7 +59,7 @@ def command(dataset, out, configuration, folds, spacing, patch, batch, features,
         whole = (tuple(map(int, values)) for values in (patch, features))
         patch, features = whole
         reduction = Reduction(spacing, patch, batch, features, convolutions)
-    shared = json.loads(plans.read_text()) if plans else None
+    shared = json.loads(plans.read_text(encoding="utf-8")) if plans else None
     for name, content in plan(dataset, configuration=configuration, reduction=reduction, shared=shared).items():
         write_json(out / name, content)
     write_json(out / "splits_final.json", subject_folds(dataset / "cases.tsv", folds))

@@ -20,7 +20,9 @@ import torch
 from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+from cordstudy.pipeline.checkpoints import check_plans, load
 from cordstudy.pipeline.machine import device, progress
+from cordstudy.pipeline.volumes import read_volume
 
 
 class BatchedPredictor(nnUNetPredictor):
@@ -72,9 +74,13 @@ def predict_files(
                 mask = _predict(predictor, *prepared[key])
                 output.parent.mkdir(parents=True, exist_ok=True)
                 reader.write_seg(largest_component(mask), str(output), properties)
+                read_volume(output)  # on a full disk ITK writes a part of it and says nothing
 
 
 def _load(model: Path, folds: Sequence[int], mirror_axes: Sequence[int], tile_step: float) -> BatchedPredictor:
+    for fold in folds:
+        load(model / f"fold_{fold}/checkpoint_final.pth")
+    check_plans(json.loads((model / "plans.json").read_text("utf-8")), model / "plans.json")
     predictor = BatchedPredictor(tile_step, True, bool(mirror_axes), False, torch.device(device()), False, False, False)
     predictor.initialize_from_trained_model_folder(str(model), tuple(folds), "checkpoint_final.pth")
     predictor.mirror_axes = tuple(mirror_axes)

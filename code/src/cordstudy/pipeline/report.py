@@ -27,7 +27,7 @@ from cordstudy.pipeline.figures import OUTLINES, Case, dice_by_model, forest, ov
 from cordstudy.pipeline.judging import Judging, read_judging
 from cordstudy.pipeline.leakage import read_comparisons, verdicts
 from cordstudy.pipeline.machine import progress
-from cordstudy.pipeline.tables import read_table
+from cordstudy.pipeline.tables import read_table, write_file
 from cordstudy.pipeline.viewer import centre_mm, niivue, volumes
 
 WORST = 2
@@ -205,8 +205,7 @@ def write_report(
         published=published_beside(read_table(published, "path", "model", "dice"), judging),
         made_by_models=int((scores[scores["model"] == judging.general]["label_origin"] == "model").sum()),
     )  # fmt: skip
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
+    write_file(out, page)
 
 
 def template() -> jinja2.Template:

@@ -1,6 +1,6 @@
 """What a killed training goes on from: its newest checkpoint, in the cache.
 
-Owns: keeping one checkpoint a training, whole or not at all, checked before use.
+Owns: keeping one checkpoint a training, whole or not at all, checked against damage before use.
 Does not own: what is in it (`trainer`), or which training it is of (`nnunet`).
 
 A checkpoint's name holds its digest, so that a damaged one is never continued from.
@@ -25,11 +25,12 @@ def newest(folder: Path) -> Path | None:
 def store(folder: Path, epoch: int, write: Callable[[Path], None]) -> None:
     """Have `write` write a checkpoint, then keep it in place of older ones."""
     folder.mkdir(parents=True, exist_ok=True)
+    older = [*folder.glob("epoch-*.pth"), *folder.glob("unfinished.*")]
     unfinished = folder / f"unfinished.{os.getpid()}"
     write(unfinished)
     made = folder / f"epoch-{epoch:06d}-{_digest(unfinished)}.pth"
     unfinished.replace(made)
-    for path in folder.iterdir():
+    for path in older:
         if path != made:
             path.unlink(missing_ok=True)
 

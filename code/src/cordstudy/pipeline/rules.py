@@ -55,7 +55,7 @@ class Rules:
 def read_rules(path: Path) -> Rules:
     """Read the rules file of one dataset. Raises StudyError if it is not one."""
     try:
-        return parse_rules(json.loads(path.read_text()))
+        return parse_rules(json.loads(path.read_text(encoding="utf-8")))
     except (TypeError, ValueError) as error:
         raise StudyError(
             f"{path}: not a dataset's rules: {error}", hint="`code/study run` writes it from the study's TOML"

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from cordstudy.errors import StudyError
+from cordstudy.pipeline.within import missing
 
 UNKNOWN = "unknown"
 MOVERS = ("sct_resample", "sct_image", "sct_register", "sct_apply_transfo", "sct_maths", "fslreorient", "fslswapdim")
@@ -25,9 +26,9 @@ def label_origin(sidecar: Path, *, broken: str | None = None) -> str:
     """
     if not sidecar.exists():
         if sidecar.is_symlink():
-            raise StudyError(f"{sidecar}: its content is not here", hint=f"git annex get {sidecar.name}")
+            raise missing(sidecar)
         return UNKNOWN
-    text = sidecar.read_text(errors="replace")
+    text = sidecar.read_text(encoding="utf-8", errors="replace")
     if not text.strip():
         return UNKNOWN
     try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -25,6 +26,7 @@ from cordstudy.pipeline.exclusions import read_exclusions
 from cordstudy.pipeline.participants import read_participants
 from cordstudy.pipeline.rules import Rules, read_rules
 from cordstudy.pipeline.tables import MISSING, read_table, write_table
+from cordstudy.pipeline.within import tree
 
 COLUMNS = ("participant_id", "part", "fold")
 Row = tuple[str, str, str]
@@ -114,16 +116,28 @@ def write_splits(
     published_splits: Mapping[str, Path],
 ) -> None:
     """Write `<dataset>.tsv` into `out` for each rules file."""
-    for path in rules:
-        source = read_rules(path)
+    tables: dict[str, list[Row]] = {}
+    sources = [read_rules(path) for path in rules]
+    for source in sources:
         strata = _strata(source, stratify)
         if source.role == "test":
             rows = [(name, "test", MISSING) for name in strata]
         elif source.name in published_splits:
-            rows = published(published_splits[source.name], list(strata), seed=seed, folds=folds)
+            table = _checked(published_splits[source.name], sources)
+            rows = published(table, list(strata), seed=seed, folds=folds)
         else:
             rows = divide(strata, seed=seed, test_fraction=test_fraction, folds=folds)
-        write_table(out / f"{source.name}.tsv", COLUMNS, rows)
+        tables[source.name] = rows
+    for name, rows in tables.items():  # once all are well
+        write_table(out / f"{name}.tsv", COLUMNS, rows)
+
+
+def _checked(table: Path, sources: Sequence[Rules]) -> Path:
+    """The path of a published split, which a source may hold itself."""
+    for source in sources:
+        if Path(os.path.normpath(table)).is_relative_to(source.path):
+            tree(Path(), source.path).check(table)
+    return table
 
 
 def _strata(rules: Rules, stratify: Sequence[str]) -> dict[str, str]:

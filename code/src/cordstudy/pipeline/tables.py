@@ -1,6 +1,6 @@
 """Reading tables, and writing tables and JSON the same way everywhere: same rows, same bytes.
 
-Owns: TSV and JSON text of sources and outputs.
+Owns: TSV and JSON text of sources and outputs, and putting a file in place whole or not at all.
 Does not own: what is in them.
 """
 
@@ -43,9 +43,24 @@ def read_table(path: Path, *needed: str) -> list[dict[str, str]]:
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a TSV with a header; floats with six decimals."""
+    write_file(path, table_text(columns, rows))
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file in place of what is there, whole or not at all; text in UTF-8, whatever the locale.
+
+    A link that is there is replaced, never written through: what it leads to may be shared. An OSError
+    names the path.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as stream:
-        stream.write(table_text(columns, rows))
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        unfinished.unlink(missing_ok=True)
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def table_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -63,5 +78,4 @@ def _text(value: object) -> str:
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON with sorted keys."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    write_file(path, json.dumps(content, indent=1, sort_keys=True) + "\n")

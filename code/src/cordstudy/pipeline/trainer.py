@@ -35,9 +35,11 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from cordstudy.pipeline.checkpoints import check_plans, load, plain
 from cordstudy.pipeline.machine import device as machine_device
 from cordstudy.pipeline.machine import workers
 from cordstudy.pipeline.resuming import newest, store
+from cordstudy.pipeline.tables import write_file
 
 Moment = tuple[int, int]
 """Epoch and batch."""
@@ -163,7 +165,9 @@ class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
     def on_epoch_end(self) -> None:
         """The stock bookkeeping without clock, progress picture or best checkpoint."""
         self.logger.log("epoch_end_timestamps", 0.0, self.current_epoch)
-        Path(self.output_folder, "training_log.txt").write_text(self._log())
+        logged = self.logger.local_logger.my_fantastic_logging
+        logged.update(plain(logged))  # here and not where it is saved: what goes on has what a resumed one has
+        write_file(Path(self.output_folder, "training_log.txt"), self._log())
         if self.current_epoch + 1 < self.num_epochs:
             self.save_progress()
         self.current_epoch += 1
@@ -189,9 +193,12 @@ class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
         """The stock messages hold times and paths; `on_epoch_end` writes the log."""
 
     def save_checkpoint(self, filename: str) -> None:
+        """The stock checkpoint, of tensors and plain values, under the stock trainer's name; through a
+        stream, as torch's own writing does not say why it fails."""
         name, type(self).__name__ = type(self).__name__, "nnUNetTrainer"
         try:
-            super().save_checkpoint(filename)
+            with open(filename, "wb") as stream:
+                super().save_checkpoint(stream)
         finally:
             type(self).__name__ = name
 
@@ -222,8 +229,9 @@ def train_fold(
     `progress_folder`.
     nnUNet_preprocessed and nnUNet_results must be set.
     """
-    plans = json.loads((model / "plans.json").read_text()) | {"continue_training": False}
-    dataset_json = json.loads((model / "dataset.json").read_text())
+    plans = json.loads((model / "plans.json").read_text("utf-8")) | {"continue_training": False}
+    dataset_json = json.loads((model / "dataset.json").read_text("utf-8"))
+    check_plans(plans, model / "plans.json")
     trainer = nnUNetTrainerRepeatable(plans, configuration, fold, dataset_json, torch.device(machine_device()))
     trainer.study_seed = seed
     trainer.num_epochs = epochs
@@ -235,6 +243,7 @@ def train_fold(
     out.mkdir(parents=True, exist_ok=True)
     trainer.output_folder = str(out)
     if found := newest(progress_folder):
+        load(found, hint="remove it: the training then starts afresh")
         trainer.load_checkpoint(str(found))
     start = trainer.current_epoch
     with tqdm(total=epochs, initial=start, desc=f"train fold {fold}", unit="epoch", disable=None, leave=False) as bar:

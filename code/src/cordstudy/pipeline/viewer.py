@@ -52,7 +52,7 @@ def niivue() -> Viewer:
     script = f"{script[: exported.start()]}export{{{made[1]} as Niivue}};"
     licence = next(file for file in package.files or () if file.name == "LICENSE")
     packed = deflate.gzip_compress(script.encode(), 12)
-    return Viewer(base64.b64encode(packed).decode(), version[1], licence.read_text().strip())
+    return Viewer(base64.b64encode(packed).decode(), version[1], licence.read_text("utf-8").strip())
 
 
 def volumes(case: Case) -> dict[str, str]:

@@ -25,6 +25,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from cordstudy.errors import StudyError
+from cordstudy.pipeline.within import missing
 
 RPI = ("L", "A", "S")
 COMPRESSION = 1
@@ -43,9 +44,9 @@ def read_volume(path: Path) -> nib.Nifti1Image:
     infinite ones.
     """
     if not path.exists():
-        raise StudyError(f"{path}: its content is not here", hint=f"git annex whereis {path.name} (in the source)")
+        raise missing(path)
+    packed = path.read_bytes()
     try:
-        packed = path.read_bytes()
         plain = _decompress(packed) if packed[:2] == b"\x1f\x8b" else packed
         kind = nib.Nifti2Image if plain[:4] in NIFTI2_HEADER else nib.Nifti1Image
         loaded = kind.from_bytes(plain)
