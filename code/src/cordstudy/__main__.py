@@ -17,7 +17,7 @@ determinism.apply(sys.argv)  # before numpy and torch are imported
 def main() -> int:
     """Run the command line; the exit code."""
     from cordstudy.commands import COMMANDS
-    from cordstudy.errors import StudyError
+    from cordstudy.errors import StudyError, visible
 
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
@@ -28,9 +28,9 @@ def main() -> int:
         else:
             importlib.import_module("cordstudy.cli").cli.main(prog_name="code/study", standalone_mode=True)
     except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(error)}", file=sys.stderr)
         if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
+            print(f"hint: {visible(error.hint)}", file=sys.stderr)
         return error.exit_code
     return 0
 
