@@ -151,3 +151,22 @@ def settle_identity(repo: Path, *, like: Path | None = None) -> None:
         told = subprocess.run(["git", "config", key], cwd=like or repo, capture_output=True, text=True)
         if like or not told.stdout.strip():
             git(repo, "config", key, told.stdout.strip() or fallback)
+
+
+STEERING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX",
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_NAMESPACE", "GIT_CONFIG",
+            "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS")  # fmt: skip
+"""Variables that would have git read another repository, or a part of it."""
+
+
+def read_git(repo: Path, *args: str, stdin: bytes = b"") -> bytes:
+    """Ask git for its objects as they are: no replacement, graft, cache of commits or variable of
+    the caller's stands between. Raises StudyError with git's own words."""
+    env = {key: value for key, value in os.environ.items() if key not in STEERING}
+    env |= {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull, "GIT_OPTIONAL_LOCKS": "0"}
+    argv = ["git", "-c", "core.commitGraph=false", *args]
+    done = subprocess.run(argv, cwd=repo, input=stdin, capture_output=True, env=env)
+    if done.returncode:
+        told = done.stderr.decode(errors="surrogateescape").strip()
+        raise StudyError(f"`git {' '.join(args[:3])} …` failed in {repo} (exit {done.returncode}): {told}")
+    return done.stdout
