@@ -165,8 +165,12 @@ def read_git(repo: Path, *args: str, stdin: bytes = b"") -> bytes:
     env = {key: value for key, value in os.environ.items() if key not in STEERING}
     env |= {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull, "GIT_OPTIONAL_LOCKS": "0"}
     argv = ["git", "-c", "core.commitGraph=false", *args]
-    done = subprocess.run(argv, cwd=repo, input=stdin, capture_output=True, env=env)
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:  # one pipe is read much faster than three
+        asked.write(stdin)
+        asked.seek(0)
+        done = subprocess.run(argv, cwd=repo, stdin=asked, stdout=subprocess.PIPE, stderr=said, env=env)
+        said.seek(0)
+        told = said.read().decode(errors="surrogateescape").strip()
     if done.returncode:
-        told = done.stderr.decode(errors="surrogateescape").strip()
         raise StudyError(f"`git {' '.join(args[:3])} …` failed in {repo} (exit {done.returncode}): {told}")
     return done.stdout

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import NamedTuple
 
 from sortedcontainers import SortedDict
 
@@ -34,8 +35,7 @@ PERSON = re.compile(rb"(?P<who>.*?)(?: (?P<seconds>-?\d{1,18}) (?P<zone>[+-]\d{4
 NO_DATE = datetime.fromtimestamp(0, timezone.utc).isoformat()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What a path holds in a tree: git's mode and object id, and the annex key of annexed content."""
 
     mode: str
@@ -91,12 +91,11 @@ def read_objects(repo: Path, ids: Sequence[str]) -> Iterator[bytes]:
     at = 0
     for _ in ids:
         end = told.index(b"\n", at)
-        fields = told[at:end].decode().split()
-        if len(fields) != 3:
-            raise StudyError(f"{repo} lacks the object {fields[0]}", hint="git fsck; git fetch")
-        size = int(fields[2])
-        yield told[end + 1 : end + 1 + size]
-        at = end + 2 + size
+        name, *_, size = told[at:end].split(b" ")
+        if not size.isdigit():
+            raise StudyError(f"{repo} lacks the object {text(name)}", hint="git fsck; git fetch")
+        yield told[end + 1 : end + 1 + int(size)]
+        at = end + 2 + int(size)
 
 
 def _commit(name: str, content: bytes) -> RawCommit:
@@ -138,51 +137,63 @@ def changes(repo: Path, commits: Sequence[RawCommit]) -> list[dict[str, Entry | 
         raise StudyError(f"{repo} lacks the commit {error}", hint="git fsck; git fetch --unshallow") from error
     told = read_git(repo, "diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--no-relative",
                     "--ignore-submodules=none", stdin="".join(f"{a} {b}\n" for a, b in pairs).encode())  # fmt: skip
-    found = list(_changes(told, pairs))
-    keys = annex_keys(repo, (entry for one in found for entry in one.values() if entry))
-    return [{path: _with_key(entry, keys) for path, entry in one.items()} for one in found]
+    found = _changes(text(told), pairs)
+    keys = annex_keys(repo, (held for one in found for held in one.values() if held))
+    return [{path: _entry(held, keys) for path, held in one.items()} for one in found]
 
 
-def _changes(told: bytes, pairs: Sequence[tuple[str, str]]) -> Iterator[dict[str, Entry | None]]:
-    """Understand `diff-tree --stdin -z`: the two trees on a line, then `:`, values, NUL, path, NUL each."""
-    at = 0
-    for pair in pairs:
-        line = f"{pair[0]} {pair[1]}\n".encode()
-        if not told.startswith(line, at):
-            raise StudyError(f"git tells of other trees than {line.decode().strip()}", hint="git fsck")
-        at += len(line)
-        found: dict[str, Entry | None] = {}
-        while told.startswith(b":", at):
-            middle = told.index(b"\0", at)
-            end = told.index(b"\0", middle + 1)
-            _, mode, _, held, _ = told[at:middle].decode().split()
-            found[text(told[middle + 1 : end])] = Entry(mode, held) if held.strip("0") else None
-            at = end + 1
-        yield found
+Held = tuple[str, str]
+"""Mode and object id."""
+
+
+def _changes(told: str, pairs: Sequence[tuple[str, str]]) -> list[dict[str, Held | None]]:
+    """Understand `diff-tree --stdin -z`: the two trees on a line, then `:`, values, NUL, path, NUL each.
+
+    Before a NUL stand in turn lines of trees and values, and a path, which is not looked into.
+    """
+    found: list[dict[str, Held | None]] = []
+    metas, paths = told.split("\0")[0::2], told.split("\0")[1::2]
+    for meta, path in itertools.zip_longest(metas, paths):
+        *headers, values = meta.split("\n")
+        for header in headers:
+            if header != " ".join(pairs[len(found)]):
+                raise StudyError(f"git tells of other trees than {pairs[len(found)]}", hint="git fsck")
+            found.append({})
+        if path is not None:
+            _, mode, _, held, _ = values.split(" ")
+            found[-1][path] = (mode, held) if held.strip("0") else None
+    if len(found) < len(pairs):
+        raise StudyError(f"git tells of {len(found)} of {len(pairs)} commits", hint="git fsck")
+    return found
+
+
+def listed_tree(repo: Path, tree: str) -> dict[str, Held]:
+    """Every path of a tree or commit, with its mode and object. Raises StudyError where it is not here."""
+    told = text(read_git(repo, "ls-tree", "-r", "-z", "--full-tree", tree))
+    lines = [line.partition("\t")[::2] for line in told.split("\0") if line]
+    found = {path: (meta[:6], meta.rpartition(" ")[2]) for meta, path in lines}
+    if len(found) < len(lines):
+        raise StudyError(f"{repo}: the tree of {tree[:12]} holds a path twice", hint="git fsck")
+    return found
 
 
 def read_tree(repo: Path, tree: str) -> SortedDict:
-    """Every path of a tree or commit with its entry, sorted. Raises StudyError where it is not here."""
-    told = read_git(repo, "ls-tree", "-r", "-z", "--full-tree", tree)
-    lines = [line.partition(b"\t")[::2] for line in told.split(b"\0") if line]
-    found = {text(path): Entry(meta.decode().split()[0], meta.decode().split()[2]) for meta, path in lines}
-    if len(found) < len(lines):
-        raise StudyError(f"{repo}: the tree of {tree[:12]} holds a path twice", hint="git fsck")
+    """The same with an entry each, sorted."""
+    found = listed_tree(repo, tree)
     keys = annex_keys(repo, found.values())
-    return SortedDict((path, _with_key(entry, keys)) for path, entry in found.items())
+    return SortedDict((path, _entry(held, keys)) for path, held in found.items())
 
 
-def _with_key(entry: Entry | None, keys: Mapping[tuple[bool, str], str]) -> Entry | None:
-    key = keys.get((entry.mode == LINK, entry.object)) if entry else None
-    return Entry(entry.mode, entry.object, key) if key else entry
+def _entry(held: Held | None, keys: Mapping[tuple[bool, str], str]) -> Entry | None:
+    return Entry(*held, keys.get((held[0] == LINK, held[1]), "")) if held else None
 
 
-def annex_keys(repo: Path, entries: Iterable[Entry]) -> dict[tuple[bool, str], str]:
+def annex_keys(repo: Path, entries: Iterable[Held]) -> dict[tuple[bool, str], str]:
     """The annex key of links (True) and of small files that are pointers (False), by object."""
     links, files = set(), set()
-    for entry in entries:
-        if entry.mode != GITLINK:
-            (links if entry.mode == LINK else files).add(entry.object)
+    for mode, held in entries:
+        if mode != GITLINK:
+            (links if mode == LINK else files).add(held)
     found = {}
     for link, asked in ((True, sorted(links)), (False, _small(repo, sorted(files)))):
         for name, content in zip(asked, read_objects(repo, asked), strict=True):

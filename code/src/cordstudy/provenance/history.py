@@ -14,8 +14,10 @@ What two entries hold is the same where their `identity` is: a key, or an object
 
 from __future__ import annotations
 
+import gc
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +26,16 @@ from sortedcontainers import SortedDict
 
 from cordstudy.errors import StudyError
 from cordstudy.provenance.gitannex import read_git
-from cordstudy.provenance.gitlog import GITLINK, Entry, RawCommit, changes, commit_id, raw_commits, read_tree
+from cordstudy.provenance.gitlog import (
+    GITLINK,
+    Entry,
+    RawCommit,
+    changes,
+    commit_id,
+    listed_tree,
+    raw_commits,
+    read_tree,
+)
 from cordstudy.provenance.paths import matches
 from cordstudy.provenance.records import TAG, RunRecord, record_of
 
@@ -72,8 +83,13 @@ class History:
             raise StudyError(
                 f"{repo} is a shallow clone: the history that would tell is not there", hint="git fetch --unshallow"
             )
-        raw = raw_commits(repo, self.id)
-        self.commits = [_told(one, what, repo) for one, what in zip(raw, changes(repo, raw), strict=True)]
+        with _no_garbage_collection():
+            self._read()
+
+    def _read(self) -> None:
+        raw = raw_commits(self.repo, self.id)
+        told = zip(raw, changes(self.repo, raw), strict=True)
+        self.commits = [_told(one, what, self.repo) for one, what in told]
         """Newest first: a commit stands before its parents."""
         self.by_id = {one.id: one for one in self.commits}
         self.inputs: dict[str, tuple[Input, ...]] = {}
@@ -159,9 +175,10 @@ class History:
 
     def _check_tree(self) -> None:
         """Raise StudyError unless the walk arrived at what git has."""
-        real = read_tree(self.repo, self.id)
-        if real != self.tree:
-            path = next(path for path in sorted({*real, *self.tree}) if real.get(path) != self.tree.get(path))
+        real = listed_tree(self.repo, self.id)
+        ours = {path: (entry.mode, entry.object) for path, entry in self.tree.items()}
+        if real != ours:
+            path = next(path for path in sorted({*real, *ours}) if real.get(path) != ours.get(path))
             raise StudyError(f"{path}: the history does not lead to what {self.id[:8]} holds", hint="git fsck")
 
     @property
@@ -244,6 +261,18 @@ class History:
         except StudyError:
             return ""
         return told.decode(errors="surrogateescape").strip()
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Hold Python from looking through all that is being read again and again: none of it is garbage."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _told(one: RawCommit, what: Changes, repo: Path) -> Commit:

@@ -60,39 +60,47 @@ def below(tree: SortedDict, folder: str) -> list[str]:
     return list(tree.irange(f"{folder}/", f"{folder}0", inclusive=(True, False)))  # 0 comes after /
 
 
+Name = str | re.Pattern[str] | None
+"""One name of a glob: itself, a pattern, or None for any."""
+
+
 @cache
-def _names(spec: str) -> tuple[str, ...]:
+def _names(spec: str) -> tuple[Name, ...]:
     """The names of a glob; `**` at the end stands for at least one name."""
     names = spec.split("/")
-    return (*names[:-1], "*") if names[-1] == ANY_FOLDERS else tuple(names)
+    if names[-1] == ANY_FOLDERS:
+        names[-1] = "*"
+    return tuple(name if name == ANY_FOLDERS or not WILD.search(name) else _pattern(name) for name in names)
 
 
 @cache
-def _pattern(name: str) -> re.Pattern[str]:
-    return re.compile(fnmatch.translate(name))
+def _pattern(name: str) -> re.Pattern[str] | None:
+    return None if name == "*" else re.compile(fnmatch.translate(name))
 
 
-def _fits(globs: tuple[str, ...], names: Sequence[str]) -> bool:
-    """Whether a path, or a folder that it is in, is one that a glob stands for.
+def _fits(globs: tuple[Name, ...], names: Sequence[str]) -> bool:
+    """Whether a path, or a folder that it is in, is one that a glob stands for."""
+    if ANY_FOLDERS in globs:
+        return _fits_deep(globs, names)
+    return len(names) >= len(globs) and all(map(_is, globs, names))
 
-    Follows all ways at once through the glob, so that no glob can take long.
-    """
+
+def _is(glob: Name, name: str) -> bool:
+    return glob is None or (glob == name if isinstance(glob, str) else glob.match(name) is not None)
+
+
+def _fits_deep(globs: tuple[Name, ...], names: Sequence[str]) -> bool:
+    """The same with `**`: follows all ways through the glob at once, so that none can take long."""
     at = _skipping(globs, {0})
     for name in names:
-        at = _skipping(globs, {after for n in at for after in _after(globs, n, name)})
+        stay = {n for n in at if globs[n] == ANY_FOLDERS}
+        at = _skipping(globs, stay | {n + 1 for n in at - stay if _is(globs[n], name)})
         if len(globs) in at:
             return True
     return False
 
 
-def _after(globs: tuple[str, ...], n: int, name: str) -> tuple[int, ...]:
-    """Where in a glob one is after a name, from its n-th."""
-    if globs[n] == ANY_FOLDERS:
-        return (n,)
-    return (n + 1,) if globs[n] == "*" or _pattern(globs[n]).match(name) else ()
-
-
-def _skipping(globs: tuple[str, ...], at: set[int]) -> set[int]:
+def _skipping(globs: tuple[Name, ...], at: set[int]) -> set[int]:
     """The places, and those that no folder in place of `**` leads to."""
     found = set(at)
     for n in at:

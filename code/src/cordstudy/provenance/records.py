@@ -74,13 +74,18 @@ def _from_root(pwd: str, spec: str) -> str:
     return posixpath.normpath(posixpath.join(pwd, spec))
 
 
-def _no_nul(text: str) -> str:
+def _is_argument(text: str) -> str:
+    """Text that a command line or a path can hold."""
     if "\0" in text:
         raise ValueError("it holds a NUL")
+    try:
+        text.encode(errors="surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ValueError("it holds half a character") from error
     return text
 
 
-Text = Annotated[str, AfterValidator(_no_nul)]
+Text = Annotated[str, AfterValidator(_is_argument)]
 
 
 class _Info(BaseModel):
