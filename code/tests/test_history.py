@@ -18,9 +18,11 @@ from cordstudy.errors import StudyError
 from cordstudy.provenance.export import FORMS, export, facts
 from cordstudy.provenance.gate import check
 from cordstudy.provenance.history import History
-from cordstudy.provenance.lineage import Lineage, faults, trace
+from cordstudy.provenance.lineage import Lineage, faults, stale, trace
 from cordstudy.provenance.paths import covers, matches
 from cordstudy.provenance.records import read_records
+from cordstudy.provenance.showing import as_text
+from cordstudy.provenance.since import changed
 
 CASES = "derivatives/tiny/evaluation/cases.tsv"
 
@@ -79,20 +81,26 @@ def test_a_change_in_a_subdataset_matters_only_where_its_paths_were_read(made):
     (source / "notes.txt").write_text("x")
     save(source, "Add notes")
     save(made, "Move the pin")
-    assert [f.kind for f in check(History(made))] == []
+    history = History(made)
+    assert changed(history, history.producer("derivatives/one.bin")) == []
     run("datalad", "-l", "error", "unlock", "image.bin", cwd=source)
     (source / "image.bin").write_text("other voxels")
     save(source, "Change an image")
     save(made, "Move the pin again")
-    (finding,) = check(History(made))
-    assert finding.kind == "input changed" and finding.where == "inputs/source/image.bin"
+    history = History(made)
+    (line,) = changed(history, history.producer("derivatives/one.bin"))
+    assert line.startswith("inputs/source/image.bin: ") and check(history) == [], "stale, and still true"
+    lineage = trace(history, "derivatives/two.bin")
+    assert faults(lineage) == [] and stale(lineage)[0].endswith(f"First: {line}")
+    assert "stale since: inputs/source/image.bin: " in as_text(lineage, depth=None, width=120)
 
 
 def test_reruns_unlocked_outputs_reverts_and_merges_keep_their_producers(made):
     run("datalad", "-l", "error", "unlock", "derivatives/one.bin", cwd=made)
     save(made, "Unlock")
     history = History(made)
-    assert history.key(history.tree["derivatives/one.bin"]).startswith("SHA256E-s8--"), "a pointer file has a key"
+    assert history.tree["derivatives/one.bin"].key.startswith("SHA256E-s8--"), "a pointer file has a key"
+    assert history.producer("derivatives/one.bin").subject == "First" and check(history) == [], "the same, unlocked"
     git(made, "revert", "--no-edit", "HEAD")
     assert History(made).producer("derivatives/one.bin").subject == "First", "its content is back as the record made it"
     (made / "a.txt").write_text("2\n")
@@ -138,7 +146,8 @@ def test_a_record_in_a_sidecar_file_is_read_where_its_content_is_here(made):
     assert next(read_records(made)).outputs == ("derivatives/s.bin",)
     assert History(made).producer("derivatives/s.bin").subject == "Aside"
     run("git", "annex", "drop", "-q", "--force", ".datalad/runinfo", cwd=made)
-    assert History(made).producer("derivatives/s.bin") is None
+    history = History(made)
+    assert history.producer("derivatives/s.bin") is None and "not here (datalad get" in history.commits[0].malformed
 
 
 def test_a_dataset_without_records_is_told_of_file_by_file_and_a_shallow_clone_refused(made, tmp_path, tiny):
@@ -157,7 +166,10 @@ def test_a_dataset_without_records_is_told_of_file_by_file_and_a_shallow_clone_r
         ("a/b.txt", ["a/b.txt"]), ("a", ["a/b.txt", "a/c.bin", "a/d/e.txt"]),
         ("a/*", ["a/b.txt", "a/c.bin", "a/d/e.txt"]),
         ("a/*.txt", ["a/b.txt"]), ("a/**/*.txt", ["a/b.txt", "a/d/e.txt"]), ("*/?.bin", ["a/c.bin"]),
-        ("a/[cb]*", ["a/b.txt", "a/c.bin"]), (".", ["a/b.txt", "a/c.bin", "a/d/e.txt", "ab"]), ("none*", []),
+        ("a/[cb]*", ["a/b.txt", "a/c.bin"]), ("a/[!b]*", ["a/c.bin", "a/d/e.txt"]), ("a/[z-a]*", []),
+        ("a[", []), ("[!a", []), ("a/**", ["a/b.txt", "a/c.bin", "a/d/e.txt"]), ("a/**/**/e.txt", ["a/d/e.txt"]),
+        ("**/b.txt", ["a/b.txt"]), ("**", ["a/b.txt", "a/c.bin", "a/d/e.txt", "ab"]), ("a**", [
+        "a/b.txt", "a/c.bin", "a/d/e.txt", "ab"]), ("a/*/*", ["a/d/e.txt"]), (".", ["a/b.txt", "a/c.bin", "a/d/e.txt", "ab"]), ("none*", []),
     ],
 )  # fmt: skip
 def test_declared_paths_mean_what_datalad_means_by_them(spec, found):
@@ -295,9 +307,6 @@ PLANTED = {
         "edited command",
         LAST,
     ),
-    "an input swapped after the run": (swap_input, "input changed", "code/studies/tiny/epi.json"),
-    "a subdataset moved": (move_subdataset, "input changed", "inputs/tiny-epi/participants.tsv"),
-    "a subdataset left behind": (leave_subdataset_behind, "moved subdataset", "inputs/tiny-epi"),
     "a pin that is nowhere": (unreachable_pin, "pin not reachable", "inputs/tiny-epi"),
     "an annexed object corrupted": (corrupt, "corrupted content", "checkpoint_final.pth"),
     "a history squashed": (squash, "no record", CASES),
@@ -306,7 +315,9 @@ PLANTED = {
     "two records that claim one file": (both_claim, "two records", "summary.tsv"),
     "a record from another dataset": (amend('"dsid": "', '"dsid": "0'), "another dataset", LAST),
     "a record of a failed command": (amend('"exit": 0', '"exit": 1'), "failed command", LAST),
-    "a record with an absolute path": (amend('"pwd": "."', '"pwd": "/home/me"'), "absolute path", LAST),
+    "a record with an absolute path": (amend("code/study report", "code/study /home/me report"), "absolute path", LAST),
+    "a record of work outside": (amend('"pwd": "."', '"pwd": "/home/me"'), "malformed record", LAST),
+    "a record's inputs edited": (amend('  "code/study",\n', ""), "edited inputs", LAST),
     "an undeclared output": (amend('report/index.html"\n ]', 'report/x.html"\n ]'), "undeclared output", "index.html"),
     "an extra file": (extra_file, "no record", "derivatives/tiny/notes.txt"),
     "an output removed": (remove_output, "output gone", CASES),
@@ -325,6 +336,29 @@ def test_what_is_planted_is_found_and_named(tiny_copy, name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("move", "step", "why"),
+    [
+        (swap_input, "convert:epi", "code/studies/tiny/epi.json: "),
+        (move_subdataset, "split", "inputs/tiny-epi/participants.tsv: "),
+    ],
+)
+def test_what_has_moved_on_since_is_stale_and_not_false(tiny_copy, move, step, why):
+    move(tiny_copy)
+    assert "nothing found" in study(tiny_copy, "audit", "--all").stdout
+    told = study(tiny_copy, "--study", "tiny", "status", check=False)
+    (line,) = (line for line in told.stdout.splitlines() if line.split()[1] == step)
+    assert told.returncode == 1 and line.startswith("stale ") and f"its input changed: {why}" in line
+    assert "stale since: " in study(tiny_copy, "audit", CASES).stdout, "no broken chain"
+
+
+def test_a_subdataset_that_is_left_behind_is_a_note_of_the_status(tiny_copy):
+    leave_subdataset_behind(tiny_copy)
+    assert "nothing found" in study(tiny_copy, "audit", "--all").stdout
+    assert "note: inputs/tiny-epi is installed at " in study(tiny_copy, "--study", "tiny", "status").stderr
+
+
+@pytest.mark.slow
 def test_what_the_history_cannot_show_is_found_by_running_again(tiny_copy):
     help_text = study(tiny_copy, "audit", "--help").stdout
     assert "content that no command made under a well-formed record" in " ".join(help_text.split())
@@ -332,8 +366,7 @@ def test_what_the_history_cannot_show_is_found_by_running_again(tiny_copy):
     message = git(tiny_copy, "log", "-1", "--format=%B", "--", path)
     path.write_text(path.read_text().replace("0.", "0.9", 1))
     run("git", "commit", "-q", "-am", message, cwd=tiny_copy)
-    listed = study(tiny_copy, "audit", "--all", check=False).stdout
-    assert "summary.tsv" not in "".join(line for line in listed.splitlines() if not line.startswith("input changed"))
+    assert "summary.tsv" not in study(tiny_copy, "audit", "--all", check=False).stdout
     told = study(tiny_copy, "--study", "tiny", "verify", "compare", check=False)
     assert told.returncode == 1 and "summary.tsv: " in told.stdout and "numbers differ" in told.stdout
 

@@ -1,7 +1,7 @@
-"""The one root of every error that a user can cause or mend.
+"""The one root of every error that a user can cause or mend, and how text of others' is shown.
 
 Owns: `StudyError`, with what to do about it and an exit code; what is told of a fault of the machine (a
-full disk, a folder that may not be written).
+full disk, a folder that may not be written); making text safe for a terminal.
 Does not own: printing it, which only the command line does.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,28 @@ HINTS = dict.fromkeys(FULL, "make room there, then run the same again: what is n
 }
 LITTLE_BYTES = 1 << 20
 """A disk with less room than this is full: programs that fail on it leave a rest."""
+
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What steers a terminal, or the direction of its text, or is no character; not line ends and tabs."""
+
+
+def visible(text: object) -> str:
+    """Text as a terminal can show it: what would steer it stands there as an escape (`\\x1b`)."""
+    return UNSEEN.sub(_escape, str(text))
+
+
+def inline(text: object) -> str:
+    """The same on one line, so that it cannot pass for a line of ours."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as Python keeps it
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 class StudyError(Exception):

@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections import Counter
 from dataclasses import astuple
-from functools import cache
 from pathlib import Path
 
 import click
 
 from cordstudy import steps as table
 from cordstudy.cli.inputs import check_dataset
+from cordstudy.cli.saying import say, say_json_text
 from cordstudy.cli.site import ROOT
-from cordstudy.errors import StudyError
+from cordstudy.errors import StudyError, inline
 from cordstudy.pipeline.raw import FOUND_COLUMNS, LEFT_OUT_COLUMNS, Case, LeftOut
 from cordstudy.provenance.gate import FOLDERS, check, check_content, checked_files, live_records
-from cordstudy.provenance.gitannex import git, run
-from cordstudy.provenance.history import History
+from cordstudy.provenance.history import Commit, History
 from cordstudy.provenance.lineage import faults, trace
-from cordstudy.provenance.records import join
+from cordstudy.provenance.rendering import Rendered, Steps, by_own_code, by_present_code
+from cordstudy.provenance.sandbox import check_sandbox
 from cordstudy.provenance.showing import as_json, as_page, as_text
 from cordstudy.study import Study, load_study
 
 EXPORTS = ("rocrate", "bids", "prov")
+RENDERER = tuple(f"{table.CODE}/{name}" for name in ("steps.py", "study.py", "commands.py"))
+"""The code that says what the steps of a study are."""
 
 
 @click.command()
@@ -47,13 +48,13 @@ def cases(name: str, names: tuple[str, ...], left_out: bool, tsv: bool) -> None:
     rows = [row for pair in found for row in pair[left_out]]
     if tsv:
         columns = LEFT_OUT_COLUMNS if left_out else FOUND_COLUMNS
-        click.echo(table_text(columns, [astuple(row) for row in rows]), nl=False)
+        say(table_text(columns, [astuple(row) for row in rows]), nl=False)
     elif left_out:
         _print_counts(Counter((row.dataset, row.contrast, row.reason) for row in rows))
     else:
         _print_counts(Counter((row.dataset, row.contrast, f"label origin {row.label_origin}") for row in rows))
         out = sum(len(pair[1]) for pair in found)
-        click.echo(f"{len(rows)} cases; {out} images are left out: code/study cases --left-out")
+        say(f"{len(rows)} cases; {out} images are left out: code/study cases --left-out")
 
 
 def _find(study: Study, name: str) -> tuple[list[Case], list[LeftOut]]:
@@ -68,14 +69,15 @@ def _find(study: Study, name: str) -> tuple[list[Case], list[LeftOut]]:
     rules = parse_rules(table.rules_content(study, name))
     found, left_out = find_cases(ROOT, rules)
     if warning := model_made(found):
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
     return found, [*left_out, *unnamed_images(ROOT, rules)]
 
 
 def _print_counts(counts: Counter[tuple[str, ...]]) -> None:
-    widths = [max((len(key[n]) for key in counts), default=0) for n in range(3)]
-    for key, count in counts.items():
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(key, widths)) + f"  {count:5}")
+    shown = {tuple(map(inline, key)): count for key, count in counts.items()}
+    widths = [max((len(key[n]) for key in shown), default=0) for n in range(3)]
+    for key, count in shown.items():
+        say("  ".join(cell.ljust(width) for cell, width in zip(key, widths)) + f"  {count:5}")
 
 
 @click.command()
@@ -88,18 +90,24 @@ def _print_counts(counts: Counter[tuple[str, ...]]) -> None:
               help="Another DataLad dataset to ask, in place of this study.")  # fmt: skip
 @click.option("--all", "whole", is_flag=True, help="Whether the history accounts for everything here.")
 @click.option("--content", is_flag=True, help="With --all: whether annexed content here matches its keys; reads it.")
+@click.option("--render", is_flag=True, help="With --all: run the code of other commits too, in a sandbox (bubblewrap), "
+              "to compare the records that it made with what it renders.")  # fmt: skip
 @click.option("--leakage", is_flag=True, help="Whether training and test sides share anything.")
 @click.pass_obj
-def audit(name, question, depth, form, out, dataset, whole, content, leakage) -> None:
+def audit(name, question, depth, form, out, dataset, whole, content, render, leakage) -> None:
     """Ask the history how results came to be; of any DataLad dataset, from git objects alone.
 
     PATH: every run behind a file, down to source files; `PATH:column=value,…` behind rows of a
-    table. Exits with 1 where the chain is broken.
+    table. Exits with 1 where the chain is broken; a run that is stale breaks nothing.
 
-    --all: a gate. Every file below models/ and derivatives/ from one record, records that agree with
-    their commits and with what the study renders, inputs with an origin and as they were. It cannot see
-    content that no command made under a well-formed record, nor an input that was read and not
-    declared: `code/study verify` finds both.
+    --all: a gate, which finds what is not true. Every file below models/ and derivatives/ from one
+    record, records that agree with their commits and with what the study renders, inputs with an
+    origin. What has changed since is `code/study status`'s. It cannot see content that no command made
+    under a well-formed record, nor an input that was read and not declared: `code/study verify` finds both.
+
+    No question runs anything of the history, but --all --render: records that other code made are
+    compared only with it, by that code, which runs in a sandbox: no network, no home folder, nothing to
+    write to, a minute a commit.
 
     --leakage: the training cases of every model, folds included, against every test set: by subject,
     session, annex key of image and mask, and converted file. It reads tables only.
@@ -108,11 +116,13 @@ def audit(name, question, depth, form, out, dataset, whole, content, leakage) ->
     """
     if sum(map(bool, (question, whole, leakage, form in EXPORTS))) != 1:
         raise StudyError("ask one question: a path, --all, --leakage, or an export", hint="code/study audit --help")
+    if (render or content) and not whole:
+        raise StudyError("--content and --render go with --all", hint="code/study audit --help")
     repo = dataset or ROOT
     if leakage:
         _print_leakage(load_study(ROOT, name))
     elif whole:
-        _print_gate(repo, content=content)
+        _print_gate(repo, content=content, render=render)
     elif question:
         _print_lineage(repo, question, depth=depth, form=form)
     elif out is None:
@@ -121,62 +131,74 @@ def audit(name, question, depth, form, out, dataset, whole, content, leakage) ->
         from cordstudy.provenance.export import export
 
         for path in export(History(repo), form, out):
-            click.echo(path)
+            say(path)
 
 
 def _print_lineage(repo: Path, question: str, *, depth: int | None, form: str) -> None:
     path, _, selector = question.partition(":")
     lineage = trace(History(repo), path, selector)
     if form == "text":
-        click.echo(as_text(lineage, depth=depth, width=None if sys.stdout.isatty() else 120), nl=False)
+        say(as_text(lineage, depth=depth, width=None if sys.stdout.isatty() else 120), nl=False)
+    elif form == "json":
+        say_json_text(as_json(lineage))
     else:
-        click.echo(as_json(lineage) if form == "json" else as_page(lineage))
+        say(as_page(lineage))
     if broken := faults(lineage):
         raise StudyError(f"the chain is broken in {len(broken)} places", hint="the last lines of the text say where")
 
 
-def _print_gate(repo: Path, *, content: bool) -> None:
+def _print_gate(repo: Path, *, content: bool, render: bool) -> None:
     history = History(repo)
-    ours = repo == ROOT
+    ours = repo.resolve() == ROOT
+    if render and not ours:
+        raise StudyError("--render is about this study", hint="leave out --dataset")
     folders = FOLDERS if ours else (".",)
-    found = check(history, rendered=_rendered if ours else None, folders=folders)
+    expected = _expected(history, render=render) if ours else {}
+    found = check(history, expected=expected.get, folders=folders)
     if content:
         found += check_content(repo, folders)
     for finding in found:
-        click.echo(f"{finding.kind:20} {finding.where}\n{'':20} {finding.what}")
+        say(f"{finding.kind:20} {inline(finding.where)}\n{'':20} {inline(finding.what)}")
+    live = live_records(history)
+    unknown = sum(commit.id not in expected for commit in live) if ours else 0
+    if unknown:
+        say(f"{unknown} records not rendered (made by other code"
+            + ("; its own code could not be run)" if render else "; --render runs it in a sandbox)"))  # fmt: skip
     if found:
         raise StudyError(f"{len(found)} findings in the history of {history.id[:8]}", hint="git show COMMIT of each")
     files = len(checked_files(history, folders))
-    click.echo(f"{files} files of {len(live_records(history))} records: nothing found"
-               + ("; annexed content here matches its keys" if content else ""))  # fmt: skip
+    say(f"{files} files of {len(live)} records: nothing found"
+        + ("; annexed content here matches its keys" if content else ""))  # fmt: skip
 
 
-def _rendered(commit: str) -> dict[tuple[str, ...], str]:
-    """The command of each step by its outputs, as the code and the studies of a commit render them."""
-    try:
-        return _render(git(ROOT, "rev-parse", f"{commit}:code").strip())
-    except StudyError:  # a dataset that is no study
-        return {}
+def _expected(history: History, *, render: bool) -> dict[str, Steps]:
+    """What is expected of the records of this study, by their commits; without those that other code made,
+    or else with what that code renders."""
+    live = live_records(history)
+    expected = by_present_code(history, live, Rendered(_studies(), RENDERER))
+    others = [commit for commit in live if commit.id not in expected]
+    return expected | _by_own_code(history, others) if render and others else expected
 
 
-@cache
-def _render(tree: str) -> dict[tuple[str, ...], str]:
-    """Run the renderer of a tree of code, by its object."""
-    script = (
-        "import json, pathlib\nfrom cordstudy.steps import steps\nfrom cordstudy.study import load_study\n"
-        "root = pathlib.Path('.')\n"
-        "names = sorted(p.stem for p in root.glob('code/studies/*.toml'))\n"
-        "found = [(s.outputs, s.argv) for n in names for s in steps(load_study(root, n))]\n"
-        "print(json.dumps(found))\n"
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        index = {"GIT_INDEX_FILE": str(place / "index")}
-        git(ROOT, "read-tree", "--prefix=code/", tree, env=index)
-        git(ROOT, "checkout-index", "-a", f"--prefix={place}/", "--", env=index)
-        argv = (sys.executable, "-P", "-c", script)
-        told = run(argv, cwd=place, env={"PYTHONPATH": str(place / "code/src")})
-    return {tuple(outputs): join(tuple(argv)) for outputs, argv in json.loads(told)}
+def _by_own_code(history: History, others: list[Commit]) -> dict[str, Steps]:
+    check_sandbox()
+
+    def told(trees: int) -> None:
+        say(f"running the code of {trees} other states of this history in a sandbox (bubblewrap: no network, "
+            f"nothing to write to) to render {len(others)} records", err=True)  # fmt: skip
+
+    return by_own_code(history, others, told)
+
+
+def _studies() -> dict[str, list[table.Step]]:
+    """The steps of every study here, by the path of its file; one that is being edited may render nothing."""
+    found = {}
+    for path in sorted(ROOT.glob("code/studies/*.toml")):
+        try:
+            found[str(path.relative_to(ROOT))] = table.steps(load_study(ROOT, path.stem))
+        except (StudyError, ValueError, OSError):
+            continue
+    return found
 
 
 def _print_leakage(study: Study) -> None:
@@ -188,15 +210,15 @@ def _print_leakage(study: Study) -> None:
     found = compare_all(models, datasets)
     told = verdicts(found)
     width = max(len(item.against) for item in told) + 8
-    click.echo(f"{'model':16} {'against':{width}} {'trained on':>10} {'held out':>9}  in common")
+    say(f"{'model':16} {'against':{width}} {'trained on':>10} {'held out':>9}  in common")
     for item in told:
         against = item.against if item.fold == "n/a" else f"{item.against}, fold {item.fold}"
-        common = "; ".join(item.hits) or "nothing"
-        click.echo(f"{item.model:16} {against:{width}} {item.n_train:10} {item.n_against:9}  {common}")
+        common = inline("; ".join(item.hits)) or "nothing"
+        say(f"{item.model:16} {against:{width}} {item.n_train:10} {item.n_against:9}  {common}")
     hits = sum(bool(item.hits) for item in told)
     if hits:
         raise StudyError(f"{hits} of {len(told)} comparisons found something on both sides", hint="see the lines above")
-    click.echo(f"\n{len(told)} comparisons by subject, session, keys and converted files: nothing in common")
+    say(f"\n{len(told)} comparisons by subject, session, keys and converted files: nothing in common")
 
 
 def _check_there(paths: list[Path]) -> None:

@@ -12,6 +12,7 @@ import click
 from tqdm import tqdm
 
 from cordstudy import steps as table
+from cordstudy.cli.saying import say
 from cordstudy.cli.site import ROOT, read_site
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.raw import Case
@@ -58,7 +59,7 @@ def inputs(context: click.Context) -> None:
     rows = [header, *(_row(study, source) for source in sources_of(study))]
     widths = [max(len(row[n]) for row in rows) for n in range(len(header))]
     for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
 
 def _row(study: Study, source: sources.Source) -> tuple[str, ...]:
@@ -72,7 +73,7 @@ def _row(study: Study, source: sources.Source) -> tuple[str, ...]:
         cases = str(len(find(study, source.name)))
     except StudyError as error:
         cases = "none: see code/study cases"
-        click.echo(f"warning: {error}", err=True)
+        say(f"warning: {error}", err=True)
     return (*start, installed, f"{state.present} of {state.files} files", cases, dataset.access)
 
 
@@ -122,7 +123,7 @@ def get_content(study: Study, name: str) -> None:
     paths = [path for case in find(study, name) for path in (case.image, case.mask)]
     fetched += sources.get_files(ROOT, source, text=[], files=paths)
     if fetched:
-        click.echo(f"got     {fetched} files of {source.path}")
+        say(f"got     {fetched} files of {source.path}")
 
 
 def get_sources(study: Study, site: running.Site, *, jobs: int, only: tuple[str, ...]) -> None:

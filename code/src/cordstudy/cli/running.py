@@ -6,7 +6,6 @@ Does not own: steps (`steps`), their execution and state (`provenance`).
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,14 +15,16 @@ from tqdm import tqdm
 
 from cordstudy import steps as table
 from cordstudy.cli.inputs import get_content, get_sources
+from cordstudy.cli.saying import say, say_json
 from cordstudy.cli.site import ROOT, logs_of, read_site
 from cordstudy.cli.using import print_results
+from cordstudy.errors import inline
 from cordstudy.provenance import run as running
 from cordstudy.provenance import sources
+from cordstudy.provenance.attestations import attested
+from cordstudy.provenance.history import History
 from cordstudy.provenance.landing import commit_files, current_branch
-from cordstudy.provenance.records import read_records
-from cordstudy.provenance.status import State, builds_on, states
-from cordstudy.provenance.verify import attested
+from cordstudy.provenance.status import State, builds_on, left_behind, states
 from cordstudy.study import Study, load_study
 
 
@@ -52,7 +53,7 @@ def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool) -> None:
             sources.prepare_study(ROOT)
             get_sources(study, site, jobs=jobs, only=_sources_of(study, todo))
             todo = _todo(every, wanted)  # a source that came out otherwise has moved its pin
-        click.echo(f"{len(wanted) - len(todo)} of {len(wanted)} steps are done" + ("" if todo else "; nothing to do"))
+        say(f"{len(wanted) - len(todo)} of {len(wanted)} steps are done" + ("" if todo else "; nothing to do"))
         for dataset in study.datasets:
             if f"convert:{dataset}" in {step.name for step in todo}:
                 get_content(study, dataset)
@@ -72,33 +73,37 @@ def _todo(every: list[table.Step], wanted: list[table.Step]) -> list[table.Step]
 @click.option("--json", "as_json", is_flag=True, help="All that is known of each step, as JSON.")
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:
-    """Say of each step whether it is done (and verified), stale (and why), missing, failed or running.
+    """Say of each step whether it is done (and who attests it), stale (and why), missing, failed or running.
 
-    With what each took, as con-duct measured. Reads git objects only. Exits with 0 when all
-    steps are done, else with 1.
+    With what each took, as con-duct measured. Reads git objects only. An attestation is a claim of
+    whoever committed it: `code/study verify` proves. Exits with 0 when all steps are done, else with 1.
     """
-    found = states(ROOT, table.steps(load_study(ROOT, context.obj)), logs=logs_of(context.obj))
-    verdicts = attested(ROOT)
-    took = {record.commit: record.resources for record in read_records(ROOT) if record.resources}
+    history = History(ROOT)
+    found = states(ROOT, table.steps(load_study(ROOT, context.obj)), logs=logs_of(context.obj), history=history)
+    claims = attested(history)
+    took = {commit.id: commit.record.resources for commit in history.records if commit.record.resources}
+    for line in left_behind(history):
+        say(f"note: {inline(line)}", err=True)
     if as_json:
-        content = [
-            {"step": name, **asdict(state), "verdicts": verdicts.get(state.commit, []),
+        say_json([
+            {"step": name, **asdict(state), "verdicts": [asdict(claim) for claim in claims.get(state.commit, ())],
              "resources": took.get(state.commit)}
             for name, state in found.items()
-        ]  # fmt: skip
-        click.echo(json.dumps(content, indent=1))
+        ])  # fmt: skip
     else:
         width = max(map(len, found))
         for name, state in found.items():
-            words = Counter(verdicts.get(state.commit, ()))
-            told = ", ".join(f"verified {word}" + (f" {n} times" if n > 1 else "") for word, n in words.items())
+            words = Counter((claim.word, claim.by) for claim in claims.get(state.commit, ()))
+            told = ", ".join(f"attested {word} by {by}" + (f" {n} times" if n > 1 else "")
+                             for (word, by), n in words.items())  # fmt: skip
             spent = _spent(took.get(state.commit))
-            click.echo(f"{state.word:8} {name:{width}} {state.commit[:8]:9} {spent:24} {state.why or told}".rstrip())
+            line = f"{state.word:8} {name:{width}} {state.commit[:8]:9} {spent:24} {inline(state.why or told)}"
+            say(line.rstrip())
         counted = [one for state in found.values() if (one := took.get(state.commit))]
         if counted:
             total = {"wall_s": sum(one["wall_s"] for one in counted), "cpu_s": sum(one["cpu_s"] for one in counted),
                      "peak_mib": max(one["peak_mib"] for one in counted)}  # fmt: skip
-            click.echo(f"{len(counted)} steps took{'':{width}} {_spent(total)}")
+            say(f"{len(counted)} steps took{'':{width}} {_spent(total)}")
     context.exit(any(state.word != "done" for state in found.values()))
 
 
@@ -163,5 +168,5 @@ def _with_upstream(every: list[table.Step], chosen: list[table.Step]) -> list[ta
 def _print_plan(wanted: list[table.Step], found: dict[str, State]) -> None:
     for step in wanted:
         state = found[step.name]
-        click.echo(f"{state.word:8} {step.name:28} {state.why}".rstrip())
-        click.echo(f"         {' '.join(step.argv)}")
+        say(f"{state.word:8} {step.name:28} {state.why}".rstrip())
+        say(f"         {' '.join(step.argv)}")

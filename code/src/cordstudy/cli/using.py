@@ -10,8 +10,10 @@ from pathlib import Path
 
 import click
 
+from cordstudy.cli.saying import say
 from cordstudy.cli.site import ROOT
-from cordstudy.errors import StudyError
+from cordstudy.errors import StudyError, inline
+from cordstudy.provenance.history import History
 from cordstudy.study import Study, load_study
 
 
@@ -39,7 +41,7 @@ def segment(name: str, images: tuple[Path, ...], models: tuple[str, ...], out: P
         folders, images, out, folds=study.train.folds, mirror_axes=settings.mirror_axes, tile_step=settings.tile_step
     )
     for path in written:
-        click.echo(path)
+        say(path)
 
 
 def _trained(study: Study, model: str) -> Path:
@@ -59,25 +61,20 @@ def _trained(study: Study, model: str) -> Path:
 
 
 def print_results(study: Study) -> None:
-    """Print mean Dice by model and test set, and what to do next."""
-    path = ROOT / study.summary_table
-    if not path.exists():
-        raise StudyError(f"there is no {study.summary_table}", hint="code/study run")
-    header, *lines = path.read_text().splitlines()
-    rows = [dict(zip(header.split("\t"), line.split("\t"))) for line in lines]
-    names, models = (list(dict.fromkeys(row[key] for row in rows)) for key in ("testset", "model"))
-    dice = {(row["model"], row["testset"]): float(row["dice"]) for row in rows}
-    width = max(map(len, names)) + 2
-    click.echo("\nMean Dice, model × test set")
-    click.echo(f"{'':16}" + "".join(f"{n:>{width}}" for n in names))
-    for model in models:
-        click.echo(f"{model:16}" + "".join(f"{dice[model, n]:>{width}.3f}" for n in names))
-    for key in ("participants", "cases"):
-        counts = {row["testset"]: row[key] for row in rows}
-        click.echo(f"{'n ' + key:16}" + "".join(f"{counts[n]:>{width}}" for n in names))
-    checkpoint = f"{study.model(models[0])}/fold_{study.train.folds[0]}/checkpoint_final.pth"
-    click.echo(f"\nReport: {ROOT / study.report}")
-    click.echo(
+    """Print mean Dice by model and test set as HEAD has it, and what to do next.
+
+    Warns where that table is not what a record made.
+    """
+    history = History(ROOT)
+    path = study.summary_table
+    if path not in history.tree:
+        raise StudyError(f"there is no {path}", hint="code/study run")
+    if doubt := _doubt(history, path):
+        say(f"warning: {path}: {inline(doubt)}", err=True)
+    _print_table(_read_summary(history, path))
+    checkpoint = f"{study.model(next(iter(study.all_models)))}/fold_{study.train.folds[0]}/checkpoint_final.pth"
+    say(f"\nReport: {ROOT / study.report}")
+    say(
         f"\nNext, in {ROOT}:\n"
         '  . "$(code/study env)/bin/activate"           # datalad and git-annex on the PATH\n'
         "  git log                                      # one record a step\n"
@@ -86,3 +83,43 @@ def print_results(study: Study) -> None:
         f"  datalad get {checkpoint}\n"
         "  code/study segment IMAGE.nii.gz --out masks  # any NIfTI image of the neck"
     )
+
+
+def _doubt(history: History, path: str) -> str:
+    """Why a table's numbers need not be what a command gave; empty where a record made them."""
+    maker = history.producer(path)
+    if maker is None:
+        origin = history.put(path, history.tree[path])
+        return f"no record made these numbers; put there in {origin.id[:8]} {origin.subject!r} by {origin.author}"
+    if maker.record.exit:
+        return f"its record {maker.id[:8]} is of a command that failed"
+    return ""
+
+
+def _read_summary(history: History, path: str) -> list[dict[str, str]]:
+    """The rows of the table as git has it."""
+    header, *lines = history.blob(history.tree[path]).decode(errors="surrogateescape").splitlines() or [""]
+    columns = header.split("\t")
+    if missing := {"model", "testset", "dice", "participants", "cases"} - set(columns):
+        raise StudyError(f"{path}: no column {sorted(missing)[0]!r}", hint=f"code/study audit {path}")
+    return [dict(zip(columns, [*line.split("\t"), *[""] * len(columns)])) for line in lines]
+
+
+def _print_table(rows: list[dict[str, str]]) -> None:
+    names, models = (list(dict.fromkeys(row[key] for row in rows)) for key in ("testset", "model"))
+    dice = {(row["model"], row["testset"]): _number(row["dice"]) for row in rows}
+    width = max(map(len, map(inline, names)), default=0) + 2
+    say("\nMean Dice, model × test set")
+    say(f"{'':16}" + "".join(f"{inline(n):>{width}}" for n in names))
+    for model in models:
+        say(f"{inline(model):16}" + "".join(f"{dice.get((model, n), 'n/a'):>{width}}" for n in names))
+    for key in ("participants", "cases"):
+        counts = {row["testset"]: inline(row[key]) for row in rows}
+        say(f"{'n ' + key:16}" + "".join(f"{counts[n]:>{width}}" for n in names))
+
+
+def _number(text: str) -> str:
+    try:
+        return f"{float(text):.3f}"
+    except ValueError:
+        return inline(text)

@@ -6,7 +6,6 @@ Does not own: execution (`provenance.verify`), how alike two files are (`pipelin
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 from dataclasses import asdict
@@ -15,8 +14,9 @@ from pathlib import Path
 import click
 
 from cordstudy import steps as table
+from cordstudy.cli.saying import say, say_json
 from cordstudy.cli.site import ROOT, read_site
-from cordstudy.errors import StudyError
+from cordstudy.errors import StudyError, inline
 from cordstudy.provenance import run as running
 from cordstudy.provenance.gitannex import head
 from cordstudy.provenance.records import read_records
@@ -43,6 +43,9 @@ def verify(
     record declares and nothing else. Verdicts: identical (the same keys), voxel-identical,
     equivalent (numbers within the step's tolerance), different, failed. Exits with 1 unless
     every step keeps its promise. Needs the environment of each record's commit.
+
+    This runs the commands of the records, and of those that made inputs whose content is not here: code
+    of the history, with your rights. Read a history that is not yours before (git log -p, audit).
     """
     items = _items_since(since) if since else _items(name, names)
     if sample and sample < len(items):
@@ -53,24 +56,25 @@ def verify(
     if attesting:
         running.check_clean(ROOT)
     site = read_site(name, jobs)
-    width = max(len(item.name) for item in items)
+    say(f"running the commands of {len(items)} records of this history again, with your rights", err=True)
+    width = max(len(inline(item.name)) for item in items)
     if not as_json:
-        click.echo(f"{'step':{width}}  {'record':8}  {'promises':9}  {'verdict':15}  seconds")
+        say(f"{'step':{width}}  {'record':8}  {'promises':9}  {'verdict':15}  seconds")
 
     def report(verdict: Verdict) -> None:
         if as_json:
             return
-        click.echo(f"{verdict.name:{width}}  {verdict.record[:8]}  {verdict.identical:9}  {verdict.word:15}  "
-                   f"{verdict.seconds:7.1f}")  # fmt: skip
+        say(f"{inline(verdict.name):{width}}  {verdict.record[:8]}  {verdict.identical:9}  {verdict.word:15}  "
+            f"{verdict.seconds:7.1f}")  # fmt: skip
         for line in verdict.differs:
-            click.echo(f"  {line}")
+            say(f"  {inline(line)}")
 
     with running.sole_run(ROOT, site):
         verdicts = run_again(ROOT, items, site=site, jobs=jobs, compare=_compare, report=report)
     if as_json:
-        click.echo(json.dumps([asdict(verdict) | {"holds": verdict.holds} for verdict in verdicts], indent=1))
+        say_json([asdict(verdict) | {"holds": verdict.holds} for verdict in verdicts])
     if attesting:
-        click.echo(f"attested in {attest(ROOT, verdicts, argv=['code/study', *sys.argv[1:]])}", err=as_json)
+        say(f"attested in {attest(ROOT, verdicts, argv=['code/study', *sys.argv[1:]])}", err=as_json)
     broken = [verdict for verdict in verdicts if not verdict.holds]
     if broken:
         raise StudyError(
@@ -97,7 +101,7 @@ def _items(name: str, names: tuple[str, ...]) -> list[Item]:
 def _items_since(revision: str) -> list[Item]:
     """Every record since a commit, oldest first; verdicts of this command are none of them."""
     records = read_records(ROOT, commit=f"{head(ROOT, revision)}..HEAD")
-    return [Item(record.subject, record) for record in reversed(list(records)) if "study verify" not in record.cmd]
+    return [Item(record.subject, record) for record in reversed(list(records)) if not record.of_verdicts]
 
 
 def _compare(recorded: Path, made: Path, tolerance: float | None) -> tuple[str, str]:

@@ -13,10 +13,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from cordstudy.errors import StudyError
 from cordstudy.provenance.gate import live_records
-from cordstudy.provenance.history import Commit, History
+from cordstudy.provenance.history import Commit, History, Input
 from cordstudy.provenance.lineage import LOCK
 from cordstudy.provenance.paths import matches
 
@@ -51,23 +52,22 @@ def _fact(history: History, commit: Commit) -> Fact:
     made = {path: history.held(commit.id, path) for path in history.outputs[commit.id]}
     return Fact(
         commit.id, commit.subject, commit.record.cmd, commit.author, commit.date, tuple(sorted(read.items())),
-        tuple(sorted((path, history.key(entry) or entry.object) for path, entry in made.items())), read.get(LOCK, ""),
+        tuple(sorted((path, entry.key or entry.object) for path, entry in made.items())), read.get(LOCK, ""),
     )  # fmt: skip
 
 
-def _held(history: History, item) -> Iterator[File]:
+def _held(history: History, item: Input) -> Iterator[File]:
     if item.entry is None:
         return
     if not item.below:
-        yield item.path, history.key(item.entry) or item.entry.object
+        yield item.path, item.entry.key or item.entry.object
         return
     tree = history.subtree(item.path, item.entry.object)
     if tree is None:
         yield item.spec, item.entry.object
         return
-    keys = history.subkeys(item.path, item.entry.object)
     for path in matches(tree, item.below):
-        yield f"{item.path}/{path}", keys.get(tree[path].object) or tree[path].object
+        yield f"{item.path}/{path}", tree[path].key or tree[path].object
 
 
 def export(history: History, form: str, out: Path) -> list[Path]:
@@ -110,7 +110,7 @@ def rocrate(told: Sequence[Fact], head: str) -> str:
 
     def entity(file: File) -> DataEntity:
         if file not in files:
-            files[file] = crate.add(DataEntity(crate, _entity(file).replace(" ", "%20"), properties={
+            files[file] = crate.add(DataEntity(crate, quote(_entity(file), safe="/#", errors="surrogateescape"), properties={
                 "@type": "File", "name": file[0], "identifier": file[1]}))  # fmt: skip
         return files[file]
 

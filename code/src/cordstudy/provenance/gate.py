@@ -9,22 +9,29 @@ input that a command read without declaring it. `verify` finds both by running r
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cordstudy.provenance.gitannex import annex, git, git_ok, head
-from cordstudy.provenance.history import GITLINK, Commit, History
-from cordstudy.provenance.paths import below, covers
+from cordstudy.errors import StudyError
+from cordstudy.provenance import attestations
+from cordstudy.provenance.gitannex import annex, read_git
+from cordstudy.provenance.gitlog import GITLINK, commit_id
+from cordstudy.provenance.history import Commit, History
+from cordstudy.provenance.paths import WILD, Declared, below
+from cordstudy.provenance.records import RunRecord
+from cordstudy.provenance.rendering import Steps
+from cordstudy.provenance.since import same
 
 FOLDERS = ("models", "derivatives")
 """What only records may write."""
 CHUNK = 200
 """Files that one `git annex calckey` is asked about."""
 ABSOLUTE = re.compile(r"(?:^|[\s'\"=:])(/[^\s'\"]+|~/[^\s'\"]*|[A-Za-z]:\\[^\s'\"]+)")
-Rendered = Callable[[str], Mapping[tuple[str, ...], str]]
-"""Of a commit: the command of each step that the studies there have, by its outputs."""
+Expectation = Callable[[str], Steps | None]
+"""Of a record's commit: the steps that the study there has; None where nobody has rendered them."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +44,23 @@ class Finding:
     commit: str = ""
 
 
-def check(history: History, *, rendered: Rendered | None = None, folders: Sequence[str] = FOLDERS) -> list[Finding]:
-    """Every fault of a history at its commit; of records, those that still count are looked at."""
+def check(history: History, *, expected: Expectation | None = None, folders: Sequence[str] = FOLDERS) -> list[Finding]:
+    """Every fault of a history at its commit; of records, those that still count are looked at.
+
+    An input that has changed since a record is none: the record is still true (`status` tells of it).
+    """
     live = live_records(history)
-    found = [finding for path in checked_files(history, folders) for finding in _file(history, path, live)]
+    claims: dict[str, list[Commit]] = {}
+    for commit in live:
+        for path in history.outputs[commit.id]:
+            claims.setdefault(path, []).append(commit)
+    found = [finding for path in checked_files(history, folders) for finding in _file(history, path, claims)]
     for commit in live:
         found += _record(history, commit)
         found += _inputs(history, commit, folders)
-        if rendered:
-            found += _command(commit, rendered)
-    return [*found, *_pins(history)]
+        steps = expected(commit.id) if expected else None
+        found += [] if steps is None else _step(commit, steps)
+    return [*found, *_malformed(history), *_pins(history)]
 
 
 def live_records(history: History) -> list[Commit]:
@@ -73,83 +87,98 @@ def checked_files(history: History, folders: Sequence[str]) -> list[str]:
     ]
 
 
-def _file(history: History, path: str, live: Sequence[Commit]) -> Iterator[Finding]:
+def _file(history: History, path: str, claimed: Mapping[str, Sequence[Commit]]) -> Iterator[Finding]:
     """Whether one record accounts for a file."""
-    entry = history.tree[path]
-    claims = [commit for commit in live if path in history.outputs[commit.id]]
+    claims = claimed.get(path, ())
     if not history.producer(path):
-        origin = history.put(path, entry)
-        others = [(one, name) for one, name in history.made.get(history.key(entry) or entry.object, ()) if name != path]
-        told = f"in {origin.id[:8]} {origin.subject!r} by {origin.author}"
-        if claims:
-            yield Finding("changed by hand", path, f"{claims[-1].id[:8]} made it, changed since {told}", origin.id)
-        elif others:
-            made = f"{others[-1][0].id[:8]} made it as {others[-1][1]}"
-            yield Finding("renamed by hand", path, f"{made}, put here {told}", origin.id)
-        else:
-            yield Finding("no record", path, f"no record made it; put there {told}", origin.id)
+        yield _not_made(history, path, claims)
     elif len({commit.record.cmd for commit in claims}) > 1:
         names = " and ".join(f"{commit.id[:8]} {commit.subject!r}" for commit in claims)
         yield Finding("two records", path, f"claimed by {names}", claims[-1].id)
 
 
+def _not_made(history: History, path: str, claims: Sequence[Commit]) -> Finding:
+    """What a file is that no record made as it is."""
+    entry = history.tree[path]
+    origin = history.put(path, entry)
+    others = [(one, name) for one, name in history.made.get(entry.identity, ()) if name != path]
+    told = f"in {origin.id[:8]} {origin.subject!r} by {origin.author}"
+    if claims:
+        return Finding("changed by hand", path, f"{claims[-1].id[:8]} made it, changed since {told}", origin.id)
+    if others:
+        made = f"{others[-1][0].id[:8]} made it as {others[-1][1]}"
+        return Finding("renamed by hand", path, f"{made}, put here {told}", origin.id)
+    return Finding("no record", path, f"no record made it; put there {told}", origin.id)
+
+
 def _record(history: History, commit: Commit) -> Iterator[Finding]:
     """Whether a record and its commit agree."""
-    record, where = commit.record, f"{commit.id[:8]} {commit.subject}"
-    outputs = record.from_root(record.outputs)
-    for path in commit.changes:
-        if not covers(outputs, path):
+    record, where = commit.record, _where(commit)
+    declared = Declared(record.from_root(record.outputs))
+    for path, entry in commit.changes.items():
+        if not declared.covers(path) and not same(entry, history.before(commit.id, path)):
             yield Finding("undeclared output", path, f"changed in {where!r}, which does not declare it", commit.id)
-    held = set(history.outputs[commit.id])
-    for spec in outputs:
-        if not any(covers([spec], path) for path in held):
-            yield Finding("output not made", spec, f"declared by {where!r}, not there when it had run", commit.id)
-    gone = [path for path in held if path not in history.tree and history.claims_latest(path) == commit.id]
-    for path in sorted(gone):
-        yield Finding("output gone", path, f"made by {where!r}, removed since", commit.id)
+    for spec in history.unmet[commit.id]:
+        yield Finding("output not made", spec, f"declared by {where!r}, not there when it had run", commit.id)
+    for path in sorted(history.outputs[commit.id]):
+        if path not in history.tree and history.latest(path) == commit.id:
+            yield Finding("output gone", path, f"made by {where!r}, removed since", commit.id)
     if record.exit:
         yield Finding("failed command", where, f"its command ended with exit code {record.exit}", commit.id)
-    own = git(history.repo, "config", "--blob", f"{history.id}:.datalad/config", "datalad.dataset.id").strip()
-    if record.dsid != own:
+    if record.dsid != history.dataset_id:
         yield Finding("another dataset", where, f"its record is of the dataset {record.dsid or 'none'}", commit.id)
-    for text in (record.cmd, *record.inputs, *record.outputs, record.pwd):
+    for text in (record.cmd, *record.inputs, *record.extra_inputs):
         if match := ABSOLUTE.search(text):
             yield Finding("absolute path", where, f"its record names {match[1]}", commit.id)
 
 
+def _where(commit: Commit) -> str:
+    return f"{commit.id[:8]} {commit.subject}"
+
+
 def _inputs(history: History, commit: Commit, folders: Sequence[str]) -> Iterator[Finding]:
-    """Whether everything that a record read has an origin, and is as it was."""
-    where = f"{commit.id[:8]} {commit.subject}"
+    """Whether everything that a record read has an origin."""
+    where = _where(commit)
+    inside = tuple(f"{folder}/" for folder in folders)
     for item in history.inputs[commit.id]:
-        if item.entry is None and not re.search(r"[*?\[]", item.spec):
-            yield Finding("input without origin", item.path, f"not there when {where!r} read it", commit.id)
+        if item.entry is None:
+            if not WILD.search(item.spec):
+                yield Finding("input without origin", item.path, f"not there when {where!r} read it", commit.id)
         elif (
-            item.entry
-            and not item.below
-            and item.path.startswith(tuple(f"{folder}/" for folder in folders))
+            not item.below
+            and item.path.startswith(inside)
             and not history.producer(item.path, item.entry, before=commit.id)
         ):
             yield Finding("input without origin", item.path, f"read by {where!r}; no record made it", commit.id)
-    changed = history.changed(commit)
-    if changed:
-        more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
-        yield Finding("input changed", changed[0].partition(": ")[0],
-                      f"since {where!r} read it: {changed[0].partition(': ')[2]}{more}", commit.id)  # fmt: skip
 
 
-def _command(commit: Commit, rendered: Rendered) -> Iterator[Finding]:
-    """Whether a step's record has the command that the studies at its commit render."""
-    record, parent = commit.record, commit.parents[0] if commit.parents else ""
-    steps = rendered(parent) if parent else {}
-    outputs = record.from_root(record.outputs)
-    expected = steps.get(outputs)
-    if expected is not None and record.cmd != expected:
-        yield Finding("edited command", f"{commit.id[:8]} {commit.subject}",
-                      f"`{_apart(record.cmd, expected)}`, the study there renders `{_apart(expected, record.cmd)}`",
+def _step(commit: Commit, steps: Steps) -> Iterator[Finding]:
+    """Whether a step's record has the command and the inputs that the study at its commit renders."""
+    record, where = commit.record, _where(commit)
+    expected = steps.get(record.from_root(record.outputs))
+    if expected is None:
+        if _calls_study(record.cmd) and not _is_attestation(record):
+            yield Finding("edited command", where, "no study there has a step with these outputs", commit.id)
+        return
+    if record.cmd != expected.cmd:
+        yield Finding("edited command", where,
+                      f"`{_apart(record.cmd, expected.cmd)}`, the study there renders `{_apart(expected.cmd, record.cmd)}`",
                       commit.id)  # fmt: skip
-    elif expected is None and record.cmd.startswith("code/study ") and record.cmd.split()[1] != "verify":
-        yield Finding("edited command", f"{commit.id[:8]} {commit.subject}",
-                      "no study there has a step with these outputs", commit.id)  # fmt: skip
+    inputs = frozenset(record.from_root((*record.inputs, *record.extra_inputs)))
+    for path in sorted(inputs ^ expected.inputs)[:1]:
+        told = "its record has it, the study there does not" if path in inputs else "the study there has it, its record does not"
+        yield Finding("edited inputs", where, f"{path}: {told}", commit.id)
+    if posixpath.normpath(record.pwd) != ".":
+        yield Finding("edited command", where, f"its record has it run in {record.pwd}", commit.id)
+
+
+def _calls_study(cmd: str) -> bool:
+    return posixpath.normpath(next(iter(cmd.split()), "")) == "code/study"
+
+
+def _is_attestation(record: RunRecord) -> bool:
+    specs = record.from_root(record.outputs)
+    return record.of_verdicts and all(spec.startswith(f"{attestations.FOLDER}/") for spec in specs)
 
 
 def _apart(one: str, other: str) -> str:
@@ -160,18 +189,32 @@ def _apart(one: str, other: str) -> str:
     return shown if len(shown) <= 60 else f"{shown[:59]}…"
 
 
+def _malformed(history: History) -> Iterator[Finding]:
+    """Messages that say they are records, and attestations, that count for nothing."""
+    for commit in history.commits:
+        why = commit.malformed or (commit.record.fault if commit.record else "")
+        if why:
+            yield Finding("malformed record", _where(commit), why, commit.id)
+        if match := ABSOLUTE.search(commit.malformed):
+            yield Finding("absolute path", _where(commit), f"its record names {match[1]}", commit.id)
+    for path, why in attestations.unbound(history):
+        yield Finding("empty attestation", path, why)
+
+
 def _pins(history: History) -> Iterator[Finding]:
-    """Whether installed subdatasets are at their pins, and the pins in their histories."""
+    """Whether the pins of installed subdatasets are in their histories."""
     for path, entry in history.tree.items():
         place = history.repo / path
         if entry.mode != GITLINK or not (place / ".git").exists():
             continue
-        if not git_ok(place, "cat-file", "-e", f"{entry.object}^{{commit}}"):
+        try:
+            commit_id(place, entry.object)
+            holds = read_git(place, "for-each-ref", "--contains", entry.object, "--count=1").strip()
+        except StudyError:
             yield Finding("pin not reachable", path, f"the subdataset has no commit {entry.object[:8]}")
-        elif not git(place, "for-each-ref", "--contains", entry.object, "--count=1").strip():
+            continue
+        if not holds:
             yield Finding("pin not reachable", path, f"no branch or tag of the subdataset holds {entry.object[:8]}")
-        if head(place) != entry.object:
-            yield Finding("moved subdataset", path, f"installed at {head(place)[:8]}, pinned at {entry.object[:8]}")
 
 
 def check_content(study: Path, folders: Sequence[str] = FOLDERS) -> list[Finding]:
@@ -180,16 +223,16 @@ def check_content(study: Path, folders: Sequence[str] = FOLDERS) -> list[Finding
     Reads all of it. By `git annex calckey`, which changes nothing; `git annex fsck` would move
     what is damaged away.
     """
-    listed = annex(study, "find", "--in=here", "--format=${key} ${file}\\n", *folders).splitlines()
+    listed = annex(study, "find", "--in=here", "--format=${key} ${file}\\000", *folders).split("\0")
     by_backend: dict[str, list[tuple[str, str]]] = {}
-    for line in listed:
+    for line in filter(None, listed):
         key, _, path = line.partition(" ")
         by_backend.setdefault(key.partition("-")[0], []).append((key, path))
     found = []
     for backend, files in by_backend.items():
         for start in range(0, len(files), CHUNK):
             some = files[start : start + CHUNK]
-            keys = annex(study, "calckey", f"--backend={backend}", *(path for _, path in some)).split()
+            keys = annex(study, "calckey", f"--backend={backend}", "--", *(path for _, path in some)).split()
             found += [
                 Finding("corrupted content", path, f"its content has the key {now[:30]}…, its name says {key[:30]}…")
                 for (key, path), now in zip(some, keys, strict=True)

@@ -143,8 +143,9 @@ def stop_all() -> None:
 def datalad_run(
     command: Sequence[str], *, message: str, outputs: Sequence[str], inputs: Sequence[str] = ()
 ) -> list[str]:
-    """The argv that runs and records a command. Explicit: it saves the declared outputs only,
-    and is right where the tree is clean by construction. Inputs are as they should be there."""
+    """The argv that runs and records a command: words in which DataLad fills in what is in braces, one word
+    a shell's line. Explicit: it saves the declared outputs only, and is right where the tree is clean by
+    construction. Inputs are as they should be there."""
     argv = ["datalad", "-l", "warning", "run", "--explicit", "--assume-ready", "inputs", "-m", message]
     for option, specs in (("-i", inputs), ("-o", outputs)):
         for spec in specs:
@@ -216,3 +217,26 @@ def settle_identity(repo: Path, *, like: Path | None = None) -> None:
         told = subprocess.run(["git", "config", key], cwd=like or repo, capture_output=True, text=True)
         if like or not told.stdout.strip():
             git(repo, "config", key, told.stdout.strip() or fallback)
+
+
+STEERING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX",
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_NAMESPACE", "GIT_CONFIG",
+            "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS")  # fmt: skip
+"""Variables that would have git read another repository, or a part of it."""
+
+
+def read_git(repo: Path, *args: str, stdin: bytes = b"") -> bytes:
+    """Ask git for its objects as they are: no replacement, graft, cache of commits or variable of
+    the caller's stands between. Raises StudyError with git's own words."""
+    env = {key: value for key, value in os.environ.items() if key not in STEERING}
+    env |= {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull, "GIT_OPTIONAL_LOCKS": "0"}
+    argv = ["git", "-c", "core.commitGraph=false", *args]
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:  # one pipe is read much faster than three
+        asked.write(stdin)
+        asked.seek(0)
+        done = subprocess.run(argv, cwd=repo, stdin=asked, stdout=subprocess.PIPE, stderr=said, env=env)
+        said.seek(0)
+        told = said.read().decode(errors="surrogateescape").strip()
+    if done.returncode:
+        raise StudyError(f"`git {' '.join(args[:3])} …` failed in {repo} (exit {done.returncode}): {told}")
+    return done.stdout

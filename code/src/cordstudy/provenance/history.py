@@ -1,19 +1,23 @@
 """The index of a history: who made each file, from what, and what has changed since.
 
-Owns: reading git's history once, and the questions that can be asked of it.
-Does not own: the text of records (`records`), verdicts on them (`audit`, `status`), or content:
-annex keys come from links and pointers, which are git objects.
+Owns: walking a history once, and the questions that can be asked of it.
+Does not own: reading commits and trees (`gitlog`), the text of records (`records`), verdicts on them
+(`gate`, `status`), or content: annex keys come from links and pointers, which are git objects.
 
-One `git log` gives every commit with the blobs that it changed; walking it from the oldest on
-gives each record the tree that it ran in. Merges are read against their first parent, so that a
-`datalad run` whose command commits (a run commit with two parents) is one record like others.
+The walk goes through every commit from the oldest on and holds the tree of each; between branches it
+takes changes back rather than copy trees. Merges are read against their first parent, so that a
+`datalad run` whose command commits (a run commit with two parents) is one record like others. At the
+end the tree must be the one that git has: no text of the history's can have hidden a change.
+
+What two entries hold is the same where their `identity` is: a key, or an object; no mode.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+import gc
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,27 +25,28 @@ from pathlib import Path
 from sortedcontainers import SortedDict
 
 from cordstudy.errors import StudyError
-from cordstudy.provenance.gitannex import ZERO, git, git_bytes, tree_entries
-from cordstudy.provenance.paths import WILD, matches
-from cordstudy.provenance.records import RunRecord, parse_message
+from cordstudy.provenance.gitannex import read_git
+from cordstudy.provenance.gitlog import (
+    GITLINK,
+    Entry,
+    RawCommit,
+    changes,
+    commit_id,
+    listed_tree,
+    raw_commits,
+    read_tree,
+)
+from cordstudy.provenance.paths import matches
+from cordstudy.provenance.records import TAG, RunRecord, record_of
 
-LOG = ("log", "--topo-order", "-z", "--raw", "--no-renames", "--no-abbrev", "-r", "--diff-merges=first-parent",
-       "--root", "--format=format:%x01%H%x00%P%x00%an%x00%ae%x00%aI%x00%B%x02")  # fmt: skip
-GITLINK = "160000"
-LARGEST_POINTER = 512
+Changes = Mapping[str, Entry | None]
+"""Entries by path; None: removed."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What a path holds in a tree: git's mode and object id."""
-
-    mode: str
-    object: str
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Commit:
-    """One commit, with the entries that it changed by path (None: removed)."""
+    """One commit, with the entries that it changed. `malformed` says why it has no record
+    although its message says so."""
 
     id: str
     parents: tuple[str, ...]
@@ -49,7 +54,8 @@ class Commit:
     date: str
     subject: str
     record: RunRecord | None
-    changes: Mapping[str, Entry | None]
+    malformed: str
+    changes: Changes
 
 
 @dataclass(frozen=True)
@@ -67,161 +73,174 @@ class Input:
 
 
 class History:
-    """The index of the history of one commit. Raises StudyError for a shallow clone."""
+    """The index of the history of one commit. Raises StudyError for a shallow clone, and where
+    there is no commit."""
 
     def __init__(self, repo: Path, commit: str = "HEAD") -> None:
-        if git(repo, "rev-parse", "--is-shallow-repository").strip() == "true":
+        self.repo = repo
+        self.id = commit_id(repo, commit)
+        if read_git(repo, "rev-parse", "--is-shallow-repository").strip() == b"true":
             raise StudyError(
                 f"{repo} is a shallow clone: the history that would tell is not there", hint="git fetch --unshallow"
             )
-        self.repo = repo
-        self.commits = list(_commits(repo, commit))
+        with _no_garbage_collection():
+            self._read()
+
+    def _read(self) -> None:
+        raw = raw_commits(self.repo, self.id)
+        told = zip(raw, changes(self.repo, raw), strict=True)
+        self.commits = [_told(one, what, self.repo) for one, what in told]
         """Newest first: a commit stands before its parents."""
-        self.id = self.commits[0].id
         self.by_id = {one.id: one for one in self.commits}
         self.inputs: dict[str, tuple[Input, ...]] = {}
         """What each record read, by its commit."""
         self.outputs: dict[str, tuple[str, ...]] = {}
         """The files that each record's declared outputs stood for when it had run, by its commit."""
-        self._claims: dict[tuple[str, str], list[str]] = {}
-        self._origins: dict[tuple[str, str], str] = {}
-        self._latest: dict[str, str] = {}
-        self._held: dict[tuple[str, str], Entry] = {}
+        self.unmet: dict[str, tuple[str, ...]] = {}
+        """The declared outputs of each record that stood for nothing, by its commit."""
+        self._age = {one.id: n for n, one in enumerate(reversed(self.commits))}
+        self._claims: dict[tuple[str, str], list[int]] = {}
+        self._latest: dict[str, int] = {}
+        self._origins: dict[tuple[str, str], int] = {}
+        self._lines: dict[str, tuple[list[int], list[Entry | None]]] = {}
+        self._steps: dict[str, int] = {}
+        self._now: dict[str, list[str]] = {}
         self._subtrees: dict[tuple[str, str], SortedDict | None] = {}
-        self._subkeys: dict[tuple[str, str], dict[str, str]] = {}
         self.tree = self._walk()
         """Every path of the commit, sorted, with its entry."""
+        self._check_tree()
 
     def _walk(self) -> SortedDict:
-        """Go from the oldest commit on, with the tree of each; the tree of the last."""
-        children = Counter(one.parents[0] for one in self.commits if one.parents)
-        kept: dict[str, SortedDict] = {}
-        at, tree = "", SortedDict()
-        for commit in reversed(self.commits):
-            parent = commit.parents[0] if commit.parents else ""
-            if parent != at:
-                tree = kept[parent].copy() if parent else SortedDict()
+        """Go through all commits, each after its first parent and those of the commit's own line last;
+        the tree of the commit."""
+        after, tree, step = self._following(), SortedDict(), 0
+        todo: list[tuple[Commit, Changes | None]] = [(one, None) for one in after[""]]
+        while todo:
+            step += 1
+            commit, undoing = todo.pop()
+            if undoing is not None:
+                self._apply(tree, undoing, step)
+                continue
+            self._steps[commit.id] = step
+            before = {path: tree.get(path) for path in commit.changes}
             if commit.record:
                 self.inputs[commit.id] = tuple(_inputs(commit.record, tree))
-            for path, entry in commit.changes.items():
-                if entry is None:
-                    tree.pop(path, None)
-                else:
-                    tree[path] = entry
-                    self._origins[path, entry.object] = commit.id
+            self._apply(tree, commit.changes, step)
+            self._note_origins(commit, before)
             if commit.record:
                 self._claim(commit, tree)
-            at = commit.id
-            if children[commit.id] > 1 or (children[commit.id] and not self._next_is_child(commit)):
-                kept[commit.id] = tree.copy()
+            if commit.id == self.id:
+                break
+            todo.append((commit, before))
+            todo += [(one, None) for one in after.get(commit.id, ())]
         return tree
 
-    @cached_property
-    def _following(self) -> dict[str, str]:
-        """The commit that is walked after each."""
-        ids = [one.id for one in reversed(self.commits)]
-        return dict(itertools.pairwise(ids))
+    def _following(self) -> dict[str, list[Commit]]:
+        """The commits whose first parent is each; one of the commit's own line stands first."""
+        line, at = set(), self.id
+        while at:
+            line.add(at)
+            at = next(iter(self.by_id[at].parents), "")
+        found: dict[str, list[Commit]] = {"": []}
+        for commit in self.commits:
+            found.setdefault(next(iter(commit.parents), ""), []).append(commit)
+        return {parent: sorted(some, key=lambda one: one.id not in line) for parent, some in found.items()}
 
-    def _next_is_child(self, commit: Commit) -> bool:
-        after = self._following.get(commit.id)
-        return bool(after) and self.by_id[after].parents[:1] == (commit.id,)
+    def _apply(self, tree: SortedDict, what: Changes, step: int) -> None:
+        for path, entry in what.items():
+            if entry is None:
+                tree.pop(path, None)
+            else:
+                tree[path] = entry
+            steps, entries = self._lines.setdefault(path, ([], []))
+            steps.append(step)
+            entries.append(entry)
+
+    def _note_origins(self, commit: Commit, before: Changes) -> None:
+        age = self._age[commit.id]
+        for path, entry in commit.changes.items():
+            if entry and (before[path] is None or before[path].identity != entry.identity):
+                held = (path, entry.identity)
+                self._origins[held] = max(age, self._origins.get(held, 0))
 
     def _claim(self, commit: Commit, tree: SortedDict) -> None:
-        specs = commit.record.from_root(commit.record.outputs)
-        found = tuple(dict.fromkeys(path for spec in specs for path in matches(tree, spec)))
+        stood = {spec: matches(tree, spec) for spec in commit.record.from_root(commit.record.outputs)}
+        found = tuple(dict.fromkeys(path for paths in stood.values() for path in paths))
         self.outputs[commit.id] = found
+        self.unmet[commit.id] = tuple(spec for spec, paths in stood.items() if not paths)
+        age = self._age[commit.id]
         for path in found:
-            self._claims.setdefault((path, tree[path].object), []).append(commit.id)
-            self._latest[path] = commit.id
-            self._held[commit.id, path] = tree[path]
+            insort(self._claims.setdefault((path, tree[path].identity), []), age)
+            self._latest[path] = max(age, self._latest.get(path, 0))
+
+    def _check_tree(self) -> None:
+        """Raise StudyError unless the walk arrived at what git has."""
+        real = listed_tree(self.repo, self.id)
+        ours = {path: (entry.mode, entry.object) for path, entry in self.tree.items()}
+        if real != ours:
+            path = next(path for path in sorted({*real, *ours}) if real.get(path) != ours.get(path))
+            raise StudyError(f"{path}: the history does not lead to what {self.id[:8]} holds", hint="git fsck")
 
     @property
     def records(self) -> Iterator[Commit]:
         """The commits with a record, newest first."""
         return (commit for commit in self.commits if commit.record)
 
-    def origin(self, path: str) -> Commit:
-        """The newest commit that put there what a path holds now."""
-        return self.by_id[self._origins[path, self.tree[path].object]]
+    def before(self, commit: str, path: str) -> Entry | None:
+        """What a path held in a commit's first parent."""
+        return self._at(path, self._steps[commit] - 1)
+
+    def held(self, commit: str, path: str) -> Entry | None:
+        """What a path held in a commit."""
+        return self._at(path, self._steps[commit])
+
+    def _at(self, path: str, step: int) -> Entry | None:
+        steps, entries = self._lines.get(path, ((), ()))
+        n = bisect_right(steps, step)
+        return entries[n - 1] if n else None
+
+    @property
+    def paths(self) -> Iterable[str]:
+        """Every path that any commit held."""
+        return self._lines.keys()
 
     def put(self, path: str, entry: Entry) -> Commit | None:
-        """The newest commit that gave a path an entry."""
-        found = self._origins.get((path, entry.object))
-        return self.by_id[found] if found else None
+        """The newest commit that gave a path what an entry holds."""
+        age = self._origins.get((path, entry.identity))
+        return None if age is None else self._aged(age)
 
-    def claims(self, path: str, entry: Entry | None = None) -> list[Commit]:
-        """The records that gave a path the entry (that it has now) as a declared output, newest first."""
-        held = (entry or self.tree[path]).object
-        return [self.by_id[one] for one in reversed(self._claims.get((path, held), ()))]
+    def _aged(self, age: int) -> Commit:
+        return self.commits[len(self.commits) - 1 - age]
 
-    def claims_latest(self, path: str) -> str:
+    def latest(self, path: str) -> str:
         """The newest record that had a path among its outputs, whatever it held."""
-        return self._latest.get(path, "")
+        return self._aged(self._latest[path]).id if path in self._latest else ""
 
-    def held(self, commit: str, path: str) -> Entry:
-        """What one of a record's outputs was when it had run."""
-        return self._held[commit, path]
+    def stands(self, commit: str, path: str) -> bool:
+        """Whether one of a record's outputs holds what it held when the record had run."""
+        now, then = self.tree.get(path), self.held(commit, path)
+        return now is not None and then is not None and now.identity == then.identity
 
     def producer(self, path: str, entry: Entry | None = None, *, before: str | None = None) -> Commit | None:
-        """The newest record that gave a path an entry; with `before`, of those that ran earlier."""
-        for commit in self.claims(path, entry):
-            if before is None or self._order[commit.id] > self._order[before]:
-                return commit
-        return None
-
-    @cached_property
-    def _order(self) -> dict[str, int]:
-        return {commit.id: n for n, commit in enumerate(self.commits)}
-
-    @cached_property
-    def keys(self) -> dict[str, str]:
-        """The annex key of each object that is a link or pointer to annexed content."""
-        entries = {entry for commit in self.commits for entry in commit.changes.values() if entry}
-        return _keys(self.repo, entries)
-
-    def key(self, entry: Entry) -> str:
-        """The annex key of an entry; empty for what is in git."""
-        return self.keys.get(entry.object, "")
+        """The newest record that gave a path an entry (that it has now) as a declared output; with
+        `before`, of those that ran earlier."""
+        ages = self._claims.get((path, (entry or self.tree[path]).identity), [])
+        n = len(ages) if before is None else bisect_left(ages, self._age[before])
+        return self._aged(ages[n - 1]) if n else None
 
     @cached_property
     def made(self) -> dict[str, list[tuple[Commit, str]]]:
-        """The records that made a content, by key or object, oldest first, and under which path."""
+        """The records that made what an entry of some identity holds, and under which path, oldest first."""
         found: dict[str, list[tuple[Commit, str]]] = {}
-        for (path, held), ids in self._claims.items():
-            for one in ids:
-                found.setdefault(self.keys.get(held, held), []).append((self.by_id[one], path))
-        return found
+        for (path, identity), ages in self._claims.items():
+            found.setdefault(identity, []).extend((self._aged(age), path) for age in ages)
+        return {identity: sorted(some, key=lambda one: self._age[one[0].id]) for identity, some in found.items()}
 
-    def changed(self, commit: Commit) -> list[str]:
-        """The inputs of a record that are no longer what they were, as `path: how`."""
-        told = []
-        for item in self.inputs[commit.id]:
-            if item.below:
-                told += self._changed_below(item)
-                continue
-            now = self.tree.get(item.path)
-            if now != item.entry:
-                told.append(f"{item.path}: {_difference(item.entry, now)}")
-        return told + self._appeared(commit)
-
-    def _changed_below(self, item: Input) -> list[str]:
-        """What differs in a subdataset, in the paths that were declared; where it is not
-        installed, that its pin moved."""
-        now = self.tree.get(item.path)
-        if now == item.entry:
-            return []
-        if now is None:
-            return [f"{item.path}: gone"]
-        moved = f"{item.entry.object[:8]} → {now.object[:8]}"
-        sides = [self.subtree(item.path, one.object) for one in (item.entry, now)]
-        if None in sides:
-            return [f"{item.path}: moved {moved}"]
-        paths = dict.fromkeys(path for side in sides for path in matches(side, item.below))
-        return [
-            f"{item.path}/{path}: {_difference(sides[0].get(path), sides[1].get(path))} ({moved})"
-            for path in paths
-            if sides[0].get(path) != sides[1].get(path)
-        ]
+    def now(self, spec: str) -> list[str]:
+        """The paths that a declared path stands for now."""
+        if spec not in self._now:
+            self._now[spec] = matches(self.tree, spec)
+        return self._now[spec]
 
     def subtree(self, link: str, commit: str) -> SortedDict | None:
         """The tree of an installed subdataset at a commit; None where that is not here."""
@@ -229,26 +248,46 @@ class History:
             self._subtrees[link, commit] = _tree_of(self.repo / link, commit)
         return self._subtrees[link, commit]
 
-    def subkeys(self, link: str, commit: str) -> dict[str, str]:
-        """The annex keys in an installed subdataset at a commit, by object."""
-        if (link, commit) not in self._subkeys:
-            entries = (self.subtree(link, commit) or {}).values()
-            self._subkeys[link, commit] = _keys(self.repo / link, set(entries))
-        return self._subkeys[link, commit]
+    def blob(self, entry: Entry) -> bytes:
+        """The content of a file in git."""
+        return read_git(self.repo, "cat-file", "blob", entry.object)
 
-    def _appeared(self, commit: Commit) -> list[str]:
-        """Files that a declared glob stands for now and did not then; not what the record itself made."""
-        record = commit.record
-        then = {*(item.path for item in self.inputs[commit.id]), *self.outputs[commit.id]}
-        specs = [spec for spec in record.from_root(record.inputs) if WILD.search(spec)]
-        new = dict.fromkeys(path for spec in specs for path in matches(self.tree, spec) if path not in then)
-        return [f"{path}: new" for path in new]
+    @cached_property
+    def dataset_id(self) -> str:
+        """What the commit's dataset is called; empty for a repository that is no dataset."""
+        place = f"{self.id}:.datalad/config"
+        try:
+            told = read_git(self.repo, "config", "--no-includes", "--blob", place, "datalad.dataset.id")
+        except StudyError:
+            return ""
+        return told.decode(errors="surrogateescape").strip()
 
 
-def _difference(then: Entry | None, now: Entry | None) -> str:
-    if then is None or now is None:
-        return "new" if then is None else "gone"
-    return f"{then.object[:8]} → {now.object[:8]}"
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Hold Python from looking through all that is being read again and again: none of it is garbage."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _told(one: RawCommit, what: Changes, repo: Path) -> Commit:
+    record, malformed = record_of(one, repo)
+    subject = one.message.partition("\n")[0].removeprefix(f"{TAG} ")
+    return Commit(one.id, one.parents, one.author, one.date, subject, record, malformed, what)
+
+
+def _tree_of(repo: Path, commit: str) -> SortedDict | None:
+    if not (repo / ".git").exists():  # git would ask the dataset around it
+        return None
+    try:
+        return read_tree(repo, commit)
+    except (StudyError, OSError):
+        return None
 
 
 def _inputs(record: RunRecord, tree: SortedDict) -> Iterator[Input]:
@@ -269,56 +308,3 @@ def _link_above(spec: str, tree: SortedDict) -> str | None:
     parts = spec.split("/")
     folders = ("/".join(parts[:n]) for n in range(1, len(parts)))
     return next((path for path in folders if (entry := tree.get(path)) and entry.mode == GITLINK), None)
-
-
-def _commits(repo: Path, commit: str) -> Iterator[Commit]:
-    for entry in git(repo, *LOG, commit).split("\x01")[1:]:
-        about, _, raw = entry.partition("\x02")
-        name, parents, author, mail, date, body = about.split("\0", 5)
-        record = parse_message(body, commit=name, parent=parents.split(" ")[0], repo=repo)
-        subject = body.partition("\n")[0].removeprefix("[DATALAD RUNCMD] ")
-        yield Commit(name, tuple(parents.split()), f"{author} <{mail}>", date, subject, record, _changes(raw))
-
-
-def _changes(raw: str) -> dict[str, Entry | None]:
-    tokens = [token.lstrip("\n") for token in raw.split("\0")]
-    start = next((n for n, token in enumerate(tokens) if token.startswith(":")), len(tokens))
-    found = {}
-    for meta, path in zip(tokens[start::2], tokens[start + 1 :: 2]):
-        if not meta:
-            break
-        _, mode, _, blob, _ = meta.split()
-        found[path] = None if blob == ZERO else Entry(mode, blob)
-    return found
-
-
-def _tree_of(repo: Path, commit: str) -> SortedDict | None:
-    try:
-        return SortedDict({path: Entry(*pair) for path, pair in tree_entries(repo, commit).items()})
-    except (StudyError, OSError):
-        return None
-
-
-def _keys(repo: Path, entries: Sequence[Entry]) -> dict[str, str]:
-    """The annex key of links and of small files that are pointers, by object."""
-    links = {entry.object for entry in entries if entry.mode == "120000"}
-    files = {entry.object for entry in entries if entry.mode.startswith("100")}
-    sizes = (
-        line.split() for line in _cat(repo, "--batch-check=%(objectname) %(objectsize)", files).decode().split("\n")
-    )
-    small = {pair[0] for pair in sizes if len(pair) == 2 and 20 < int(pair[1]) <= LARGEST_POINTER}
-    out, found, at = _cat(repo, "--batch", links | small), {}, 0
-    while at < len(out):
-        end = out.index(b"\n", at)
-        name, _, size = out[at:end].decode().split()
-        text = out[end + 1 : end + 1 + int(size)]
-        at = end + 2 + int(size)
-        if name in links and b"annex/objects/" in text:
-            found[name] = text.decode(errors="surrogateescape").rpartition("/")[2]
-        elif text.startswith(b"/annex/objects/"):
-            found[name] = text.partition(b"\n")[0].decode(errors="surrogateescape").rpartition("/")[2]
-    return found
-
-
-def _cat(repo: Path, form: str, objects: set[str]) -> bytes:
-    return git_bytes(repo, "cat-file", form, "--buffer", stdin="".join(f"{one}\n" for one in sorted(objects)).encode())

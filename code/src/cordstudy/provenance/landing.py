@@ -21,7 +21,8 @@ from pathlib import Path
 
 from cordstudy.errors import StudyError
 from cordstudy.provenance.gitannex import annex, git, git_index, git_ok, gitlinks, head
-from cordstudy.provenance.records import RunRecord, parse_message
+from cordstudy.provenance.gitlog import raw_commits
+from cordstudy.provenance.records import RunRecord, read_records
 from cordstudy.provenance.workspace import (
     ALWAYS,
     REFS,
@@ -123,7 +124,7 @@ def _copy_home(clone: Path) -> None:
 
 def record_of(repo: Path, commit: str) -> RunRecord:
     """The record in a commit. Raises StudyError where it has none that can be read."""
-    found = parse_message(git(repo, "log", "-1", "--no-show-signature", "--format=%B", commit), commit=commit)
+    found = next(read_records(repo, commit=f"{commit}^!"), None)
     if not found:
         raise StudyError(
             f"{commit[:8]} holds no run record that can be read: its message was changed as it was committed",
@@ -238,7 +239,7 @@ def _changed(study: Path, base: str, tip: str, specs: Sequence[str]) -> list[str
 
 
 def _message(study: Path, commit: str) -> str:
-    return git(study, "log", "-1", "--no-show-signature", "--format=%B", commit)
+    return raw_commits(study, f"{commit}^!")[0].message
 
 
 def _outputs_of(study: Path, kept: Kept) -> dict[str, str]:

@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from cordstudy.errors import StudyError
-from cordstudy.provenance.gitannex import git
-from cordstudy.provenance.history import GITLINK, Commit, Entry, History, Input
-from cordstudy.provenance.paths import matches
+from cordstudy.provenance.gitannex import read_git
+from cordstudy.provenance.gitlog import GITLINK, Entry, text
+from cordstudy.provenance.history import Commit, History, Input
+from cordstudy.provenance.paths import WILD, matches
+from cordstudy.provenance.since import changed
 
 CODE = "code/"
 LOCK = "code/requirements.lock"
@@ -97,22 +102,20 @@ def trace(history: History, path: str, selector: str = "") -> Lineage:
     rows, focus = _rows(history, path, entry, selector) if selector else ((), Focus())
     target = _file(history, path, entry, before=None)
     runs: dict[str, RunNode] = {}
-    todo = [target.run] if target.run else []
+    todo = deque([target.run] if target.run else [])
     while todo:
-        commit = todo.pop(0)
+        commit = todo.popleft()
         if commit not in runs:
             runs[commit] = _run(history, history.by_id[commit], focus)
             todo += [item.run for item in runs[commit].inputs if item.run]
-    dsid = git(history.repo, "config", "--blob", f"{history.id}:.datalad/config", "datalad.dataset.id").strip()
-    return Lineage(target, tuple(rows), runs, dsid, history.id)
+    return Lineage(target, tuple(rows), runs, history.dataset_id, history.id)
 
 
 def _rows(history: History, path: str, entry: Entry, selector: str) -> tuple[list[Mapping[str, str]], Focus]:
     wanted = dict(part.partition("=")[::2] for part in selector.split(","))
-    if history.key(entry):
+    if entry.key:
         raise StudyError(f"{path}: no table in git", hint="ask of the file as a whole")
-    text = git(history.repo, "cat-file", "blob", entry.object)
-    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.endswith(".tsv") else ","))
+    rows = _table(text(history.blob(entry)), path)
     columns = list(rows[0]) if rows else []
     if unknown := [column for column in wanted if column not in columns]:
         raise StudyError(f"{path}: no column {unknown[0]!r}", hint=f"it has {', '.join(columns)}")
@@ -124,6 +127,16 @@ def _rows(history: History, path: str, entry: Entry, selector: str) -> tuple[lis
         for some in (found, rows)
     )
     return found, Focus(*(frozenset(them - ours) for them, ours in zip(others, own)))
+
+
+def _table(content: str, path: str) -> list[dict[str, str]]:
+    """The rows of a table; cells that no column has are left out, and those that a row lacks are empty."""
+    separator = "\t" if path.endswith(".tsv") else ","
+    reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=separator, restkey="", restval="")
+    try:
+        return [{key: value for key, value in row.items() if key} for row in reader]
+    except csv.Error as error:
+        raise StudyError(f"{path}: no table: {error}", hint="ask of the file as a whole") from error
 
 
 def _file_names(row: Mapping[str, str]) -> set[str]:
@@ -147,7 +160,7 @@ def _run(history: History, commit: Commit, focus: Focus) -> RunNode:
     data = tuple(dict.fromkeys(node for node in files if node not in code and node not in parameters))
     return RunNode(
         commit.id, commit.subject, commit.record.cmd, commit.author, commit.date, lock, code, data, parameters,
-        tuple(history.changed(commit)), commit.record.resources,
+        tuple(changed(history, commit)), commit.record.resources,
     )  # fmt: skip
 
 
@@ -158,7 +171,7 @@ def _is_parameter(path: str) -> bool:
 def _read(history: History, commit: Commit, item: Input, focus: Focus) -> Iterator[FileNode]:
     """The files that one declared input stood for."""
     if item.entry is None:
-        if not any(letter in item.spec for letter in "*?["):
+        if not WILD.search(item.spec):
             yield FileNode(item.path, "", fault="was not there when the run read it")
     elif item.below:
         yield from _in_subdataset(history, commit, item, focus)
@@ -168,12 +181,12 @@ def _read(history: History, commit: Commit, item: Input, focus: Focus) -> Iterat
 
 def _file(history: History, path: str, entry: Entry, *, before: str | None) -> FileNode:
     """A file that a run made, or a plain commit; and what is wrong where it ought to be a run."""
-    key = history.key(entry)
+    key = entry.key
     run = history.producer(path, entry, before=before)
     if run:
         return FileNode(path, entry.object, key, run=run.id)
     origin = history.put(path, entry)
-    other = next((f"{one.id[:8]} made it as {name}" for one, name in history.made.get(key or entry.object, ())), "")
+    other = next((f"{one.id[:8]} made it as {name}" for one, name in history.made.get(entry.identity, ())), "")
     fault = ""
     if other:
         fault = f"put here by hand: {other}"
@@ -196,30 +209,36 @@ def _in_subdataset(history: History, commit: Commit, item: Input, focus: Focus) 
     if tree is None:
         yield FileNode(item.spec, item.entry.object, **about)
         return
-    keys = history.subkeys(item.path, item.entry.object)
     for path in matches(tree, item.below):
         if focus.keeps(path):
-            yield FileNode(f"{item.path}/{path}", tree[path].object, keys.get(tree[path].object, ""), **about)
+            yield FileNode(f"{item.path}/{path}", tree[path].object, tree[path].key, **about)
 
 
 def _url(history: History, commit: Commit, link: str) -> str:
-    blob = f"{commit.id}:.gitmodules"
+    """Where a subdataset is cloned from, as the dataset said when a record ran; empty where it does not."""
+    modules = history.before(commit.id, ".gitmodules")
+    return _urls(history.repo, modules.object).get(link, "") if modules else ""
+
+
+@cache
+def _urls(repo: Path, modules: str) -> Mapping[str, str]:
+    """The URL of each subdataset by its path, of a `.gitmodules`; none of one that is malformed."""
+    asked = ("config", "--no-includes", "--blob", modules, "-z", "--get-regexp", r"^submodule\..*\.(path|url)$")
     try:
-        lines = git(history.repo, "config", "--blob", blob, "--get-regexp", r"^submodule\..*\.(path|url)$").splitlines()
+        told = text(read_git(repo, *asked))
     except StudyError:
-        return ""
-    values = dict(line.split(" ", 1) for line in lines)
-    name = next(
-        (key.removesuffix(".path") for key, path in values.items() if key.endswith(".path") and path == link), ""
-    )
-    return values.get(f"{name}.url", "")
+        return {}
+    values = dict(item.partition("\n")[::2] for item in told.split("\0") if item)
+    paths = {key.removesuffix(".path"): path for key, path in values.items() if key.endswith(".path")}
+    return {path: values.get(f"{name}.url", "") for name, path in paths.items()}
 
 
 def faults(lineage: Lineage) -> list[str]:
-    """Where the chain is broken: files of the lineage that nothing accounts for, and stale runs."""
+    """Where the chain is broken: files of the lineage that nothing accounts for."""
     files: Sequence[FileNode] = [lineage.target, *(item for run in lineage.runs.values() for item in run.inputs)]
-    told = [f"{node.path}: {node.fault}" for node in files if node.fault]
-    told += [
-        f"{run.commit[:8]} {run.subject}: since then {line}" for run in lineage.runs.values() for line in run.stale
-    ]
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys(f"{node.path}: {node.fault}" for node in files if node.fault))
+
+
+def stale(lineage: Lineage) -> list[str]:
+    """What has changed since runs of the lineage read it: they are true, and no longer the newest word."""
+    return [f"{run.commit[:8]} {run.subject}: {line}" for run in lineage.runs.values() for line in run.stale]

@@ -24,7 +24,7 @@ from pathlib import Path
 from cordstudy.errors import StudyError
 from cordstudy.provenance.gitannex import allow_all, datalad_run, git, guarded, head, stop_all
 from cordstudy.provenance.landing import Kept, NotLanded, bring_home, current_branch, finished, keep, land
-from cordstudy.provenance.records import RESOURCES, join, render_message
+from cordstudy.provenance.records import RESOURCES, join, literal, render_message
 from cordstudy.provenance.status import Recorded, builds_on, note
 from cordstudy.provenance.surroundings import private_environment
 from cordstudy.provenance.workspace import (
@@ -239,7 +239,8 @@ def record_in(
     workspace's; `pwd` is the folder to run in.
     """
     inputs, outputs = ([os.path.relpath(spec, pwd) for spec in specs] for specs in (ws.inputs, ws.outputs))
-    argv = datalad_run(command, message=message, inputs=inputs, outputs=outputs)
+    words = literal(command) if len(command) > 1 else command
+    argv = datalad_run(words, message=message, inputs=inputs, outputs=outputs)
     measured = log.with_suffix(".duct.")
     measuring = [*DUCT, "-p", str(measured).replace("{", "{{").replace("}", "}}")]  # duct fills in what is in braces
     code = guarded([*measuring, *argv], cwd=ws.path / pwd, log=log, workspace=str(ws.folder),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from graphlib import TopologicalSorter
 from pathlib import Path
 from posixpath import commonpath
 
@@ -16,34 +17,44 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from cordstudy.provenance.lineage import FileNode, Lineage, RunNode, faults
+from cordstudy.errors import inline
+from cordstudy.provenance.lineage import FileNode, Lineage, RunNode, faults, stale
+
+DEEPEST = 40
+"""Runs that a tree is deep at most: a line has no room for more."""
 
 
 def as_text(lineage: Lineage, *, depth: int | None, width: int | None) -> str:
     """A tree that fits `width` columns (of the terminal without one), `depth` runs deep."""
     console = Console(width=width, highlight=False, color_system=None)
-    tree = Tree(Text(_named(lineage.target), overflow="ellipsis", no_wrap=True))
+    tree = Tree(_line(_named(lineage.target)))
     for row in lineage.rows[:3]:
-        tree.add(Text("  ".join(f"{key}={value}" for key, value in row.items())))
+        tree.add(Text("  ".join(f"{inline(key)}={inline(value)}" for key, value in row.items())))
     if len(lineage.rows) > 3:
         tree.add(f"and {len(lineage.rows) - 3} more rows")
-    _grow(tree, lineage, [lineage.target], set(), depth)
+    _grow(tree, lineage, [lineage.target], set(), DEEPEST if depth is None else min(depth, DEEPEST))
     with console.capture() as captured:
         console.print(tree)
-        told = faults(lineage)
-        console.print(Text("\n".join(["the chain is broken:", *(f"  {line}" for line in told)]) if told else
-                           f"the chain is whole: {len(lineage.runs)} runs, down to the sources"))  # fmt: skip
+        console.print(Text("\n".join(_verdict(lineage))))
     return captured.get()
 
 
-def _grow(tree: Tree, lineage: Lineage, nodes: Sequence[FileNode], seen: set[str], depth: int | None) -> None:
+def _verdict(lineage: Lineage) -> Iterator[str]:
+    """The last lines: whether the chain is whole, and what is stale in it."""
+    told = faults(lineage)
+    yield "the chain is broken:" if told else f"the chain is whole: {len(lineage.runs)} runs, down to the sources"
+    yield from (f"  {inline(line)}" for line in told)
+    yield from (f"stale since: {inline(line)}" for line in stale(lineage))
+
+
+def _grow(tree: Tree, lineage: Lineage, nodes: Sequence[FileNode], seen: set[str], depth: int) -> None:
     """Add files, those of one origin as one branch, and the runs that made them."""
     for group in _groups(nodes):
         branch = tree if group == [lineage.target] else tree.add(_line(_told(group)))
         run = lineage.runs.get(group[0].run)
         if run is None:
             continue
-        if depth is not None and depth <= 0:
+        if depth <= 0:
             branch.add(_line(f"{run.commit[:8]} {run.subject} …"))
         elif run.commit in seen:
             branch.add(_line(f"{run.commit[:8]} {run.subject} (above)"))
@@ -54,13 +65,16 @@ def _grow(tree: Tree, lineage: Lineage, nodes: Sequence[FileNode], seen: set[str
             )
             below.add(_line(f"$ {run.command}"))
             below.add(_line(f"code: {len(run.code)} files, environment lock {run.environment[:8] or 'not declared'}"))
+            if run.stale:
+                more = f" (and {len(run.stale) - 1} more)" if len(run.stale) > 1 else ""
+                below.add(_line(f"stale since: {run.stale[0]}{more}"))
             for node in run.parameters:
                 below.add(_line(f"parameters: {node.path} {node.object[:8]}"))
-            _grow(below, lineage, run.inputs, seen, None if depth is None else depth - 1)
+            _grow(below, lineage, run.inputs, seen, depth - 1)
 
 
 def _line(text: str) -> Text:
-    return Text(text, overflow="ellipsis", no_wrap=True)
+    return Text(inline(text), overflow="ellipsis", no_wrap=True)
 
 
 def _groups(nodes: Sequence[FileNode]) -> Iterator[list[FileNode]]:
@@ -108,7 +122,7 @@ def as_page(lineage: Lineage) -> str:
     environment.globals["told"] = _told
     layers = _layers(lineage)
     return environment.get_template("lineage.html.j2").render(
-        lineage=lineage, layers=layers, edges=_edges(lineage, layers), faults=faults(lineage), box=BOX
+        lineage=lineage, layers=layers, edges=_edges(lineage, layers), faults=faults(lineage), stale=stale(lineage), box=BOX
     )
 
 
@@ -118,17 +132,11 @@ BOX = {"width": 190, "height": 46, "x": 215, "y": 96}
 
 def _layers(lineage: Lineage) -> list[list[RunNode]]:
     """Runs by how many lie between them and the target, at most; the target's own first."""
-    depth: dict[str, int] = {}
-
-    def visit(commit: str, at: int) -> None:
-        if depth.get(commit, -1) < at:
-            depth[commit] = at
-            for node in lineage.runs[commit].inputs:
-                if node.run in lineage.runs:
-                    visit(node.run, at + 1)
-
-    if lineage.target.run:
-        visit(lineage.target.run, 0)
+    builds = {commit: [node.run for node in run.inputs if node.run] for commit, run in lineage.runs.items()}
+    depth = dict.fromkeys(lineage.runs, 0)
+    for commit in reversed(list(TopologicalSorter(builds).static_order())):
+        for made in builds[commit]:
+            depth[made] = max(depth[made], depth[commit] + 1)
     count = max(depth.values(), default=-1) + 1
     return [[lineage.runs[commit] for commit, at in depth.items() if at == layer] for layer in range(count)]
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
+from pydantic import BaseModel, ValidationError
+
+from cordstudy.errors import StudyError
+from cordstudy.provenance.gitlog import GITLINK, commit_id
 from cordstudy.provenance.history import Commit, History
-from cordstudy.provenance.paths import matches
 from cordstudy.provenance.records import join
+from cordstudy.provenance.since import changed
 
 
 class Recorded(Protocol):
@@ -46,17 +50,19 @@ class State:
         return self.changes[0] + more if self.changes else ""
 
 
-def states(study: Path, steps: Sequence[Recorded], *, logs: Path | None = None) -> dict[str, State]:
+def states(
+    study: Path, steps: Sequence[Recorded], *, logs: Path | None = None, history: History | None = None
+) -> dict[str, State]:
     """The state of each step by name, in the given (topological) order.
 
     A step is done when its newest record has its command and its declared paths, and neither
     its inputs nor its outputs have changed since; and when so are the steps that it builds on.
-    What runs or failed on this machine is read from `logs`.
+    What runs or failed on this machine is read from `logs`; the history of HEAD where none is given.
     """
-    history = History(study)
+    history = history or History(study)
     newest: dict[tuple[str, ...], Commit] = {}
     for commit in history.records:
-        newest.setdefault(commit.record.outputs, commit)
+        newest.setdefault(commit.record.from_root(commit.record.outputs), commit)
     found: dict[str, State] = {}
     for step in steps:
         commit = newest.get(step.outputs)
@@ -82,22 +88,26 @@ def _stem(spec: str) -> str:
     return spec.split("*")[0]
 
 
-def _changes(history: History, step: Recorded, commit: Commit) -> list[str]:
+def _changes(history: History, step: Recorded, commit: Commit) -> Iterator[str]:
     """All that differs between a step and its record, and between then and now."""
     record = commit.record
-    told = []
+    if record.exit:
+        yield f"its command ended with exit code {record.exit}"
     if record.cmd != join(step.argv):
-        told.append(f"its command changed: {_apart(record.cmd, join(step.argv))}")
-    if record.inputs != step.inputs:
-        told.append(f"it declares other inputs: {sorted(set(record.inputs) ^ set(step.inputs))[0]}")
-    told += [f"its input changed: {line}" for line in history.changed(commit)]
+        yield f"its command changed: {_apart(record.cmd, join(step.argv))}"
+    declared = record.from_root(record.inputs)
+    if declared != step.inputs:
+        more = sorted(set(declared) ^ set(step.inputs)) or ["in another order"]
+        yield f"it declares other inputs: {more[0]}"
+    yield from (f"its input changed: {line}" for line in changed(history, commit))
     held = history.outputs[commit.id]
-    for path in dict.fromkeys((*held, *(p for spec in record.outputs for p in matches(history.tree, spec)))):
+    for path in dict.fromkeys((*held, *(path for spec in step.outputs for path in history.now(spec)))):
         if path not in history.tree:
-            told.append(f"its output is gone: {path}")
-        elif commit not in history.claims(path):
-            told.append(f"its output {'changed' if path in held else 'is new'}: {path}")
-    return told
+            yield f"its output is gone: {path}"
+        elif path not in held:
+            yield f"its output is new: {path}"
+        elif not history.stands(commit.id, path):
+            yield f"its output changed: {path}"
 
 
 def _apart(then: str, now: str) -> str:
@@ -105,6 +115,29 @@ def _apart(then: str, now: str) -> str:
     pairs = zip([*then.split(), ""], [*now.split(), ""])
     one, other = next(((a, b) for a, b in pairs if a != b), ("", ""))
     return f"{one or 'nothing'} → {other or 'nothing'}"
+
+
+def left_behind(history: History) -> list[str]:
+    """The installed subdatasets that stand at another commit than the history pins: a line each."""
+    told = []
+    for path, entry in history.tree.items():
+        if entry.mode != GITLINK or not (history.repo / path / ".git").exists():
+            continue
+        try:
+            here = commit_id(history.repo / path, "HEAD")
+        except StudyError:
+            here = "no commit"
+        if here != entry.object:
+            told.append(f"{path} is installed at {here[:9]}, pinned at {entry.object[:8]}")
+    return told
+
+
+class _Note(BaseModel):
+    """What is remembered of a step that runs or failed."""
+
+    word: Literal["running", "failed"]
+    told: str = ""
+    process: int
 
 
 def note(logs: Path, step: str, word: str, told: str = "") -> None:
@@ -122,12 +155,12 @@ def _note(logs: Path, step: str) -> Path:
 
 
 def _here(logs: Path, step: str, state: State) -> State | None:
-    """Running, or failed and not done since; None for neither."""
-    path = _note(logs, step)
-    if not path.is_file():
+    """Running, or failed and not done since; None for neither, and for a note that cannot be read."""
+    try:
+        left = _Note.model_validate_json(_note(logs, step).read_bytes())
+    except (OSError, ValidationError):
         return None
-    content = json.loads(path.read_text())
-    if content["word"] == "running":
-        alive = Path(f"/proc/{content['process']}").exists()
-        return State("running", (f"process {content['process']}",), state.commit) if alive else None
-    return None if state.word == "done" else State("failed", (content["told"], *state.changes), state.commit)
+    if left.word == "running":
+        alive = Path(f"/proc/{left.process}").exists()
+        return State("running", (f"process {left.process}",), state.commit) if alive else None
+    return None if state.word == "done" else State("failed", (left.told, *state.changes), state.commit)

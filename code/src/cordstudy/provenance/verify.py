@@ -1,7 +1,7 @@
 """Re-execution with a verdict: does a record, run again, give what it gave?
 
 Owns: running records again in ephemeral clones at their own commits, what came out against
-what is recorded, attestations.
+what is recorded, committing verdicts.
 Does not own: the workspace (`workspace`), how alike two files are (told by the caller's
 `compare`), or what a step promises (`steps`).
 
@@ -27,9 +27,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cordstudy.errors import StudyError
+from cordstudy.provenance import attestations
 from cordstudy.provenance.gitannex import annex, git, git_ok, head, install_annex, settle_identity
-from cordstudy.provenance.landing import locked
-from cordstudy.provenance.records import RunRecord, read_records, render_message
+from cordstudy.provenance.landing import commit_files
+from cordstudy.provenance.paths import covers
+from cordstudy.provenance.records import RunRecord, join, read_records, render_message
 from cordstudy.provenance.run import Site, failure, record_in
 from cordstudy.provenance.workspace import (
     ContentMissing,
@@ -43,7 +45,6 @@ from cordstudy.provenance.workspace import (
     workspace,
 )
 
-ATTESTATIONS = ".datalad/attestations"
 WORDS = ("identical", "voxel-identical", "equivalent", "different", "failed")
 """From best to worst."""
 Compare = Callable[[Path, Path, float | None], tuple[str, str]]
@@ -149,7 +150,7 @@ class _Judge:
     def _producer(self, path: str, before: RunRecord) -> RunRecord | None:
         """The newest record before one that has a file among its outputs."""
         older = self.records[[record.commit for record in self.records].index(before.commit) + 1 :]
-        return next((r for r in older if any(fnmatch.fnmatch(path, spec) for spec in r.from_root(r.outputs))), None)
+        return next((record for record in older if covers(record.from_root(record.outputs), path)), None)
 
     def _execute(self, item: Item) -> tuple[str, tuple[str, ...]]:
         record = item.record
@@ -235,24 +236,9 @@ def attest(study: Path, verdicts: Sequence[Verdict], *, argv: Sequence[str]) -> 
     }
     text = json.dumps(content, indent=1, sort_keys=True) + "\n"
     digest = hashlib.sha256(text.encode()).hexdigest()
-    path = f"{ATTESTATIONS}/{content['commit'][:12]}-{digest[:8]}.json"
-    with locked(study):
-        (study / path).parent.mkdir(parents=True, exist_ok=True)
-        (study / path).write_text(text)
-        dsid = git(study, "config", "-f", ".datalad/config", "datalad.dataset.id").strip()
-        held = sum(verdict.holds for verdict in verdicts)
-        message = render_message(
-            f"Attest {held} of {len(verdicts)} records", cmd=" ".join(argv), dsid=dsid, inputs=[], outputs=[path]
-        )
-        git(study, "add", "--", path)
-        git(study, "commit", "-q", "-F", "-", "--", path, stdin=message)
+    path = f"{attestations.FOLDER}/{content['commit'][:12]}-{digest[:8]}.json"
+    dsid = git(study, "config", "-f", ".datalad/config", "datalad.dataset.id").strip()
+    held = sum(verdict.holds for verdict in verdicts)
+    subject = f"Attest {held} of {len(verdicts)} records"
+    commit_files(study, {path: text}, render_message(subject, cmd=join(argv), dsid=dsid, inputs=[], outputs=[path]))
     return path
-
-
-def attested(study: Path) -> dict[str, list[str]]:
-    """The words of all verdicts that are committed, by the commit of the record."""
-    found: dict[str, list[str]] = {}
-    for path in filter(None, listed(study, [f"{ATTESTATIONS}/*.json"])):
-        for verdict in json.loads(git(study, "show", f"HEAD:{path}"))["verdicts"]:
-            found.setdefault(verdict["record"], []).append(verdict["word"])
-    return found
