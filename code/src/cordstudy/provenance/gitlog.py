@@ -73,6 +73,12 @@ def raw_commits(repo: Path, revision: str) -> list[RawCommit]:
     return [_commit(name, content) for name, content in zip(ids, objects, strict=True)]
 
 
+def raw_commit(repo: Path, revision: str) -> RawCommit:
+    """One commit. Raises StudyError where it is none."""
+    name = commit_id(repo, revision)
+    return _commit(name, next(read_objects(repo, [name])))
+
+
 def commit_id(repo: Path, revision: str) -> str:
     """The commit that a revision means. Raises StudyError for none."""
     try:

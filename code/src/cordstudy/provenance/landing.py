@@ -21,8 +21,8 @@ from pathlib import Path
 
 from cordstudy.errors import StudyError
 from cordstudy.provenance.gitannex import annex, git, git_index, git_ok, gitlinks, head
-from cordstudy.provenance.gitlog import raw_commits
-from cordstudy.provenance.records import RunRecord, read_records
+from cordstudy.provenance.gitlog import raw_commit
+from cordstudy.provenance.records import RunRecord, record_of
 from cordstudy.provenance.workspace import (
     ALWAYS,
     REFS,
@@ -94,7 +94,7 @@ def keep(ws: Workspace, step: str) -> Kept:
     Until that is done the workspace stays, whatever happens. Raises StudyError where the commit is
     not the record of what was run, such as where a hook rewrote its message, and NotLanded.
     """
-    record_of(ws.path, head(ws.path))
+    _record(ws.path, head(ws.path))
     mark(ws.folder, ws.study, finished=step)
     return bring_home(ws.study, ws.folder)
 
@@ -122,13 +122,13 @@ def _copy_home(clone: Path) -> None:
         raise StudyError(f"the content of {len(absent)} outputs could not be copied, the first {absent[0]}")
 
 
-def record_of(repo: Path, commit: str) -> RunRecord:
+def _record(repo: Path, commit: str) -> RunRecord:
     """The record in a commit. Raises StudyError where it has none that can be read."""
-    found = next(read_records(repo, commit=f"{commit}^!"), None)
+    found, why = record_of(raw_commit(repo, commit), repo)
     if not found:
         raise StudyError(
-            f"{commit[:8]} holds no run record that can be read: its message was changed as it was committed",
-            hint="look for a commit-msg or prepare-commit-msg hook",
+            f"{commit[:8]} holds no run record that can be read{f' ({why})' if why else ''}: its message was changed",
+            hint="look for a hook that does so",
         )
     return found
 
@@ -140,7 +140,7 @@ def finished(study: Path) -> list[Kept]:
 
 def _kept(study: Path, ref: str) -> Kept:
     commit = head(study, ref)
-    return Kept(ref, commit, head(study, f"{commit}^"), record_of(study, commit))
+    return Kept(ref, commit, head(study, f"{commit}^"), _record(study, commit))
 
 
 def land(study: Path, kept: Kept, *, branch: str, overwrite: bool = False) -> str:
@@ -239,7 +239,7 @@ def _changed(study: Path, base: str, tip: str, specs: Sequence[str]) -> list[str
 
 
 def _message(study: Path, commit: str) -> str:
-    return raw_commits(study, f"{commit}^!")[0].message
+    return raw_commit(study, commit).message
 
 
 def _outputs_of(study: Path, kept: Kept) -> dict[str, str]:
