@@ -536,6 +536,7 @@ def test_results_are_those_of_head_and_warn_where_no_record_made_them(tiny_copy)
                      ["status"], ["results"]):  # fmt: skip
         asked = study(tiny_copy, "--study", "tiny", *question, check=False)
         assert "Traceback" not in asked.stderr and not {*ESCAPE[:1], "\u202e", "\x02"} & {*asked.stdout, *asked.stderr}
+    git(tiny_copy, "replace", "-d", git(tiny_copy, "rev-parse", "HEAD"))
     git(tiny_copy, "rm", "-q", SUMMARY)
     git(tiny_copy, "commit", "-q", "-m", "chore: remove")
     gone = study(tiny_copy, "--study", "tiny", "results", check=False)

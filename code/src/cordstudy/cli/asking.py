@@ -20,7 +20,7 @@ from cordstudy.cli.saying import say, say_json_text
 from cordstudy.cli.site import ROOT
 from cordstudy.errors import StudyError, inline
 from cordstudy.pipeline.raw import FOUND_COLUMNS, LEFT_OUT_COLUMNS, Case, LeftOut
-from cordstudy.provenance.gate import FOLDERS, check, check_content, checked_files, live_records
+from cordstudy.provenance.gate import FOLDERS, check, check_content, checked_files
 from cordstudy.provenance.history import Commit, History
 from cordstudy.provenance.lineage import faults, trace
 from cordstudy.provenance.rendering import Rendered, Steps, by_own_code, by_present_code
@@ -159,24 +159,22 @@ def _print_gate(repo: Path, *, content: bool, render: bool) -> None:
         found += check_content(repo, folders)
     for finding in found:
         say(f"{finding.kind:20} {inline(finding.where)}\n{'':20} {inline(finding.what)}")
-    live = live_records(history)
-    unknown = sum(commit.id not in expected for commit in live) if ours else 0
+    unknown = sum(commit.id not in expected for commit in history.live) if ours else 0
     if unknown:
         say(f"{unknown} records not rendered (made by other code"
             + ("; its own code could not be run)" if render else "; --render runs it in a sandbox)"))  # fmt: skip
     if found:
         raise StudyError(f"{len(found)} findings in the history of {history.id[:8]}", hint="git show COMMIT of each")
     files = len(checked_files(history, folders))
-    say(f"{files} files of {len(live)} records: nothing found"
+    say(f"{files} files of {len(history.live)} records: nothing found"
         + ("; annexed content here matches its keys" if content else ""))  # fmt: skip
 
 
 def _expected(history: History, *, render: bool) -> dict[str, Steps]:
     """What is expected of the records of this study, by their commits; without those that other code made,
     or else with what that code renders."""
-    live = live_records(history)
-    expected = by_present_code(history, live, Rendered(_studies(), RENDERER))
-    others = [commit for commit in live if commit.id not in expected]
+    expected = by_present_code(history, history.live, Rendered(_studies(), RENDERER))
+    others = [commit for commit in history.live if commit.id not in expected]
     return expected | _by_own_code(history, others) if render and others else expected
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from cordstudy.errors import StudyError
-from cordstudy.provenance.gate import live_records
 from cordstudy.provenance.history import Commit, History, Input
 from cordstudy.provenance.lineage import LOCK
 from cordstudy.provenance.paths import matches
@@ -44,7 +43,7 @@ class Fact:
 
 def facts(history: History) -> list[Fact]:
     """All runs that made what is there now, oldest first."""
-    return [_fact(history, commit) for commit in live_records(history)]
+    return [_fact(history, commit) for commit in history.live]
 
 
 def _fact(history: History, commit: Commit) -> Fact:

@@ -49,13 +49,12 @@ def check(history: History, *, expected: Expectation | None = None, folders: Seq
 
     An input that has changed since a record is none: the record is still true (`status` tells of it).
     """
-    live = live_records(history)
     claims: dict[str, list[Commit]] = {}
-    for commit in live:
+    for commit in history.live:
         for path in history.outputs[commit.id]:
             claims.setdefault(path, []).append(commit)
     found = [finding for path in checked_files(history, folders) for finding in _file(history, path, claims)]
-    for commit in live:
+    for commit in history.live:
         found += _record(history, commit)
         found += _inputs(history, commit, folders)
         steps = expected(commit.id) if expected else None
@@ -63,24 +62,15 @@ def check(history: History, *, expected: Expectation | None = None, folders: Seq
     return [*found, *_malformed(history), *_pins(history)]
 
 
-def live_records(history: History) -> list[Commit]:
-    """The records that made what is there now, or are the newest with their outputs; oldest first."""
-    newest: dict[tuple[str, ...], str] = {}
-    for commit in history.records:
-        newest.setdefault(commit.record.from_root(commit.record.outputs), commit.id)
-    making = {one.id for path in history.tree if (one := history.producer(path))}
-    wanted = making | set(newest.values())
-    return [commit for commit in reversed(list(history.records)) if commit.id in wanted and commit.record.outputs]
-
-
 def checked_files(history: History, folders: Sequence[str]) -> list[str]:
     """What records ought to have made: all below the folders (`.` is the dataset) but their READMEs
     and what belongs to git and DataLad."""
     paths = (path for folder in folders for path in (history.tree if folder == "." else below(history.tree, folder)))
+    readmes = {f"{folder}/README.md" for folder in folders}
     return [
         path
         for path in paths
-        if path not in {f"{folder}/README.md" for folder in folders}
+        if path not in readmes
         and not path.startswith(".datalad/")
         and path.rpartition("/")[2] not in (".gitattributes", ".gitignore", ".gitmodules")
         and history.tree[path].mode != GITLINK
@@ -114,13 +104,13 @@ def _not_made(history: History, path: str, claims: Sequence[Commit]) -> Finding:
 def _record(history: History, commit: Commit) -> Iterator[Finding]:
     """Whether a record and its commit agree."""
     record, where = commit.record, _where(commit)
-    declared = Declared(record.from_root(record.outputs))
+    declared, held = Declared(record.from_root(record.outputs)), set(history.outputs[commit.id])
     for path, entry in commit.changes.items():
-        if not declared.covers(path) and not same(entry, history.before(commit.id, path)):
+        if path not in held and not declared.covers(path) and not same(entry, history.before(commit.id, path)):
             yield Finding("undeclared output", path, f"changed in {where!r}, which does not declare it", commit.id)
     for spec in history.unmet[commit.id]:
         yield Finding("output not made", spec, f"declared by {where!r}, not there when it had run", commit.id)
-    for path in sorted(history.outputs[commit.id]):
+    for path in sorted(held):
         if path not in history.tree and history.latest(path) == commit.id:
             yield Finding("output gone", path, f"made by {where!r}, removed since", commit.id)
     if record.exit:
@@ -204,9 +194,9 @@ def _malformed(history: History) -> Iterator[Finding]:
 def _pins(history: History) -> Iterator[Finding]:
     """Whether the pins of installed subdatasets are in their histories."""
     for path, entry in history.tree.items():
-        place = history.repo / path
-        if entry.mode != GITLINK or not (place / ".git").exists():
+        if entry.mode != GITLINK or not (history.repo / path / ".git").exists():
             continue
+        place = history.repo / path
         try:
             commit_id(place, entry.object)
             holds = read_git(place, "for-each-ref", "--contains", entry.object, "--count=1").strip()

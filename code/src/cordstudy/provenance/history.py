@@ -199,6 +199,16 @@ class History:
         n = bisect_right(steps, step)
         return entries[n - 1] if n else None
 
+    @cached_property
+    def live(self) -> list[Commit]:
+        """The records that made what is there now, or are the newest with their outputs; oldest first."""
+        newest: dict[tuple[str, ...], str] = {}
+        for commit in self.records:
+            newest.setdefault(commit.record.from_root(commit.record.outputs), commit.id)
+        making = {one.id for path, entry in self.tree.items() if (one := self.producer(path, entry))}
+        wanted = making | set(newest.values())
+        return [commit for commit in reversed(list(self.records)) if commit.id in wanted and commit.record.outputs]
+
     @property
     def paths(self) -> Iterable[str]:
         """Every path that any commit held."""

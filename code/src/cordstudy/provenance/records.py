@@ -12,6 +12,7 @@ import posixpath
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -70,6 +71,7 @@ class RunRecord:
         return first == "code/study" and "verify" in words
 
 
+@cache
 def _from_root(pwd: str, spec: str) -> str:
     return posixpath.normpath(posixpath.join(pwd, spec))
 

@@ -83,7 +83,7 @@ def by_present_code(history: History, commits: Iterable[Commit], rendered: Rende
 
 
 def _is_study(path: str) -> bool:
-    return Path(path).match(f"{CODE}/studies/*.toml") and path.count("/") == 2
+    return path.startswith(f"{CODE}/studies/") and path.endswith(".toml") and path.count("/") == 2
 
 
 def _here(history: History, path: str) -> str:
