@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -137,7 +138,7 @@ def test_a_dirty_tree_is_refused(tiny_copy, change):
 def test_a_source_that_cannot_be_installed_is_named_with_where_it_was_looked_for(tiny_copy):
     toml = tiny_copy / "code/studies/tiny.toml"
     lines = [line for line in toml.read_text().splitlines() if not line.startswith("phantom")]
-    toml.write_text("\n".join(lines).replace('role = "', 'licence = "CC0"\nrole = "') + "\n")
+    toml.write_text("\n".join(lines).replace('role = "', 'licence = "CC0"\nrole = "').replace("seed = 3", "seed = 4"))
     commit(tiny_copy, "test: no phantoms", toml)
     git(tiny_copy, "submodule", "deinit", "-q", "-f", "inputs/tiny-epi")
     run("rm", "-rf", "inputs/tiny-epi", ".git/modules/inputs", cwd=tiny_copy)
@@ -148,6 +149,69 @@ def test_a_source_that_cannot_be_installed_is_named_with_where_it_was_looked_for
     assert f"cannot be installed at {pin} from ./inputs/tiny-epi" in failed.stderr and "hint: " in failed.stderr
     failed = study(tiny_copy, "--study", "tiny", "cases", "--dataset", "epi", check=False)
     assert "code/study --study tiny inputs get epi" in failed.stderr
+
+
+def test_a_scratch_that_others_use_too_loses_nothing(tiny_copy, tmp_path):
+    scratch = tmp_path / "shared scratch"
+    (scratch / "theirs").mkdir(parents=True)
+    (scratch / "theirs/data.txt").write_text("x")
+    (scratch / "file.txt").write_text("x")
+    (tiny_copy / "site.toml").write_text(f'scratch = "{scratch}"\n')
+    study(tiny_copy, "--study", "tiny", "inputs", "get")
+    toml = tiny_copy / "code/studies/tiny.toml"
+    toml.write_text(toml.read_text().replace("seed = 3", "seed = 4"))
+    commit(tiny_copy, "test: another seed", toml)
+    study(tiny_copy, "--study", "tiny", "run", "split")
+    assert (scratch / "theirs/data.txt").read_text() == (scratch / "file.txt").read_text() == "x"
+    (own,) = (path for path in scratch.iterdir() if path.name not in ("theirs", "file.txt"))
+    assert own.name.startswith("cordstudy-") and not list(own.iterdir())
+    another = Path(shutil.copytree(tiny_copy, tmp_path / "another", symlinks=True))
+    left = own / "split.running"
+    left.mkdir()
+    (left / "workspace.json").write_text(f'{{"study": "{tiny_copy}", "finished": ""}}')
+    study(another, "--study", "tiny", "inputs", "get")
+    assert left.is_dir(), "what is another clone's stays"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('scratch = ""', "scratch: '' is no str"), ("cores = 0", "cores: 0 is no int"), ("cores = true", "cores: True"),
+        ("device = 1", "device: 1 is no str"), ("fast = 1", "fast: unknown key"), ("cores = ", "site.toml: "),
+    ],
+)  # fmt: skip
+def test_a_setting_of_the_machine_that_cannot_be_read_is_named(tiny_copy, content, said):
+    (tiny_copy / "site.toml").write_text(content)
+    failed = study(tiny_copy, "--study", "tiny", "inputs", "get", check=False)
+    assert failed.returncode == 1 and said in failed.stderr and "hint: " in failed.stderr
+
+
+def test_a_finished_study_needs_no_source_to_say_that_it_is_done(tiny, tmp_path):
+    run("datalad", "-l", "error", "clone", tiny, "clone", cwd=tmp_path)
+    clone = tmp_path / "clone"
+    before = git(clone, "rev-parse", "HEAD")
+    for arguments in (("run",), ("run", "report")):
+        assert "nothing to do" in study(clone, "--study", "tiny", *arguments).stdout
+    assert git(clone, "rev-parse", "HEAD") == before and not list((clone / "inputs/tiny-epi").iterdir())
+
+
+def test_a_step_that_failed_in_one_study_is_not_told_of_another(tiny_copy):
+    module = tiny_copy / "code/src/cordstudy/pipeline/splits.py"
+    module.write_text(f"{module.read_text()}\nraise SystemExit('broken')\n")
+    shutil.copy(tiny_copy / "code/studies/tiny.toml", tiny_copy / "code/studies/other.toml")
+    commit(tiny_copy, "test: break it", module, "code/studies/other.toml")
+    failed = study(tiny_copy, "--study", "tiny", "run", "split", check=False)
+    assert failed.returncode == 1 and "broken" in failed.stderr
+    for name, word in (("tiny", "failed"), ("other", "missing")):
+        told = study(tiny_copy, "--study", name, "status", check=False).stdout
+        assert told.splitlines()[0].split()[:2] == [word, "split"], told
+
+
+def test_a_detached_head_is_refused_before_anything_is_written(tiny_copy):
+    git(tiny_copy, "checkout", "-q", "--detach")
+    for arguments in (("run",), ("inputs", "get")):
+        failed = study(tiny_copy, "--study", "tiny", *arguments, check=False)
+        assert failed.returncode == 1 and "HEAD is detached" in failed.stderr and "hint: git switch" in failed.stderr
 
 
 @pytest.mark.slow
