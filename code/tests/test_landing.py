@@ -1,8 +1,10 @@
 """Landing: a record's parent holds what ran, and a finished step is never lost."""
 
 import os
+import shutil
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 from conftest import Step, git, log_of, run
@@ -14,7 +16,7 @@ from cordstudy.provenance.gate import check
 from cordstudy.provenance.gitannex import run as run_command
 from cordstudy.provenance.history import History
 from cordstudy.provenance.landing import NotLanded, finished
-from cordstudy.provenance.run import land_finished, run_step, sole_run
+from cordstudy.provenance.run import Site, land_finished, run_step, sole_run
 from cordstudy.provenance.status import states
 
 COUNTED = "echo x >> {count}; mkdir -p out; cat notes.txt inputs/source/notes.txt > out/a.txt"
@@ -211,3 +213,29 @@ def test_a_record_that_cannot_be_read_back_fails_its_step(small, site, tmp_path,
         run_step(small, counted(tmp_path), site=site)
     assert git(small, "log", "-1", "--format=%s") == "add the source" and finished(small) == []
     assert not list(site.scratch.iterdir())
+
+
+def test_a_disk_that_fills_up_while_a_step_lands_loses_nothing(small_original, tmp_path):
+    """The study is on a disk that is filled to the last byte once the step has its result; scratch is elsewhere."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", disk], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no disk of 160 MB to fill: {mounted.stderr.strip()}")
+    try:
+        small = Path(shutil.copytree(small_original, disk / "small", symlinks=True))
+        site = Site(scratch=tmp_path / "scratch", logs=tmp_path / "logs/it", workers=1)
+        fill = f"head -c 500M /dev/zero > {disk}/full 2>/dev/null"
+        made = "mkdir out; head -c 300k /dev/urandom > out/a.bin; seq 90000 > out/b.txt"
+        script = f"echo x >> {tmp_path}/count; {made}; {fill}; true"
+        step = Step("full", script, outputs=("out/a.bin", "out/b.txt"))
+        with pytest.raises(NotLanded, match="could not land"):
+            run_step(small, step, site=site)
+        (disk / "full").unlink()
+        assert git(small, "status", "--porcelain") == ""
+        lands(small, step, site)
+        assert times(tmp_path) == 1 and (small / "out/a.bin").stat().st_size == 300 * 1024
+        assert git(small, "status", "--porcelain") == "" and states(small, [step])["full"].word == "done"
+        run("git", "annex", "fsck", "-q", cwd=small)
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)

@@ -106,8 +106,8 @@ def test_clearing_touches_only_workspaces_that_carry_the_study_s_mark(small, sit
     (site.scratch / "precious/data.txt").write_text("x")
     other = site.scratch / "other.abc"
     other.mkdir()
-    (other / "workspace.json").write_text('{"study": "/another/study", "finished": ""}')
-    for name, text in (("odd.1", "[]"), ("odd.2", "not json"), ("odd.3", '{"finished": 1}')):
+    (other / "workspace.json").write_text('{"study": "/another/study", "step": "x"}')
+    for name, text in (("odd.1", "[]"), ("odd.2", "not json"), ("odd.3", '{"study": 1}')):
         (site.scratch / name).mkdir()
         (site.scratch / name / "workspace.json").write_text(text)
     mine = site.scratch / "mine.abc"

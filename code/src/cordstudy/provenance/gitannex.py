@@ -59,9 +59,10 @@ def git_index(repo: Path, *args: str) -> None:
         time.sleep(0.1)
 
 
-def git_ok(repo: Path, *args: str) -> bool:
+def git_ok(repo: Path, *args: str, stdin: str = "") -> bool:
     """Whether a git command succeeds; for questions that git answers by its exit code."""
-    done = subprocess.run(["git", *args], cwd=repo, capture_output=True, stdin=subprocess.DEVNULL)
+    asked = stdin.encode(errors="surrogateescape")
+    done = subprocess.run(["git", *args], cwd=repo, capture_output=True, input=asked)
     return done.returncode == 0
 
 

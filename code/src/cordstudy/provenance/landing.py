@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.errors import StudyError
-from cordstudy.provenance.gitannex import annex, git, git_index, git_ok, gitlinks, head
+from cordstudy.provenance.gitannex import annex, git, git_index, git_ok, gitlinks, head, tree_entries
 from cordstudy.provenance.gitlog import raw_commit
 from cordstudy.provenance.records import RunRecord, record_of
 from cordstudy.provenance.workspace import (
@@ -30,8 +30,9 @@ from cordstudy.provenance.workspace import (
     annexed,
     by_dataset,
     file_name,
+    finish,
     finished_step,
-    mark,
+    let_go,
     pathspecs,
 )
 
@@ -88,14 +89,14 @@ def locked(study: Path) -> Iterator[None]:
         yield
 
 
-def keep(ws: Workspace, step: str) -> Kept:
+def keep(ws: Workspace) -> Kept:
     """Bring a workspace's one commit and its content home, under a ref of the study.
 
     Until that is done the workspace stays, whatever happens. Raises StudyError where the commit is
     not the record of what was run, such as where a hook rewrote its message, and NotLanded.
     """
     _record(ws.path, head(ws.path))
-    mark(ws.folder, ws.study, finished=step)
+    finish(ws.folder)
     return bring_home(ws.study, ws.folder)
 
 
@@ -109,7 +110,7 @@ def bring_home(study: Path, folder: Path) -> Kept:
         _copy_home(clone)
     except StudyError as error:
         raise NotLanded(step, f"{error}\nit stays in {folder}") from error
-    mark(folder, study)
+    let_go(folder)
     return _kept(study, ref)
 
 
@@ -168,6 +169,7 @@ def _advance(study: Path, branch: str, tip: str, commit: str, *, step: str) -> b
     place = _checked_out(study, branch)
     if not place and _rebasing(study, branch):
         raise NotLanded(step, f"a rebase of {branch} is under way")
+    others = _others(place, tip, commit) if place else set()
     try:
         if place:
             git_index(place, "merge", "-q", "--ff-only", "--no-autostash", "--no-verify-signatures", commit)
@@ -176,10 +178,31 @@ def _advance(study: Path, branch: str, tip: str, commit: str, *, step: str) -> b
     except StudyError as error:
         if head(study, branch) != tip:
             return False
-        if place:  # a hook that refuses to move the branch does so when index and tree have moved
-            git_ok(place, "read-tree", "-m", "-u", commit, tip)
+        if place:
+            _undo(place, tip, commit, others=others)
         raise NotLanded(step, str(error)) from error
     return git_ok(study, "merge-base", "--is-ancestor", commit, branch)
+
+
+def _others(place: Path, tip: str, commit: str) -> set[str]:
+    """The files of a tree that somebody has changed, or put where landing would write: git then refuses."""
+    edited = git(place, "diff-files", "--name-only", "-z", "--ignore-submodules=all").split("\0")
+    known = tree_entries(place, tip)
+    new = (path for path in _changed(place, tip, commit) if path not in known)
+    return {*edited, *(path for path in new if os.path.lexists(place / path))}
+
+
+def _undo(place: Path, tip: str, commit: str, *, others: set[str]) -> None:
+    """Bring index and tree back to the tip, but for files of others: a hook that refuses to move a branch
+    does so after git has moved the tree, and a disk that fills up leaves a part of it."""
+    git_ok(place, "read-tree", "-m", "-u", commit, tip)
+    known = tree_entries(place, tip)
+    torn = [path for path in _changed(place, tip, commit) if path not in others]
+    for path in torn:
+        if path not in known:
+            (place / path).unlink(missing_ok=True)
+    back = "".join(f"{path}\0" for path in torn if path in known)
+    git_ok(place, "checkout-index", "-q", "-f", "-z", "--stdin", stdin=back)
 
 
 def _checked_out(study: Path, branch: str) -> Path | None:
@@ -231,7 +254,8 @@ def _moved_inputs(study: Path, kept: Kept, tip: str) -> list[str]:
     return found + [link for link in per_link if now.get(link) != links[link]]
 
 
-def _changed(study: Path, base: str, tip: str, specs: Sequence[str]) -> list[str]:
+def _changed(study: Path, base: str, tip: str, specs: Sequence[str] = (".",)) -> list[str]:
+    """The paths that differ between two trees, of those that specs stand for; of all."""
     if not specs:  # to git, no path is every path
         return []
     told = git(study, "diff-tree", "-r", "-z", "--name-only", "--no-renames", base, tip, "--", *specs)

@@ -191,7 +191,7 @@ def run_step(study: Path, step: Recorded, *, site: Site, branch: str = "") -> st
             raise failure(step.name, code, log)
         check_inputs_untouched(ws)
         check_outputs(ws)
-        kept = keep(ws, step.name)
+        kept = keep(ws)
     commit = land(study, kept, branch=branch)
     shutil.rmtree(progress, ignore_errors=True)
     return commit

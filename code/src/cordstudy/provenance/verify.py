@@ -100,7 +100,7 @@ def _store(study: Path, scratch: Path) -> Iterator[Path]:
     scratch.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(prefix="verify.", dir=scratch))
     try:
-        mark(path, study)
+        mark(path, study, "verify")
         cloned = ("clone", "-q", "--shared", "--no-checkout", "--no-tags", str(study.resolve()), str(path / "store"))
         git(study, *cloned, private=True)
         settle_identity(path / "store", like=study)

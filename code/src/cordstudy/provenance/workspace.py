@@ -34,7 +34,9 @@ from cordstudy.provenance.gitannex import (
 )
 
 MARK = "workspace.json"
-"""In each workspace's folder: whose it is, and the name of the finished step that it holds, if any."""
+"""In each workspace's folder: whose it is, and the step's name."""
+UNFINISHED, DONE = "unfinished", "finished"
+"""A file beside it has the one name until the step is finished, then the other: a full disk lets it be renamed."""
 CHECKSUMS = ("SHA", "MD5", "BLAKE", "SKEIN")
 """How the names of git-annex's backends start whose keys hold a checksum."""
 CHUNK = 200
@@ -89,7 +91,7 @@ def workspace(
     base = head(study, commit)
     held = f"{REFS}/base/{folder.name}"
     try:
-        mark(folder, sources or study)
+        mark(folder, sources or study, name)
         git(study, "update-ref", held, base)
         (folder / "home").mkdir()
         links = gitlinks(study, base)
@@ -118,19 +120,34 @@ def file_name(step: str) -> str:
     return step.replace(":", "-").replace("/", "-")
 
 
-def mark(folder: Path, study: Path, *, finished: str = "") -> None:
-    """Say whose workspace a folder is; with `finished`, that it holds a finished step."""
-    unfinished = folder / f"{MARK}.new"
-    unfinished.write_text(json.dumps({"study": str(study.resolve()), "finished": finished}))
-    unfinished.replace(folder / MARK)
+def mark(folder: Path, study: Path, step: str) -> None:
+    """Say whose workspace a folder is, and of which step."""
+    (folder / MARK).write_text(json.dumps({"study": str(study.resolve()), "step": step}))
+    (folder / UNFINISHED).touch()
+
+
+def finish(folder: Path) -> None:
+    """Have a workspace stay until what it holds has been brought home (`let_go`)."""
+    (folder / UNFINISHED).rename(folder / DONE)
+
+
+def let_go(folder: Path) -> None:
+    """Have a workspace be removed as soon as it may."""
+    (folder / DONE).unlink()
 
 
 def finished_step(folder: Path) -> str:
     """The name of the finished step that a workspace still holds; empty for none."""
+    return str(_marked(folder).get("step") or "") if (folder / DONE).exists() else ""
+
+
+def _marked(folder: Path) -> Mapping[str, object]:
+    """What a workspace's mark says; nothing for a folder without one."""
     try:
-        return json.loads((folder / MARK).read_text())["finished"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        content = json.loads((folder / MARK).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def left_behind(study: Path, scratch: Path) -> list[Path]:
@@ -138,16 +155,11 @@ def left_behind(study: Path, scratch: Path) -> list[Path]:
 
     A folder without the study's mark is nobody's business.
     """
-    found = []
-    for path in sorted(scratch.glob(f"*/{MARK}")):
-        try:
-            owner = json.loads(path.read_text())["study"]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if owner == str(study.resolve()):
-            guard.end_all(str(path.parent))
-            found.append(path.parent)
-    return found
+    folders = [path.parent for path in sorted(scratch.glob(f"*/{MARK}"))]
+    own = [folder for folder in folders if _marked(folder).get("study") == str(study.resolve())]
+    for folder in own:
+        guard.end_all(str(folder))
+    return own
 
 
 def installed(study: Path, link: str) -> Path:
