@@ -78,8 +78,10 @@ def commit_id(repo: Path, revision: str) -> str:
     try:
         told = read_git(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     except StudyError as error:
+        why = str(error).partition("): ")[2]
         raise StudyError(
-            f"{repo} has no commit {revision}", hint="a history is asked of a git repository with a commit"
+            f"{repo} has no commit {revision}" + (f": {why}" if why else ""),
+            hint="a history is asked of a git repository with a commit",
         ) from error
     return told.decode().split()[-1]
 
