@@ -262,6 +262,7 @@ MALFORMED = {
     **{f"pwd {value!r}": told(pwd=value) for value in ("/home/me", "..", "../x", "a/../..", "a\0b", 1, ["."])},
     **{f"chain {value!r}": told(chain=value) for value in ("abc", [1], {})},
     **{f"dsid {value!r}": told(dsid=value) for value in (1, ["d1"], {})},
+    "a path too long": told(inputs=["a/" * 10**6]),
     **{f"sidecar {name!r}": block(json.dumps(name)) for name in ("../../code/a.py", "none", "", ".", "/etc", "a\nb")},
 }  # fmt: skip
 
@@ -329,7 +330,8 @@ def test_an_odd_commit_with_a_good_record_is_a_record(place, tmp_path, message, 
 
 
 @pytest.mark.parametrize("spec", ["[", "[z-a]", "[!", "[]", "[[:x:]]", "derivatives/[", "\\", "(?P<x>", "*a" * 200,
-                                  "**/" * 40 + "x", "{a,b}", "derivatives/[!]", " ", "a" * 5000])  # fmt: skip
+                                  "**/" * 40 + "x", "{a,b}", "derivatives/[!]", " ", "a" * 4000,
+                                  "a/" * 2000 + "*"])  # fmt: skip
 def test_no_declared_path_raises_or_takes_long(place, tmp_path, spec):
     place.commit(told(inputs=[spec], outputs=[OUT, spec]), {OUT: "1.0\n", "derivatives/" + "a" * 200: "x"})
     assert place.history.producer(OUT).record.inputs == (spec,)
