@@ -28,13 +28,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cordstudy.errors import StudyError
-from cordstudy.provenance import attestations
+from cordstudy.provenance import attestations, since
 from cordstudy.provenance.gitannex import annex, git, git_ok, head, install_annex, settle_identity
 from cordstudy.provenance.gitlog import read_tree
 from cordstudy.provenance.paths import covers
 from cordstudy.provenance.records import RunRecord, join, read_records, render_message
 from cordstudy.provenance.run import Site, failure, record_in
-from cordstudy.provenance.since import same
 from cordstudy.provenance.workspace import (
     ContentMissing,
     Workspace,
@@ -183,7 +182,7 @@ class _Judge:
         changes = dict(zip(found.split("\0")[1::2], found.split("\0")[0::2]))
         if changes:  # not where the same content is kept in another way: unlocked, executable
             then, now = (read_tree(ws.path, commit) for commit in (item.record.commit, "HEAD"))
-            changes = {path: how for path, how in changes.items() if not same(then.get(path), now.get(path))}
+            changes = {path: how for path, how in changes.items() if not since.same(then.get(path), now.get(path))}
         same = [path for path in listed(ws.path, ws.outputs) if path and path not in changes]
         annex(ws.path, "copy", "-q", "--to=origin", "--batch", "-z", stdin="".join(f"{path}\0" for path in same))
         word, differs = "identical", []
