@@ -84,7 +84,9 @@ def rerun_report(folder: Path) -> float:
     tools = Path(sys.executable).parent
     env = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"}
     start = time.perf_counter()
-    subprocess.run([tools / "datalad", "rerun", "--report", "--since="], cwd=folder, capture_output=True, check=True, env=env)
+    subprocess.run(
+        [tools / "datalad", "rerun", "--report", "--since="], cwd=folder, capture_output=True, check=True, env=env
+    )
     return time.perf_counter() - start
 
 

@@ -166,10 +166,11 @@ def test_a_dataset_without_records_is_told_of_file_by_file_and_a_shallow_clone_r
         ("a/b.txt", ["a/b.txt"]), ("a", ["a/b.txt", "a/c.bin", "a/d/e.txt"]),
         ("a/*", ["a/b.txt", "a/c.bin", "a/d/e.txt"]),
         ("a/*.txt", ["a/b.txt"]), ("a/**/*.txt", ["a/b.txt", "a/d/e.txt"]), ("*/?.bin", ["a/c.bin"]),
-        ("a/[cb]*", ["a/b.txt", "a/c.bin"]), ("a/[!b]*", ["a/c.bin", "a/d/e.txt"]), ("a/[z-a]*", []),
-        ("a[", []), ("[!a", []), ("a/**", ["a/b.txt", "a/c.bin", "a/d/e.txt"]), ("a/**/**/e.txt", ["a/d/e.txt"]),
-        ("**/b.txt", ["a/b.txt"]), ("**", ["a/b.txt", "a/c.bin", "a/d/e.txt", "ab"]), ("a**", [
-        "a/b.txt", "a/c.bin", "a/d/e.txt", "ab"]), ("a/*/*", ["a/d/e.txt"]), (".", ["a/b.txt", "a/c.bin", "a/d/e.txt", "ab"]), ("none*", []),
+        ("a/[cb]*", ["a/b.txt", "a/c.bin"]), ("a/[!b]*", ["a/c.bin", "a/d/e.txt"]),
+        ("a/[z-a]*", []), ("a[", []), ("[!a", []), ("a/**", ["a/b.txt", "a/c.bin", "a/d/e.txt"]),
+        ("a/**/**/e.txt", ["a/d/e.txt"]), ("**/b.txt", ["a/b.txt"]), ("a/*/*", ["a/d/e.txt"]),
+        ("**", ["a/b.txt", "a/c.bin", "a/d/e.txt", "ab"]), ("a**", ["a/b.txt", "a/c.bin", "a/d/e.txt", "ab"]),
+        (".", ["a/b.txt", "a/c.bin", "a/d/e.txt", "ab"]), ("none*", []),
     ],
 )  # fmt: skip
 def test_declared_paths_mean_what_datalad_means_by_them(spec, found):

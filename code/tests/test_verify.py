@@ -98,7 +98,9 @@ def test_every_step_of_a_study_comes_out_identical_and_the_verdicts_can_be_attes
     assert next(read_records(tiny_copy)).outputs == (str(path.relative_to(tiny_copy)),)
     *states, took = study(tiny_copy, "--study", "tiny", "status").stdout.splitlines()
     assert took.startswith("26 steps took") and "MiB" in took
-    assert len(states) == 26 and all(line.startswith("done") and line.endswith("attested identical by Tester") for line in states)
+    assert len(states) == 26 and all(
+        line.startswith("done") and line.endswith("attested identical by Tester") for line in states
+    )
 
 
 @pytest.mark.slow
@@ -169,3 +171,17 @@ def test_files_are_compared_by_what_they_hold(tmp_path, name, one, two, toleranc
 def test_equivalent_keeps_a_promise_that_is_made_for_one_kind_of_processor_only():
     for identical, holds in (("here", True), ("anywhere", False), ("n/a", False)):
         assert Verdict("train", "c", identical, "equivalent", (), 1.0).holds == holds
+
+
+def test_verify_says_that_it_runs_the_history_and_leaves_out_what_is_no_record(tiny_copy):
+    since = git(tiny_copy, "rev-parse", "HEAD")
+    cmd = '{"cmd": "true", "dsid": "x", "pwd": "..", "outputs": []}'
+    block = f"=== Do not change lines below ===\n{cmd}\n^^^ Do not change lines above ^^^\n"
+    git(tiny_copy, "commit", "-q", "--allow-empty", "-m", f"[DATALAD RUNCMD] Leave the dataset\n\n{block}")
+    told = study(tiny_copy, "verify", "--since", since, check=False)
+    assert "there is no record to run again" in told.stderr
+    good = block.replace("..", ".")
+    git(tiny_copy, "commit", "-q", "--allow-empty", "-m", f"[DATALAD RUNCMD] Do\x1b nothing\n\n{good}")
+    told = study(tiny_copy, "verify", "--since", since, check=False)
+    assert told.stderr.startswith("running the commands of 1 records of this history again, with your rights\n")
+    assert "Do\\x1b nothing" in told.stdout and "\x1b" not in told.stdout + told.stderr

@@ -6,7 +6,6 @@ Does not own: finding cases (`pipeline.bids`), comparing sides (`pipeline.leakag
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from dataclasses import astuple
@@ -90,8 +89,8 @@ def _print_counts(counts: Counter[tuple[str, ...]]) -> None:
               help="Another DataLad dataset to ask, in place of this study.")  # fmt: skip
 @click.option("--all", "whole", is_flag=True, help="Whether the history accounts for everything here.")
 @click.option("--content", is_flag=True, help="With --all: whether annexed content here matches its keys; reads it.")
-@click.option("--render", is_flag=True, help="With --all: run the code of other commits too, in a sandbox (bubblewrap), "
-              "to compare the records that it made with what it renders.")  # fmt: skip
+@click.option("--render", is_flag=True, help="With --all: run the code of other commits too, in a sandbox "
+              "(bubblewrap), to compare the records that it made with what it renders.")  # fmt: skip
 @click.option("--leakage", is_flag=True, help="Whether training and test sides share anything.")
 @click.pass_obj
 def audit(name, question, depth, form, out, dataset, whole, content, render, leakage) -> None:

@@ -109,8 +109,9 @@ def rocrate(told: Sequence[Fact], head: str) -> str:
 
     def entity(file: File) -> DataEntity:
         if file not in files:
-            files[file] = crate.add(DataEntity(crate, quote(_entity(file), safe="/#", errors="surrogateescape"), properties={
-                "@type": "File", "name": file[0], "identifier": file[1]}))  # fmt: skip
+            place = quote(_entity(file), safe="/#", errors="surrogateescape")
+            about = {"@type": "File", "name": file[0], "identifier": file[1]}
+            files[file] = crate.add(DataEntity(crate, place, properties=about))
         return files[file]
 
     people: dict[str, Person] = {}

@@ -58,7 +58,7 @@ def check(history: History, *, expected: Expectation | None = None, folders: Seq
         found += _record(history, commit)
         found += _inputs(history, commit, folders)
         steps = expected(commit.id) if expected else None
-        found += [] if steps is None else _step(commit, steps)
+        found += [] if steps is None else _step(history, commit, steps)
     return [*found, *_malformed(history), *_pins(history)]
 
 
@@ -142,24 +142,32 @@ def _inputs(history: History, commit: Commit, folders: Sequence[str]) -> Iterato
             yield Finding("input without origin", item.path, f"read by {where!r}; no record made it", commit.id)
 
 
-def _step(commit: Commit, steps: Steps) -> Iterator[Finding]:
+def _step(history: History, commit: Commit, steps: Steps) -> Iterator[Finding]:
     """Whether a step's record has the command and the inputs that the study at its commit renders."""
     record, where = commit.record, _where(commit)
-    expected = steps.get(record.from_root(record.outputs))
+    expected = steps.by_outputs.get(record.from_root(record.outputs))
     if expected is None:
-        if _calls_study(record.cmd) and not _is_attestation(record):
-            yield Finding("edited command", where, "no study there has a step with these outputs", commit.id)
+        yield from _of_no_step(history, commit, steps)
         return
     if record.cmd != expected.cmd:
-        yield Finding("edited command", where,
-                      f"`{_apart(record.cmd, expected.cmd)}`, the study there renders `{_apart(expected.cmd, record.cmd)}`",
-                      commit.id)  # fmt: skip
+        ours, theirs = _apart(record.cmd, expected.cmd), _apart(expected.cmd, record.cmd)
+        yield Finding("edited command", where, f"`{ours}`, the study there renders `{theirs}`", commit.id)
     inputs = frozenset(record.from_root((*record.inputs, *record.extra_inputs)))
     for path in sorted(inputs ^ expected.inputs)[:1]:
-        told = "its record has it, the study there does not" if path in inputs else "the study there has it, its record does not"
-        yield Finding("edited inputs", where, f"{path}: {told}", commit.id)
+        has, has_not = ("its record", "the study there") if path in inputs else ("the study there", "its record")
+        yield Finding("edited inputs", where, f"{path}: {has} has it, {has_not} does not", commit.id)
     if posixpath.normpath(record.pwd) != ".":
         yield Finding("edited command", where, f"its record has it run in {record.pwd}", commit.id)
+
+
+def _of_no_step(history: History, commit: Commit, steps: Steps) -> Iterator[Finding]:
+    """Whether a record that has no step's outputs passes for a step's, or takes its place."""
+    record, where = commit.record, _where(commit)
+    made = (path for path in history.outputs[commit.id] if history.stands(commit.id, path))
+    if _calls_study(record.cmd) and not _is_attestation(record):
+        yield Finding("edited command", where, "no study there has a step with these outputs", commit.id)
+    elif path := next(filter(steps.outputs.covers, made), None):
+        yield Finding("edited outputs", where, f"{path}: a step of a study there makes it, with others", commit.id)
 
 
 def _calls_study(cmd: str) -> bool:

@@ -14,7 +14,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ ANNEX_LINK = re.compile(rb"(?:\.\./)*\.git/(?:modules/(?:(?!\.\.?/)[^/\0]+/)+)?a
 ANNEX_POINTER = re.compile(rb"/annex/objects/(" + KEY + rb")\n?")
 BLANK = re.compile(rb"\A(?:[ \t\r]*\n)+")
 PERSON = re.compile(rb"(?P<who>.*?)(?: (?P<seconds>-?\d{1,18}) (?P<zone>[+-]\d{4}))?", re.DOTALL)
-NO_DATE = datetime.fromtimestamp(0, timezone.utc).isoformat()
+NO_DATE = datetime.fromtimestamp(0, UTC).isoformat()
 
 
 class Entry(NamedTuple):
@@ -84,8 +84,10 @@ def commit_id(repo: Path, revision: str) -> str:
     try:
         told = read_git(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     except StudyError as error:
+        why = str(error).partition("): ")[2]
         raise StudyError(
-            f"{repo} has no commit {revision}", hint="a history is asked of a git repository with a commit"
+            f"{repo} has no commit {revision}" + (f": {why}" if why else ""),
+            hint="a history is asked of a git repository with a commit",
         ) from error
     return told.decode().split()[-1]
 
@@ -211,7 +213,9 @@ def annex_keys(repo: Path, entries: Iterable[Held]) -> dict[tuple[bool, str], st
 def _small(repo: Path, files: Sequence[str]) -> list[str]:
     """The files that can be a pointer, by their size."""
     asked = "".join(f"{one}\n" for one in files).encode()
-    lines = read_git(repo, "cat-file", "--batch-check=%(objectname) %(objectsize)", "--buffer", stdin=asked).split(b"\n")
+    lines = read_git(repo, "cat-file", "--batch-check=%(objectname) %(objectsize)", "--buffer", stdin=asked).split(
+        b"\n"
+    )
     sizes = [line.decode().split() for line in lines if line]
     return [name for name, size in sizes if size.isdigit() and 20 < int(size) <= LARGEST_POINTER]
 

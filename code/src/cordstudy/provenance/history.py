@@ -275,13 +275,15 @@ class History:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Hold Python from looking through all that is being read again and again: none of it is garbage."""
+    """Hold Python from looking, again and again, through all that is being read, and after through
+    what was read: none of it is garbage."""
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was:
+            gc.freeze()
             gc.enable()
 
 

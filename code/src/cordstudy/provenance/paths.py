@@ -18,23 +18,27 @@ from sortedcontainers import SortedDict
 
 WILD = re.compile(r"[*?\[]")
 ANY_FOLDERS = "**"
+Name = str | re.Pattern[str] | None
+"""One name of a glob: itself, a pattern, or None for any."""
 
 
 class Declared:
     """Paths as a record declares them, to be asked many times."""
 
     def __init__(self, specs: Iterable[str]) -> None:
-        every = list(specs)
-        self.literal = frozenset(every)
-        self.globs = [_names(spec) for spec in dict.fromkeys(every) if WILD.search(spec)]
+        self.literal = frozenset(specs)
+        self.globs: dict[str, list[tuple[Name, ...]]] = {}
+        for spec in self.literal:
+            if wild := WILD.search(spec):
+                self.globs.setdefault(spec[: wild.start()].rpartition("/")[0], []).append(_names(spec))
 
     def covers(self, path: str) -> bool:
         """Whether a path is one that they stand for."""
         names = path.split("/")
-        above = ("/".join(names[:n]) for n in range(1, len(names) + 1))
-        if not self.literal.isdisjoint((".", "", *above)):
+        above = ["", *("/".join(names[:n]) for n in range(1, len(names)))]
+        if not self.literal.isdisjoint((".", path, *above)):
             return True
-        return any(_fits(globs, names) for globs in self.globs)
+        return any(_fits(globs, names) for folder in above for globs in self.globs.get(folder, ()))
 
 
 def covers(specs: Sequence[str], path: str) -> bool:
@@ -58,10 +62,6 @@ def matches(tree: SortedDict, spec: str) -> list[str]:
 def below(tree: SortedDict, folder: str) -> list[str]:
     """The paths of a sorted tree below a folder."""
     return list(tree.irange(f"{folder}/", f"{folder}0", inclusive=(True, False)))  # 0 comes after /
-
-
-Name = str | re.Pattern[str] | None
-"""One name of a glob: itself, a pattern, or None for any."""
 
 
 @cache

@@ -88,6 +88,8 @@ def _is_argument(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_is_argument)]
+Place = Annotated[Text, Field(max_length=4096)]
+"""A path, no longer than Linux has one."""
 
 
 class _Info(BaseModel):
@@ -96,12 +98,12 @@ class _Info(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
     cmd: Text | Annotated[list[Text], Field(min_length=1)]
-    inputs: list[Text] | None = None
-    outputs: list[Text] | None = None
-    extra_inputs: list[Text] | None = None
+    inputs: list[Place] | None = None
+    outputs: list[Place] | None = None
+    extra_inputs: list[Place] | None = None
     chain: list[Text] | None = None
     exit: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
-    pwd: Text | None = None
+    pwd: Place | None = None
     dsid: Text | None = None
 
 

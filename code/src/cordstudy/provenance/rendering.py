@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from cordstudy.provenance.gitannex import read_git
 from cordstudy.provenance.gitlog import Entry, object_id, read_objects, read_tree
 from cordstudy.provenance.history import Commit, History
+from cordstudy.provenance.paths import Declared
 from cordstudy.provenance.records import join
 from cordstudy.provenance.sandbox import python_in_sandbox
 from cordstudy.provenance.status import Recorded
@@ -50,8 +51,16 @@ class Expected:
     inputs: frozenset[str]
 
 
-Steps = Mapping[tuple[str, ...], Expected]
-"""The steps that some code renders, by their outputs."""
+@dataclass(frozen=True)
+class Steps:
+    """The steps that some code renders, by their outputs."""
+
+    by_outputs: Mapping[tuple[str, ...], Expected]
+
+    @cached_property
+    def outputs(self) -> Declared:
+        """What any of them makes."""
+        return Declared(spec for outputs in self.by_outputs for spec in outputs)
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ class Rendered:
 def by_present_code(history: History, commits: Iterable[Commit], rendered: Rendered) -> dict[str, Steps]:
     """What is expected of the records that the present code can tell of, by their commits."""
     every = [(path, step) for path, steps in rendered.studies.items() for step in steps]
-    expected = {step.outputs: Expected(join(step.argv), frozenset(step.inputs)) for _, step in every}
+    expected = Steps({step.outputs: Expected(join(step.argv), frozenset(step.inputs)) for _, step in every})
     modules = {
         step.outputs: (path, *(spec for spec in step.inputs if spec.startswith(f"{CODE}/") and spec.endswith(".py")))
         for path, step in every
@@ -126,7 +135,7 @@ def _run(history: History, tree: str) -> Steps | None:
         found = PRINTED.validate_json(printed or b"")
     except ValidationError:
         return None
-    return {tuple(outputs): Expected(join(argv), frozenset(inputs)) for outputs, argv, inputs in found if argv}
+    return Steps({tuple(outputs): Expected(join(argv), frozenset(inputs)) for outputs, argv, inputs in found if argv})
 
 
 def _lay_out(history: History, tree: str, folder: Path) -> None:

@@ -43,7 +43,18 @@ def check_sandbox() -> None:
 def python_in_sandbox(script: str, folder: Path, *, path: str) -> bytes | None:
     """What a script prints that runs in a folder, with `path` in it first on Python's path; None
     where it fails, or takes too long or says too much."""
-    argv = [*_walls(folder), "--setenv", "PYTHONPATH", f"{PLACE}/{path}", sys.executable, "-P", "-s", "-B", "-c", script]
+    argv = [
+        *_walls(folder),
+        "--setenv",
+        "PYTHONPATH",
+        f"{PLACE}/{path}",
+        sys.executable,
+        "-P",
+        "-s",
+        "-B",
+        "-c",
+        script,
+    ]
     with subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=_limit
     ) as running:

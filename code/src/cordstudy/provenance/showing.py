@@ -122,7 +122,12 @@ def as_page(lineage: Lineage) -> str:
     environment.globals["told"] = _told
     layers = _layers(lineage)
     return environment.get_template("lineage.html.j2").render(
-        lineage=lineage, layers=layers, edges=_edges(lineage, layers), faults=faults(lineage), stale=stale(lineage), box=BOX
+        lineage=lineage,
+        layers=layers,
+        edges=_edges(lineage, layers),
+        faults=faults(lineage),
+        stale=stale(lineage),
+        box=BOX,
     )
 
 

@@ -27,8 +27,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cordstudy.errors import StudyError
-from cordstudy.provenance import attestations
+from cordstudy.provenance import attestations, since
 from cordstudy.provenance.gitannex import annex, git, git_ok, head, install_annex, settle_identity
+from cordstudy.provenance.gitlog import read_tree
 from cordstudy.provenance.landing import commit_files
 from cordstudy.provenance.paths import covers
 from cordstudy.provenance.records import RunRecord, join, read_records, render_message
@@ -181,8 +182,12 @@ class _Judge:
         found = git(ws.path, "diff", "--name-status", "-z", "--no-renames", item.record.commit, "HEAD", "--", *specs,
                     private=True)  # fmt: skip
         changes = dict(zip(found.split("\0")[1::2], found.split("\0")[0::2]))
+        if changes:  # not where the same content is kept in another way: unlocked, executable
+            then, now = (read_tree(ws.path, commit) for commit in (item.record.commit, "HEAD"))
+            changes = {path: how for path, how in changes.items() if not since.same(then.get(path), now.get(path))}
         same = [path for path in listed(ws.path, ws.outputs) if path and path not in changes]
-        annex(ws.path, "copy", "-q", "--to=origin", "--batch", "-z", stdin="".join(f"{path}\0" for path in same), private=True)
+        kept = "".join(f"{path}\0" for path in same)
+        annex(ws.path, "copy", "-q", "--to=origin", "--batch", "-z", stdin=kept, private=True)
         word, differs = "identical", []
         for path, change in sorted(changes.items()):
             alone = {"A": "made now, not then", "D": "made then, not now"}
