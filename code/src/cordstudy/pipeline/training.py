@@ -5,10 +5,12 @@ Owns: the step's command line. Does not own: training (`nnunet`, `trainer`).
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import click
+
+from cordstudy.pipeline.outputs import remove_own
+from cordstudy.pipeline.tables import write_file
 
 
 @click.command("train")
@@ -33,9 +35,8 @@ def command(dataset: Path, model: Path, out: Path, configuration: str, fold: int
     """
     from cordstudy.pipeline.nnunet import train  # nnU-Net: 5 s to import
 
-    shutil.rmtree(out, ignore_errors=True)
+    remove_own(out, ("checkpoint_final.pth", "training_log.txt", ".training_log.txt.unfinished"))
     if out.parent != model:  # a replicate: a model of its own beside the first
-        out.parent.mkdir(parents=True, exist_ok=True)
         for name in ("plans.json", "dataset.json"):
-            shutil.copyfile(model / name, out.parent / name)
+            write_file(out.parent / name, (model / name).read_bytes())
     train(dataset, model, out, configuration=configuration, fold=fold, balanced=balanced, settings=settings)
