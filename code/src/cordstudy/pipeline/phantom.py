@@ -194,7 +194,7 @@ def _check_own(folder: Path) -> None:
     own = description.is_file() and "cordstudy phantom" in description.read_text("utf-8", errors="replace")
     there = [name for name in (DESCRIPTION, "README.md", "participants.tsv") if (folder / name).exists()]
     if there and not own:
-        raise StudyError(f"{folder}: its {there[0]} is not a phantom's, and would be replaced", hint="name a new folder")
+        raise StudyError(f"{folder}: its {there[0]} is not a phantom's, and would be replaced", hint="name another")
 
 
 def _write_texts(name: str, source: Source, folder: Path, seed: int) -> None:

@@ -43,7 +43,7 @@ class Tree:
             return path
         raise StudyError(
             f"{path}: it leads to {real}, which leaves the source {self.path}",
-            hint="a source holds its own files only: have the link replaced by the file, or exclude the image, with a reason",
+            hint="have the source hold the file itself, or exclude the image, with a reason",
         )
 
 
