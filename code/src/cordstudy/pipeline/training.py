@@ -12,6 +12,9 @@ import click
 from cordstudy.pipeline.outputs import remove_own
 from cordstudy.pipeline.tables import write_file
 
+OWN = ("checkpoint_final.pth", "checkpoint_final.pth.unfinished", "training_log.txt", ".training_log.txt.unfinished")
+"""What a training writes to its folder, killed or not."""
+
 
 @click.command("train")
 @click.argument("dataset", type=click.Path(path_type=Path, exists=True))
@@ -35,7 +38,7 @@ def command(dataset: Path, model: Path, out: Path, configuration: str, fold: int
     """
     from cordstudy.pipeline.nnunet import train  # nnU-Net: 5 s to import
 
-    remove_own(out, ("checkpoint_final.pth", "training_log.txt", ".training_log.txt.unfinished"))
+    remove_own(out, OWN)
     if out.parent != model:  # a replicate: a model of its own beside the first
         for name in ("plans.json", "dataset.json"):
             write_file(out.parent / name, (model / name).read_bytes())
