@@ -92,6 +92,16 @@ def test_variables_that_steer_git_or_python_change_neither_what_is_told_nor_anot
     assert digests(other) == before
 
 
+def test_replaced_commits_and_grafts_are_not_followed_and_git_says_nothing_of_it(tmp_path):
+    git(tmp_path, "init", "-q", "-b", "main", "x")
+    for message in ("true", "forged"):
+        git(tmp_path / "x", "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-q", "--allow-empty", "-m", message)
+    git(tmp_path / "x", "replace", "HEAD~1", "HEAD")
+    (tmp_path / "x/.git/info/grafts").write_text(git(tmp_path / "x", "rev-parse", "HEAD") + "\n")
+    told = run(REPOSITORY / "code/study", "exec", "git", "log", "--format=%s", cwd=tmp_path / "x")
+    assert (told.stdout, told.stderr) == ("forged\ntrue\n", "")
+
+
 def test_settings_of_git_that_a_user_gives_on_purpose_stay():
     given = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "Somebody"}
     told = run(REPOSITORY / "code/study", "exec", "git", "config", "user.name", cwd=REPOSITORY, **given)
