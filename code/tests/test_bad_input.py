@@ -294,7 +294,7 @@ def refused(folder: Path, toml: str) -> StudyError:
     with pytest.raises(StudyError) as raised:
         steps(folder, toml)
     assert raised.value.hint, "an error says what to do"
-    assert state_of(folder) == before and not list(folder.glob("*.partial"))
+    assert state_of(folder) == before and not list(folder.glob(".raw.*"))
     run("git", "annex", "fsck", "-q", cwd=source)
     assert git(source, "status", "--porcelain") == ""
     return raised.value
@@ -390,7 +390,7 @@ def test_a_link_that_leaves_its_source_is_refused_where_it_leads_is_told_and_not
     with pytest.raises(StudyError, match="it leads to .* leaves the (source|study)") as raised:
         steps(folder, toml)
     assert raised.value.hint and SOURCE in str(raised.value)
-    assert not (folder / "raw").exists() and not list(folder.glob("*.partial"))
+    assert not (folder / "raw").exists() and not list(folder.glob(".raw.*"))
 
 
 def test_a_published_split_that_leaves_the_source_that_holds_it_is_refused(folder, tmp_path):

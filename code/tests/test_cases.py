@@ -186,6 +186,15 @@ def test_earlier_and_later_layouts_of_a_source_need_other_rules_only(tmp_path, f
     assert [(item.participant_id, item.reason) for item in left_out] == [("sub-b2", "no image")]
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_link_that_leaves_its_source_is_refused_when_cases_are_found_with_no_content_here(tmp_path, number):
+    small_source(tmp_path, OLD)
+    (tmp_path / "inputs/x" / OLD[number]).unlink()
+    (tmp_path / "inputs/x" / OLD[number]).symlink_to("../../../../../private/x.nii.gz")
+    with pytest.raises(StudyError, match=f"{OLD[number]}: it leads to .*, which leaves the source"):
+        find_cases(tmp_path, rules(images=["anat/acq-MTon_MTS"]))
+
+
 def test_an_image_with_more_entities_than_the_rule_is_another_image(tmp_path):
     small_source(tmp_path, ["sub-a1/anat/sub-a1_T2w.nii.gz", "sub-a1/anat/sub-a1_acq-axial_T2w.nii.gz",
                             "derivatives/labels/sub-a1/anat/sub-a1_T2w_seg-manual.nii.gz"])  # fmt: skip

@@ -1,7 +1,9 @@
 """Training the same bytes: again, in another number of processes, after a kill, by stock nnU-Net."""
 
 import hashlib
+import json
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -9,14 +11,19 @@ import subprocess
 import time
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from conftest import REPOSITORY, run
 from nnunetv2.training.loss.robust_ce_loss import RobustCrossEntropyLoss
 
+from cordstudy.errors import StudyError
 from cordstudy.pipeline import determinism
+from cordstudy.pipeline.checkpoints import check_plans, load, load_pickle, plain
 from cordstudy.pipeline.compare import spread
+from cordstudy.pipeline.likeness import compare
 from cordstudy.pipeline.resuming import newest, store
 from cordstudy.pipeline.trainer import DeterministicCrossEntropy
 
@@ -140,6 +147,111 @@ def test_a_damaged_checkpoint_is_not_gone_on_from(tmp_path):
     assert newest(tmp_path) == kept and kept.read_text() == "epoch 1"
     kept.write_text("damaged")
     assert newest(tmp_path) is None
+
+
+class Planted:
+    """What a pickle can be made to do where it is loaded."""
+
+    def __init__(self, told: Path) -> None:
+        self.told = told
+
+    def __reduce__(self):
+        return Path.touch, (self.told,)
+
+
+def planted(path: Path, told: Path, *, like: Path | None = None) -> Path:
+    """A checkpoint that writes a file where it is loaded."""
+    content = torch.load(like, weights_only=True) if like else {}
+    path.unlink(missing_ok=True)
+    torch.save({**content, "more": Planted(told)}, path)
+    return path
+
+
+FINAL = f"{MODEL}/fold_0/checkpoint_final.pth"
+
+
+@pytest.mark.parametrize("command_name", ["segment", "predict", "train"])
+def test_a_checkpoint_that_holds_a_command_is_refused_before_it_runs(tiny_copy, tmp_path, command_name):
+    told, cache = tmp_path / "it ran", tmp_path / "cache"
+    checkpoint = planted(tiny_copy / FINAL, told, like=tiny_copy / FINAL)
+    if command_name == "segment":
+        nib.save(nib.Nifti1Image(np.zeros((16, 16, 16), np.int16), np.eye(4)), tmp_path / "x.nii.gz")
+        words = ("--study", "tiny", "segment", tmp_path / "x.nii.gz", "--model", "inspired", "--out", tmp_path / "out")
+    elif command_name == "predict":
+        words = ("predict", MODEL, RAW, "--out", tmp_path / "out", "--fold", "0", "--tile-step", "1",
+                 "--identical", "anywhere")  # fmt: skip
+    else:
+        words = command(tmp_path / "out/fold_0", epochs=3)[1:]
+        os.environ["CORDSTUDY_PROGRESS"] = str(tmp_path / "progress")
+        try:
+            run(tiny_copy / "code/study", *words, cwd=tiny_copy, CORDSTUDY_CACHE=str(cache))
+        finally:
+            del os.environ["CORDSTUDY_PROGRESS"]
+        (progress,) = (tmp_path / "progress").iterdir()
+        store(progress, 1, lambda path: path.write_bytes(checkpoint.read_bytes()))
+    env = {"CORDSTUDY_CACHE": str(cache), "CORDSTUDY_PROGRESS": str(tmp_path / "progress")}
+    failed = run(tiny_copy / "code/study", *words, cwd=tiny_copy, check=False, **env)
+    assert failed.returncode == 1
+    assert [line.partition(":")[0] for line in failed.stderr.splitlines()] == ["error", "hint"], failed.stderr
+    assert "it holds more than weights" in failed.stderr and "refused before anything of it ran" in failed.stderr
+    assert not told.exists()
+
+
+@pytest.mark.parametrize("side", ["recorded", "made"])
+def test_comparing_checkpoints_runs_nothing_of_either(tmp_path, side):
+    for name in ("recorded", "made"):
+        (tmp_path / name).mkdir()
+        torch.save({"a": torch.zeros(2)}, tmp_path / name / "x.pth")
+    planted(tmp_path / side / "x.pth", tmp_path / "it ran")
+    with pytest.raises(StudyError, match="holds more than weights"):
+        compare(tmp_path / "recorded/x.pth", tmp_path / "made/x.pth")
+    assert not (tmp_path / "it ran").exists()
+
+
+@pytest.mark.parametrize("kind", ["plain pickle", "preprocessed case"])
+def test_no_other_pickle_runs_anything(tmp_path, kind):
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps({"shape": np.zeros(3), "more": Planted(tmp_path / "it ran")}))
+    with pytest.raises(StudyError, match="refused before anything of it ran"):
+        load(tmp_path / "x.pkl") if kind == "plain pickle" else load_pickle(str(tmp_path / "x.pkl"))
+    assert not (tmp_path / "it ran").exists()
+
+
+def test_a_damaged_checkpoint_is_one_error(tiny, tmp_path):
+    (tmp_path / "x.pth").write_bytes((tiny / FINAL).read_bytes()[:5000])
+    with pytest.raises(StudyError, match="no checkpoint, or a damaged one"):
+        load(tmp_path / "x.pth")
+
+
+def test_checkpoints_hold_tensors_and_plain_values_only(tiny):
+    for path in (tiny / "models/tiny").rglob("checkpoint_final.pth"):
+        logged = load(path)["logging"]
+        assert logged["train_losses"] and {type(value) for value in logged["train_losses"]} == {float}
+    values = {"a": np.float32(0.5), "b": [np.arange(2), (np.int64(3),)], "c": torch.ones(1)}
+    assert plain(values) == {"a": 0.5, "b": [[0, 1], (3,)], "c": torch.ones(1)}
+
+
+@pytest.mark.parametrize("name", ["torch.hub.load", "os.system", "cordstudy.pipeline.trainer.train_fold"])
+def test_plans_call_networks_and_layers_only(tiny, tmp_path, name):
+    plans = json.loads((tiny / MODEL / "plans.json").read_text())
+    check_plans(plans, tmp_path)
+    told = plans["configurations"]["3d_fullres"]["architecture"]
+    for key in ("network_class_name", "conv_op"):
+        place = told if key in told else told["arch_kwargs"]
+        kept, place[key] = place[key], name
+        with pytest.raises(StudyError, match=f"it names {name}, which is no network or layer"):
+            check_plans(plans, tmp_path)
+        place[key] = kept
+
+
+def test_progress_stays_where_whoever_runs_a_training_says_and_changes_no_byte(tiny, tmp_path):
+    expected = train(tiny, tmp_path / "a/fold_0", cache=tmp_path / "cache", epochs=2)
+    assert not list((tmp_path / "cache/training").iterdir()), "nobody else would remove it"
+    again = command(tmp_path / "b/fold_0", epochs=2)
+    env = {"CORDSTUDY_CACHE": str(tmp_path / "cache"), "CORDSTUDY_PROGRESS": str(tmp_path / "progress")}
+    for _ in range(2):  # the second time it goes on from what the first has left
+        run(*again, cwd=tiny, **env)
+        assert digest(tmp_path / "b/fold_0") == expected
+    assert len(list((tmp_path / "progress").glob("*/epoch-*.pth"))) == 1
 
 
 def test_replicates_have_seeds_of_their_own_and_a_table_of_their_spread(tiny):

@@ -10,6 +10,7 @@ which file it is. Plans name classes, which nnU-Net imports and calls: only netw
 
 from __future__ import annotations
 
+import errno
 import pickle
 import re
 import zipfile
@@ -75,7 +76,9 @@ def _told(path: Path, hint: str) -> Iterator[None]:
             f"{path}: it holds more than weights{what}: refused before anything of it ran",
             hint=hint,
         ) from error
-    except (EOFError, RuntimeError) as error:
+    except (EOFError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # that is torch's word for a file cut short
+            raise
         raise StudyError(
             f"{path}: no checkpoint, or a damaged one: {str(error).splitlines()[0]}",
             hint="`git annex fsck` tells a damaged copy from a damaged original",

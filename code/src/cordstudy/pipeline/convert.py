@@ -8,7 +8,6 @@ Does not own: which images (`bids`), which part (`splits`), what an image must b
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass
@@ -22,6 +21,7 @@ from nibabel.processing import resample_from_to
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.bids import find_cases, model_made
 from cordstudy.pipeline.machine import progress, workers
+from cordstudy.pipeline.outputs import replacing_raw
 from cordstudy.pipeline.raw import CASE_COLUMNS, LEFT_OUT_COLUMNS, Case, write_dataset_json
 from cordstudy.pipeline.rules import read_rules
 from cordstudy.pipeline.splits import read_split
@@ -61,9 +61,7 @@ def convert(rules_path: Path, split_path: Path, out: Path) -> None:
     cases, left_out = find_cases(Path(), rules)
     if warning := model_made(cases):
         click.echo(f"warning: {warning}", err=True)
-    made = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(made, ignore_errors=True)
-    try:
+    with replacing_raw(out) as made:
         jobs = [_job(case, _part(case, parts, split_path)[0], made, rules.resample_masks) for case in cases]
         digests = _convert_all(jobs, what=f"convert {rules.name}")
         rows = [(*astuple(case), *parts[case.participant_id], *pair) for case, pair in zip(cases, digests)]
@@ -71,10 +69,6 @@ def convert(rules_path: Path, split_path: Path, out: Path) -> None:
         write_table(made / "left_out.tsv", LEFT_OUT_COLUMNS, [astuple(item) for item in left_out])
         trained = sum(parts[case.participant_id][0] == "train" for case in cases)
         write_dataset_json(made, name=rules.name, trained=trained)
-        shutil.rmtree(out, ignore_errors=True)
-        made.rename(out)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 def _part(case: Case, parts: dict[str, tuple[str, str]], split_path: Path) -> tuple[str, str]:

@@ -91,7 +91,7 @@ def _read_list(path: Path) -> CommentedMap | None:
     if not path.is_file():
         raise StudyError(f"there is no {path}", hint="correct exclude_file in the study's TOML, or remove it")
     try:
-        content = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+        content = YAML(typ="rt").load(path.read_text(encoding="utf-8"))  # makes no object of a class that a tag names
     except (YAMLError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: not YAML: {error}", hint="correct it in the source") from error
     if content is not None and not isinstance(content, CommentedMap):

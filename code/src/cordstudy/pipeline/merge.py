@@ -18,33 +18,36 @@ from pathlib import Path
 import click
 
 from cordstudy.errors import StudyError
+from cordstudy.pipeline.outputs import replacing_raw
 from cordstudy.pipeline.raw import CASE_COLUMNS, write_dataset_json
 from cordstudy.pipeline.tables import read_table, write_table
 
 
 def merge(datasets: Sequence[Path], out: Path, *, seed: int | None = None) -> None:
-    """Write the union of the training parts into `out`, replacing what is there; with a seed, a
-    size-matched share of it.
+    """Write the union of the training parts into `out`, replacing the raw dataset that is there; with a
+    seed, a size-matched share of it.
 
     An annexed file is taken over as its link: the same key under a second name, no copy.
-    Raises StudyError where two datasets have a case of one id.
+    Raises StudyError where two datasets have a case of one id, and where `out` is one of them.
     """
+    if out.resolve() in [dataset.resolve() for dataset in datasets]:
+        raise StudyError(f"{out}: it is one of the datasets to merge", hint="name another folder: --out")
     parts = {dataset: _training_cases(dataset) for dataset in datasets}
     if seed is not None:
         parts = dict(zip(parts, size_matched(list(parts.values()), seed=seed)))
-    shutil.rmtree(out, ignore_errors=True)
-    rows: dict[str, dict[str, str]] = {}
-    for dataset, cases in parts.items():
-        for row in cases:
-            if row["case_id"] in rows:
-                raise StudyError(f"{dataset}/cases.tsv: case {row['case_id']} is in another dataset too")
-            rows[row["case_id"]] = row
-            for name in (f"imagesTr/{row['case_id']}_0000.nii.gz", f"labelsTr/{row['case_id']}.nii.gz"):
-                (out / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(dataset / name, out / name, follow_symlinks=False)
-    write_dataset_json(out, name=out.name.partition("_")[2], trained=len(rows))
-    ordered = [rows[case] for case in sorted(rows)]
-    write_table(out / "cases.tsv", CASE_COLUMNS, [[row[c] for c in CASE_COLUMNS] for row in ordered])
+    with replacing_raw(out) as made:
+        rows: dict[str, dict[str, str]] = {}
+        for dataset, cases in parts.items():
+            for row in cases:
+                if row["case_id"] in rows:
+                    raise StudyError(f"{dataset}/cases.tsv: case {row['case_id']} is in another dataset too")
+                rows[row["case_id"]] = row
+                for name in (f"imagesTr/{row['case_id']}_0000.nii.gz", f"labelsTr/{row['case_id']}.nii.gz"):
+                    (made / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(dataset / name, made / name, follow_symlinks=False)
+        write_dataset_json(made, name=out.name.partition("_")[2], trained=len(rows))
+        ordered = [rows[case] for case in sorted(rows)]
+        write_table(made / "cases.tsv", CASE_COLUMNS, [[row[c] for c in CASE_COLUMNS] for row in ordered])
 
 
 def _training_cases(dataset: Path) -> list[dict[str, str]]:

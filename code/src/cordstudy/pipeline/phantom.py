@@ -37,6 +37,7 @@ from cordstudy.pipeline.phantom_sources import (
 )
 from cordstudy.pipeline.tables import write_file
 
+DESCRIPTION = "dataset_description.json"
 STANDS_IN = "Synthetic; stands in for a {}"
 GENERATED_BY = {
     "manual": [{"Name": "Manual", "Author": "phantom", "Description": STANDS_IN.format("manual mask")}],
@@ -58,11 +59,12 @@ def write_source(name: str, folder: Path, *, seed: int, participants: int | None
     """Write one source as a BIDS tree into `folder`, which must be empty of data.
 
     `participants` keeps only so many that have everything, and one of each trouble.
-    Raises StudyError for an unknown source.
+    Raises StudyError for an unknown source, and for a folder with another dataset's texts.
     """
     if name not in SOURCES:
         raise StudyError(f"there is no phantom source {name!r}", hint=f"one of: {', '.join(SOURCES)}")
     source = _shorten(SOURCES[name], participants)
+    _check_own(folder)
     _write_texts(name, source, folder, seed)
     jobs = [p for p in source.participants if p.trouble != NO_IMAGES]
     with ProcessPoolExecutor(workers()) as pool:
@@ -186,6 +188,15 @@ def _sidecar(participant: Participant, image: Image, acquisition: Acquisition) -
     return fields
 
 
+def _check_own(folder: Path) -> None:
+    """Raise StudyError for a folder that holds texts that no phantom has."""
+    description = folder / DESCRIPTION
+    own = description.is_file() and "cordstudy phantom" in description.read_text("utf-8", errors="replace")
+    there = [name for name in (DESCRIPTION, "README.md", "participants.tsv") if (folder / name).exists()]
+    if there and not own:
+        raise StudyError(f"{folder}: its {there[0]} is not a phantom's, and would be replaced", hint="name another")
+
+
 def _write_texts(name: str, source: Source, folder: Path, seed: int) -> None:
     """Everything of a source but its images."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -197,11 +208,11 @@ def _write_texts(name: str, source: Source, folder: Path, seed: int) -> None:
         "Authors": ["cordstudy phantom"],
         "GeneratedBy": [{"Name": "cordstudy phantom", "Description": f"seed {seed}"}],
     }
-    _dump(description, folder / "dataset_description.json")
+    _dump(description, folder / DESCRIPTION)
     labels = folder / source.labels
     generated = [{"Name": "cordstudy phantom", "Description": "The cord's share of each voxel, thresholded at 0.5"}]
     _dump({"Name": f"Spinal cord masks of the phantom of {name}", "BIDSVersion": "1.10.0",
-           "DatasetType": "derivative", "GeneratedBy": generated}, labels / "dataset_description.json")  # fmt: skip
+           "DatasetType": "derivative", "GeneratedBy": generated}, labels / DESCRIPTION)  # fmt: skip
     write_file(
         folder / "README.md",
         f"# Phantom of {name}\n\nSynthetic images and spinal cord masks in the layout of\n{source.original}.\n"

@@ -5,10 +5,31 @@ Owns: which image becomes which mask. Does not own: inference (`predictor`).
 
 from __future__ import annotations
 
-import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
+
+from cordstudy.errors import StudyError
+from cordstudy.pipeline.outputs import check_own, remove_own
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The names of the masks of a test set, whichever cases it had when they were made."""
+
+    testset: str
+
+    def __contains__(self, name: str) -> bool:
+        return name.startswith(f"{self.testset}_") and name.endswith(".nii.gz") and "/" not in name
+
+
+def testset_of(dataset: Path) -> str:
+    """The name of a raw dataset's test set. Raises StudyError for a folder that is not named as nnU-Net has it."""
+    testset = dataset.resolve().name.partition("_")[2]
+    if not testset:
+        raise StudyError(f"{dataset}: no raw dataset", hint="its folder is named as nnU-Net has it: Dataset501_name")
+    return testset
 
 
 @click.command("predict")
@@ -33,8 +54,10 @@ def command(
 
     images, masks = [], []
     for dataset in datasets:
-        testset = dataset.name.partition("_")[2]
-        shutil.rmtree(out / testset, ignore_errors=True)
+        check_own(out / testset_of(dataset), Masks(testset_of(dataset)))
+    for dataset in datasets:
+        testset = testset_of(dataset)
+        remove_own(out / testset, Masks(testset))
         for image in sorted((dataset / "imagesTs").glob("*_0000.nii.gz")):
             images.append(image)
             masks.append([out / testset / image.name.replace("_0000.nii.gz", ".nii.gz")])

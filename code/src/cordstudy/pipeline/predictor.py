@@ -7,6 +7,7 @@ Does not own: which images, which models, what the masks are for.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -20,6 +21,7 @@ import torch
 from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+from cordstudy.errors import StudyError
 from cordstudy.pipeline.checkpoints import check_plans, load
 from cordstudy.pipeline.machine import device, progress
 from cordstudy.pipeline.volumes import read_volume
@@ -74,7 +76,16 @@ def predict_files(
                 mask = _predict(predictor, *prepared[key])
                 output.parent.mkdir(parents=True, exist_ok=True)
                 reader.write_seg(largest_component(mask), str(output), properties)
-                read_volume(output)  # on a full disk ITK writes a part of it and says nothing
+                _check_written(output)
+
+
+def _check_written(path: Path) -> None:
+    """Remove a mask that is not whole, and raise OSError: on a full disk ITK writes a part and says nothing."""
+    try:
+        read_volume(path)
+    except StudyError as error:
+        path.unlink()
+        raise OSError(errno.ENOSPC, "written in part", str(path)) from error
 
 
 def _load(model: Path, folds: Sequence[int], mirror_axes: Sequence[int], tile_step: float) -> BatchedPredictor:

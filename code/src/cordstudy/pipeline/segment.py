@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 
 from cordstudy.errors import StudyError
+from cordstudy.pipeline.tables import write_file
 from cordstudy.pipeline.volumes import RPI, read_volume, to_orientation
 
 
@@ -30,11 +31,13 @@ def segment(
     folds: Sequence[int],
     mirror_axes: Sequence[int],
     tile_step: float,
+    replace: bool = False,
 ) -> list[Path]:
     """Write a mask (uint8, 1 where the cord is) of each image by each model into `out`; their paths.
 
     `models` are folders by name. All images are read before anything is written. Raises StudyError for
-    an image that is no 3D NIfTI, and where two images would have one mask.
+    an image that is no 3D NIfTI, where two images would have one mask, and without `replace` for a mask
+    that is there: it may be somebody's work.
     """
     from cordstudy.pipeline.predictor import predict_files  # nnU-Net: 5 s to import
 
@@ -42,6 +45,9 @@ def segment(
     outputs = [[output_path(image, out, name) for name in names] for image in images]
     if len({paths[0] for paths in outputs}) < len(outputs):
         raise StudyError(f"two of the images have one name, so one mask in {out}", hint="segment them one by one")
+    if there := [path for paths in outputs for path in paths if path.exists() or path.is_symlink()]:
+        if not replace:
+            raise StudyError(f"{there[0]}: it is there already", hint="choose another --out, or give --replace")
     with tempfile.TemporaryDirectory() as scratch:
         inputs = [Path(scratch) / f"{n:04d}.nii.gz" for n in range(len(images))]
         masks = [[Path(scratch) / f"{n:04d}_{k}.nii.gz" for k in range(len(models))] for n in range(len(images))]
@@ -64,5 +70,6 @@ def _bring_back(mask: Path, original: nib.Nifti1Image, output: Path) -> None:
     header.set_data_dtype(np.uint8)
     header.set_slope_inter(1, 0)
     header["cal_max"] = header["cal_min"] = 0
-    output.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(type(original)(np.asanyarray(turned.dataobj).astype(np.uint8), original.affine, header), output)
+    made = type(original)(np.asanyarray(turned.dataobj).astype(np.uint8), original.affine, header)
+    nib.save(made, mask)
+    write_file(output, mask.read_bytes())

@@ -193,14 +193,17 @@ class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
         """The stock messages hold times and paths; `on_epoch_end` writes the log."""
 
     def save_checkpoint(self, filename: str) -> None:
-        """The stock checkpoint, of tensors and plain values, under the stock trainer's name; through a
-        stream, as torch's own writing does not say why it fails."""
+        """The stock checkpoint, of tensors and plain values, under the stock trainer's name; whole or not at
+        all, and through a stream, as torch's own writing does not say why it fails."""
         name, type(self).__name__ = type(self).__name__, "nnUNetTrainer"
+        unfinished = Path(f"{filename}.unfinished")
         try:
-            with open(filename, "wb") as stream:
+            with unfinished.open("wb") as stream:
                 super().save_checkpoint(stream)
+            unfinished.replace(filename)
         finally:
             type(self).__name__ = name
+            unfinished.unlink(missing_ok=True)
 
     def _save_debug_information(self) -> None:
         """The stock file holds addresses and paths."""

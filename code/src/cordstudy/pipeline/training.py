@@ -5,10 +5,15 @@ Owns: the step's command line. Does not own: training (`nnunet`, `trainer`).
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import click
+
+from cordstudy.pipeline.outputs import remove_own
+from cordstudy.pipeline.tables import write_file
+
+OWN = ("checkpoint_final.pth", "checkpoint_final.pth.unfinished", "training_log.txt", ".training_log.txt.unfinished")
+"""What a training writes to its folder, killed or not."""
 
 
 @click.command("train")
@@ -33,9 +38,8 @@ def command(dataset: Path, model: Path, out: Path, configuration: str, fold: int
     """
     from cordstudy.pipeline.nnunet import train  # nnU-Net: 5 s to import
 
-    shutil.rmtree(out, ignore_errors=True)
+    remove_own(out, OWN)
     if out.parent != model:  # a replicate: a model of its own beside the first
-        out.parent.mkdir(parents=True, exist_ok=True)
         for name in ("plans.json", "dataset.json"):
-            shutil.copyfile(model / name, out.parent / name)
+            write_file(out.parent / name, (model / name).read_bytes())
     train(dataset, model, out, configuration=configuration, fold=fold, balanced=balanced, settings=settings)

@@ -17,6 +17,8 @@ from pathlib import Path
 from cordstudy.errors import StudyError
 
 OBJECTS = "annex/objects"
+RESERVE_BYTES = 100_000_000
+"""What git-annex keeps free of a disk: it fetches nothing that would take of it (annex.diskreserve)."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,11 @@ class Tree:
     annexes: tuple[str, ...]
 
     def check(self, path: Path) -> Path:
-        """A path of the source, there or not. Raises StudyError where it leads, by whatever links, out of the
-        source, or into its `.git` but for the annex's content."""
+        """A path of the source, there or not.
+
+        Raises StudyError where it leads, by whatever links, out of the source, or into its `.git` but for
+        the annex's content.
+        """
         real = os.path.realpath(path)
         if any(_is_below(real, annex) for annex in self.annexes):
             return path
@@ -38,7 +43,7 @@ class Tree:
             return path
         raise StudyError(
             f"{path}: it leads to {real}, which leaves the source {self.path}",
-            hint="a source holds its own files only: have the link replaced by the file, or exclude the image, with a reason",
+            hint="have the source hold the file itself, or exclude the image, with a reason",
         )
 
 
@@ -63,9 +68,10 @@ def missing(path: Path) -> StudyError:
     size = _size(os.path.basename(os.path.realpath(path)))
     folder = next(one for one in path.absolute().parents if one.is_dir())
     room = os.statvfs(folder)
-    if room.f_bavail * room.f_frsize < size:
+    free = room.f_bavail * room.f_frsize
+    if free < size + RESERVE_BYTES:
         return StudyError(
-            f"{path}: its content is not here, and the disk is full: it takes {size} bytes",
+            f"{path}: its content is not here, and the disk is full: {free:,} bytes are left, it takes {size:,}",
             hint="make room there, then run the same again",
         )
     return StudyError(f"{path}: its content is not here", hint=f"git annex whereis {path.name} (in the source)")
