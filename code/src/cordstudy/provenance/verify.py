@@ -209,7 +209,10 @@ class _Judge:
                 recorded.symlink_to((self.study / annex(self.study, "contentlocation", key).strip()).resolve())
             else:
                 return "different", "other bytes; the recorded content is not here to compare"
-            return self.compare(recorded, ws.path / path, tolerance)
+            try:
+                return self.compare(recorded, ws.path / path, tolerance)
+            except StudyError as error:  # such as a checkpoint that is no data
+                return "different", str(error)
 
 
 def machine() -> dict[str, object]:
