@@ -153,7 +153,7 @@ def _commit_parameters(study: Study) -> None:
         if not (ROOT / path).is_file() or (ROOT / path).read_text() != content
     }
     if changed:
-        commit_files(ROOT, changed, f"chore({study.name}): render the parameters of the study")
+        commit_files(ROOT, lambda _: changed, f"chore({study.name}): render the parameters of the study")
 
 
 def _with_upstream(every: list[table.Step], chosen: list[table.Step]) -> list[table.Step]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -305,15 +305,18 @@ def _fetched(study: Path, repo: Path, commit: str, ref: str) -> str:
     return commit
 
 
-def commit_files(study: Path, entries: Mapping[str, str | None], message: str) -> str:
-    """Commit files of ours on the study's branch, by content (None: a subdataset, where it is at);
-    the commit. No step makes them: parameters, pins, attestations."""
+def commit_files(study: Path, entries: Callable[[str], Mapping[str, str | None]], message: str) -> str:
+    """Commit files of ours on the study's branch; the commit. No step makes them: parameters, pins, attestations.
+
+    `entries` gives them for a tip, by content (None: a subdataset, where it is at): others may have
+    changed the same file meanwhile.
+    """
     branch = current_branch(study)
     with locked(study):
         for _ in range(ATTEMPTS):
             tip = head(study, branch)
             with _plumbing(study) as repo:
-                held = {path: _entry(study, repo, path, content) for path, content in entries.items()}
+                held = {path: _entry(study, repo, path, content) for path, content in entries(tip).items()}
                 tree = _tree(repo, tip, held, [])
                 made = git(repo, "commit-tree", tree, "-p", tip, "-F", "-", stdin=message, private=True).strip()
                 _fetched(study, repo, made, f"{LANDING}/files")

@@ -201,17 +201,21 @@ def _pin(study: Path, source: Source) -> bool:
     made = head(study / source.path)
     if gitlinks(study, "HEAD").get(source.path) == made:
         return False
+    message = f"chore(inputs): pin {source.name} as made here"
+    commit_files(study, lambda tip: {".gitmodules": _modules(study, source, tip), source.path: None}, message)
+    return True
+
+
+def _modules(study: Path, source: Source, tip: str) -> str:
+    """The text of a tip's .gitmodules with a source in it."""
     dataset_id = git(study / source.path, "config", "-f", ".datalad/config", "datalad.dataset.id").strip()
     fields = {"path": source.path, "url": f"./{source.path}", "datalad-id": dataset_id}
-    with tempfile.NamedTemporaryFile("w+") as modules:
-        modules.write(git(study, "cat-file", "blob", "HEAD:.gitmodules"))
-        modules.flush()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "modules"
+        file.write_text(git(study, "cat-file", "blob", f"{tip}:.gitmodules"))
         for key, value in fields.items():
-            git(study, "config", "-f", modules.name, f"submodule.{source.path}.{key}", value)
-        content = Path(modules.name).read_text()  # git puts a new file in place of the old
-    entries = {".gitmodules": content, source.path: None}
-    commit_files(study, entries, f"chore(inputs): pin {source.name} as made here")
-    return True
+            git(study, "config", "-f", str(file), f"submodule.{source.path}.{key}", value)
+        return file.read_text()
 
 
 def prepare_study(study: Path) -> None:

@@ -248,5 +248,6 @@ def attest(study: Path, verdicts: Sequence[Verdict], *, argv: Sequence[str]) -> 
     dsid = git(study, "config", "-f", ".datalad/config", "datalad.dataset.id").strip()
     held = sum(verdict.holds for verdict in verdicts)
     subject = f"Attest {held} of {len(verdicts)} records"
-    commit_files(study, {path: text}, render_message(subject, cmd=join(argv), dsid=dsid, inputs=[], outputs=[path]))
+    message = render_message(subject, cmd=join(argv), dsid=dsid, inputs=[], outputs=[path])
+    commit_files(study, lambda _: {path: text}, message)
     return path
