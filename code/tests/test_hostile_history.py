@@ -564,6 +564,10 @@ ESCAPE = "\x1b[31m\u202e"
 def test_results_are_those_of_head_and_warn_where_no_record_made_them(tiny_copy):
     honest = study(tiny_copy, "--study", "tiny", "results")
     assert "warning" not in honest.stderr and "Mean Dice" in honest.stdout
+    shallow = tiny_copy.parent / "shallow"
+    git(tiny_copy, "clone", "-q", "--depth", "1", f"file://{tiny_copy}", shallow)
+    told = study(shallow, "--study", "tiny", "results")
+    assert "shallow clone" in told.stderr and told.stdout.replace(str(shallow), str(tiny_copy)) == honest.stdout
     path = tiny_copy / SUMMARY
     path.write_text(path.read_text().replace("general", "genuine"))
     assert study(tiny_copy, "--study", "tiny", "results").stdout == honest.stdout, "of HEAD"

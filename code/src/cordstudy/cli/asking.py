@@ -105,8 +105,8 @@ def audit(name, question, depth, form, out, dataset, whole, content, render, lea
     under a well-formed record, nor an input that was read and not declared: `code/study verify` finds both.
 
     No question runs anything of the history, but --all --render: records that other code made are
-    compared only with it, by that code, which runs in a sandbox: no network, no home folder, nothing to
-    write to, a minute a commit.
+    compared only with it, by that code, which runs in a sandbox: no network, no home folder, nothing
+    that it writes stays, a minute at most for each state of the code.
 
     --leakage: the training cases of every model, folds included, against every test set: by subject,
     session, annex key of image and mask, and converted file. It reads tables only.
@@ -182,7 +182,7 @@ def _by_own_code(history: History, others: list[Commit]) -> dict[str, Steps]:
 
     def told(trees: int) -> None:
         say(f"running the code of {trees} other states of this history in a sandbox (bubblewrap: no network, "
-            f"nothing to write to) to render {len(others)} records", err=True)  # fmt: skip
+            f"nothing that it writes stays) to render {len(others)} records", err=True)  # fmt: skip
 
     return by_own_code(history, others, told)
 

@@ -13,6 +13,8 @@ import click
 from cordstudy.cli.saying import say
 from cordstudy.cli.site import ROOT
 from cordstudy.errors import StudyError, inline
+from cordstudy.provenance.gitannex import read_git
+from cordstudy.provenance.gitlog import text
 from cordstudy.provenance.history import History
 from cordstudy.study import Study, load_study
 
@@ -67,13 +69,11 @@ def print_results(study: Study) -> None:
 
     Warns where that table is not what a record made.
     """
-    history = History(ROOT)
     path = study.summary_table
-    if path not in history.tree:
-        raise StudyError(f"there is no {path}", hint="code/study run")
-    if doubt := _doubt(history, path):
+    rows = _read_summary(path)
+    if doubt := _doubt(path):
         say(f"warning: {path}: {inline(doubt)}", err=True)
-    _print_table(_read_summary(history, path))
+    _print_table(rows)
     checkpoint = f"{study.model(next(iter(study.all_models)))}/fold_{study.train.folds[0]}/checkpoint_final.pth"
     say(f"\nReport: {ROOT / study.report}")
     say(
@@ -87,8 +87,12 @@ def print_results(study: Study) -> None:
     )
 
 
-def _doubt(history: History, path: str) -> str:
+def _doubt(path: str) -> str:
     """Why a table's numbers need not be what a command gave; empty where a record made them."""
+    try:
+        history = History(ROOT)
+    except StudyError as error:  # such as a shallow clone
+        return f"no record is here that would tell who made these numbers: {error}"
     maker = history.producer(path)
     if maker is None:
         origin = history.put(path, history.tree[path])
@@ -98,9 +102,13 @@ def _doubt(history: History, path: str) -> str:
     return ""
 
 
-def _read_summary(history: History, path: str) -> list[dict[str, str]]:
+def _read_summary(path: str) -> list[dict[str, str]]:
     """The rows of the table as git has it."""
-    header, *lines = history.blob(history.tree[path]).decode(errors="surrogateescape").splitlines() or [""]
+    try:
+        content = text(read_git(ROOT, "cat-file", "blob", f"HEAD:{path}"))
+    except StudyError as error:
+        raise StudyError(f"there is no {path}", hint="code/study run") from error
+    header, *lines = content.splitlines() or [""]
     columns = header.split("\t")
     if missing := {"model", "testset", "dice", "participants", "cases"} - set(columns):
         raise StudyError(f"{path}: no column {sorted(missing)[0]!r}", hint=f"code/study audit {path}")
@@ -120,8 +128,8 @@ def _print_table(rows: list[dict[str, str]]) -> None:
         say(f"{'n ' + key:16}" + "".join(f"{counts[n]:>{width}}" for n in names))
 
 
-def _number(text: str) -> str:
+def _number(cell: str) -> str:
     try:
-        return f"{float(text):.3f}"
+        return f"{float(cell):.3f}"
     except ValueError:
-        return inline(text)
+        return inline(cell)

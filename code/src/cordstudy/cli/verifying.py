@@ -18,7 +18,7 @@ from cordstudy.cli.saying import say, say_json
 from cordstudy.cli.site import ROOT, read_site
 from cordstudy.errors import StudyError, inline
 from cordstudy.provenance import run as running
-from cordstudy.provenance.gitannex import head
+from cordstudy.provenance.gitlog import commit_id
 from cordstudy.provenance.records import read_records
 from cordstudy.provenance.status import states
 from cordstudy.provenance.verify import Item, Verdict, attest
@@ -100,7 +100,7 @@ def _items(name: str, names: tuple[str, ...]) -> list[Item]:
 
 def _items_since(revision: str) -> list[Item]:
     """Every record since a commit, oldest first; verdicts of this command are none of them."""
-    records = read_records(ROOT, commit=f"{head(ROOT, revision)}..HEAD")
+    records = read_records(ROOT, commit=f"{commit_id(ROOT, revision)}..HEAD")
     return [Item(record.subject, record) for record in reversed(list(records)) if not record.of_verdicts]
 
 
