@@ -61,7 +61,9 @@ class Study:
 
     def is_done(self) -> bool:
         """Whether all steps are."""
-        return not subprocess.run([*STUDY, "status"], cwd=self.folder, env=self.environment, capture_output=True).returncode
+        return not subprocess.run(
+            [*STUDY, "status"], cwd=self.folder, env=self.environment, capture_output=True
+        ).returncode
 
     def results(self) -> str:
         """What models/ and derivatives/ of the study hold, to the byte: git's objects, which name annexed content."""
@@ -207,8 +209,8 @@ def own_disk() -> Iterator[tuple[Path, bool]]:
 
 def outside() -> str:
     """A digest of what must not be touched: this repository."""
-    told = [subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True).stdout
-            for argv in (["git", "rev-parse", "HEAD"], ["git", "for-each-ref"], ["git", "status", "--porcelain"])]  # fmt: skip
+    questions = (["git", "rev-parse", "HEAD"], ["git", "for-each-ref"], ["git", "status", "--porcelain"])
+    told = [subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True).stdout for argv in questions]
     return hashlib.sha256("".join(told).encode()).hexdigest()
 
 

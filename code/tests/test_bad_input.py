@@ -387,7 +387,7 @@ def test_a_link_that_leaves_its_source_is_refused_where_it_leads_is_told_and_not
     private.mkdir()
     LEAVING[name](folder / SOURCE, private)
     toml = add(FOLLOW % "motion")(TOML) if name == "exclude.yml" else TOML
-    with pytest.raises(StudyError, match="it leads to .* leaves the (source|study)") as raised:
+    with pytest.raises(StudyError, match=r"it leads to .* leaves the (source|study)") as raised:
         steps(folder, toml)
     assert raised.value.hint and SOURCE in str(raised.value)
     assert not (folder / "raw").exists() and not list(folder.glob(".raw.*"))

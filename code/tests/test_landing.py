@@ -41,8 +41,8 @@ def edit(path: str) -> str:
     return f"echo other >> {path}; git commit -qm edit {path}"
 
 
-MOVE_PIN = ("cd inputs/source; echo other >> notes.txt; git -c user.name=x -c user.email=x@y commit -qm edit notes.txt; "
-            "cd ../..; git commit -qm move inputs/source")  # fmt: skip
+MOVE_PIN = ("cd inputs/source; echo other >> notes.txt; "
+            "git -c user.name=x -c user.email=x@y commit -qm edit notes.txt; cd ../..; git commit -qm move inputs/source")  # fmt: skip
 """Somebody moves the pin of a source."""
 
 
@@ -79,7 +79,9 @@ def test_a_record_joins_a_tip_with_the_same_inputs_in_one_line(small, site, tmp_
 
 
 def test_a_step_whose_base_is_no_longer_history_lands_only_on_the_same_inputs(small, site, tmp_path):
-    meanwhile = as_other(small, "git commit -q --amend -m amended; git reflog expire --expire=now --all; git gc -q --prune=now")
+    meanwhile = as_other(
+        small, "git commit -q --amend -m amended; git reflog expire --expire=now --all; git gc -q --prune=now"
+    )
     run_step(small, counted(tmp_path, meanwhile), site=site)
     assert git(small, "log", "-1", "--format=%s", "HEAD^") == "amended"
     meanwhile = as_other(small, "echo 2 >> notes.txt; git commit -q -a --amend -m again")
@@ -206,9 +208,8 @@ def settings(monkeypatch, tmp_path, values: dict[str, str]) -> None:
 
 
 def test_a_record_that_cannot_be_read_back_fails_its_step(small, site, tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "datalad_run", lambda command, **_: [
-        "sh", "-c", "mkdir out; echo > out/a.txt; git add --sparse out; git commit -qm 'PROJECT-1 [DATALAD RUNCMD] Do it'",
-    ])  # fmt: skip
+    script = "mkdir out; echo > out/a.txt; git add --sparse out; git commit -qm 'PROJECT-1 [DATALAD RUNCMD] Do it'"
+    monkeypatch.setattr(running, "datalad_run", lambda command, **_: ["sh", "-c", script])
     with pytest.raises(StudyError, match="holds no run record that can be read"):
         run_step(small, counted(tmp_path), site=site)
     assert git(small, "log", "-1", "--format=%s") == "add the source" and finished(small) == []

@@ -22,7 +22,8 @@ GIT = {
     "core.logAllRefUpdates": "always", "core.whitespace": "cr-at-eol", "core.sparseCheckoutCone": "true",
     "color.ui": "always", "column.ui": "always", "datalad.run.record-sidecar": "true",
     "diff.ignoreSubmodules": "all", "diff.noprefix": "true", "diff.renames": "copies", "diff.external": "false",
-    "extensions.partialClone": "x", "feature.manyFiles": "true", "fetch.prune": "true", "fetch.recurseSubmodules": "true",
+    "extensions.partialClone": "x", "feature.manyFiles": "true", "fetch.prune": "true",
+    "fetch.recurseSubmodules": "true",
     "fetch.fsckObjects": "true", "i18n.commitEncoding": "latin1", "i18n.logOutputEncoding": "latin1",
     "index.version": "4", "init.defaultBranch": "trunk", "init.defaultObjectFormat": "sha256",
     "log.showSignature": "true", "log.date": "relative", "log.decorate": "full", "merge.ff": "false",
@@ -31,13 +32,19 @@ GIT = {
     "transfer.fsckObjects": "true", "user.useConfigOnly": "true",
 }  # fmt: skip
 ENVIRONMENT = {
-    "DATALAD_RUN_RECORD__SIDECAR": "yes", "DUCT_OUTPUT_PREFIX": "/nonexistent/", "GIT_EDITOR": "false", "GIT_TRACE": "0",
-    "LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONWARNINGS": "error", "COLUMNS": "20", "MPLBACKEND": "nothing",
+    "DATALAD_RUN_RECORD__SIDECAR": "yes", "DUCT_OUTPUT_PREFIX": "/nonexistent/", "GIT_EDITOR": "false",
+    "GIT_TRACE": "0", "LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONWARNINGS": "error", "COLUMNS": "20", "MPLBACKEND": "nothing",
     "GIT_AUTHOR_DATE": "2001-01-01T00:00:00+0000", "PYTHONHASHSEED": "7", "LANGUAGE": "de",
     "GIT_CONFIG_PARAMETERS": "'annex.addunlocked=true'", "GIT_TEMPLATE_DIR": "/nonexistent",
 }  # fmt: skip
-SCRIPT = ("mkdir out; cp notes.txt out/a.txt; cat image.bin inputs/source/image.bin > out/b.bin; "
-          "printf 'a\\r\\nb\\n' > out/c.txt; echo {} > out/d.log; date -d @0 > out/e.txt; ls -d ~/.[a-z]* >&2; true")  # fmt: skip
+SCRIPT = """\
+mkdir out
+cp notes.txt out/a.txt
+cat image.bin inputs/source/image.bin > out/b.bin
+printf 'a\\r\\nb\\n' > out/c.txt
+echo {} > out/d.log
+date -d @0 > out/e.txt
+"""
 STEP = Step("settings", SCRIPT, inputs=("notes.txt", "image.bin", "inputs/source/*"),
             outputs=("out/a.txt", "out/b.bin", "out/c.txt", "out/d.log", "out/e.txt"))  # fmt: skip
 

@@ -21,7 +21,7 @@ from cordstudy.pipeline.tables import write_file
 
 RAW = "derivatives/tiny/nnunet-raw"
 MODEL = "models/tiny/inspired/Dataset501_inspired/nnUNetTrainerRepeatable__nnUNetPlans__3d_fullres"
-ODD = "it's a \"st$udy\" (1) {x} ü"
+ODD = 'it\'s a "st$udy" (1) {x} ü'
 TRAIN = ("--configuration", "3d_fullres", "--fold", "0", "--seed", "0", "--epochs", "1", "--iterations", "1",
          "--validations", "1", "--identical", "anywhere")  # fmt: skip
 
@@ -130,7 +130,7 @@ def odd(tmp_path_factory) -> Path:
     git(REPOSITORY, "clone", "-q", "--shared", REPOSITORY, folder)
     launcher = folder / "code/study"
     lines = launcher.read_text().splitlines()
-    launcher.write_text("\n".join([*lines[:-1], "printf '%s\\n' \"$code\" \"$@\"\n"]))
+    launcher.write_text("\n".join([*lines[:-1], 'printf \'%s\\n\' "$code" "$@"\n']))
     git(folder, "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qam", "test: tell")
     return folder
 

@@ -8,6 +8,7 @@ Does not own: printing it, which only the command line does.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 import shutil
@@ -94,7 +95,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _out(arguments: Sequence[str]) -> str:
     """The folder or file that a command is told to write; else the working folder."""
-    places = [after for before, after in zip(arguments, arguments[1:]) if before == "--out"]
+    places = [after for before, after in itertools.pairwise(arguments) if before == "--out"]
     return places[0] if places else os.getcwd()
 
 

@@ -28,7 +28,9 @@ def read_site(study: str, jobs: int) -> Site:
     if "device" in content:
         os.environ["CORDSTUDY_DEVICE"] = content["device"]
     cores = content.get("cores") or os.cpu_count() or 1
-    scratch = _own_folder(ROOT / Path(content["scratch"]).expanduser()) if "scratch" in content else LOCAL / "workspaces"
+    scratch = (
+        _own_folder(ROOT / Path(content["scratch"]).expanduser()) if "scratch" in content else LOCAL / "workspaces"
+    )
     return Site(scratch=scratch, logs=logs_of(study), workers=max(1, cores // jobs))
 
 

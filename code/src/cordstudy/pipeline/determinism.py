@@ -20,8 +20,8 @@ from cordstudy.commands import COMMANDS
 
 OTHERS = (
     "ATEN_", "BLOSC_", "CUBLAS_", "CUDNN_", "DNNL_", "GOMP_", "IPYTHON", "ITK_", "JUPYTER_", "KMP_", "LC_",
-    "MATPLOTLIB", "MKL_", "MPL", "NIBABEL_", "NPY_", "NUMBA_", "NUMEXPR_", "NVIDIA_TF32", "OMP_", "ONEDNN_", "OPENBLAS_",
-    "PANDAS_", "PYTORCH_", "SCIPY_", "SEABORN_", "TORCH", "TQDM_", "nnUNet_",
+    "MATPLOTLIB", "MKL_", "MPL", "NIBABEL_", "NPY_", "NUMBA_", "NUMEXPR_", "NVIDIA_TF32", "OMP_", "ONEDNN_", 
+    "OPENBLAS_", "PANDAS_", "PYTORCH_", "SCIPY_", "SEABORN_", "TORCH", "TQDM_", "nnUNet_",
 )  # fmt: skip
 """How the names of variables begin by which a user steers a library that computes or draws."""
 KEPT = {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"}

@@ -23,7 +23,7 @@ from scipy import ndimage
 
 matplotlib.rcdefaults()  # none of a user's own settings, nor those of a file in the working folder
 matplotlib.use("agg")
-from matplotlib import pyplot as plt
+from matplotlib import pyplot as plt  # noqa: E402
 
 matplotlib.rcParams.update({
     "svg.hashsalt": "cordstudy", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False,

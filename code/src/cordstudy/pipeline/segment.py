@@ -45,9 +45,9 @@ def segment(
     outputs = [[output_path(image, out, name) for name in names] for image in images]
     if len({paths[0] for paths in outputs}) < len(outputs):
         raise StudyError(f"two of the images have one name, so one mask in {out}", hint="segment them one by one")
-    if there := [path for paths in outputs for path in paths if path.exists() or path.is_symlink()]:
-        if not replace:
-            raise StudyError(f"{there[0]}: it is there already", hint="choose another --out, or give --replace")
+    there = [path for paths in outputs for path in paths if path.exists() or path.is_symlink()]
+    if there and not replace:
+        raise StudyError(f"{there[0]}: it is there already", hint="choose another --out, or give --replace")
     with tempfile.TemporaryDirectory() as scratch:
         inputs = [Path(scratch) / f"{n:04d}.nii.gz" for n in range(len(images))]
         masks = [[Path(scratch) / f"{n:04d}_{k}.nii.gz" for k in range(len(models))] for n in range(len(images))]

@@ -230,7 +230,9 @@ def _joined(study: Path, kept: Kept, tip: str, *, overwrite: bool) -> str:
     if moved := _moved_inputs(study, kept, tip):
         if theirs or not git_ok(study, "merge-base", "--is-ancestor", kept.base, tip):
             raise NotLanded(kept.step, f"its input {moved[0]} is another in {tip[:8]}, and so is its history")
-        message = f"chore(run): join {kept.record.subject!r}, run at {kept.base[:8]}\n\n{moved[0]} changed while it ran.\n"
+        message = (
+            f"chore(run): join {kept.record.subject!r}, run at {kept.base[:8]}\n\n{moved[0]} changed while it ran.\n"
+        )
         parents = [tip, kept.commit]
     else:
         message, parents = _message(study, kept.commit), [tip]

@@ -255,7 +255,9 @@ def damaged_files(repo: Path, files: Sequence[str], *, private: bool = False) ->
     Keys that hold no checksum (URL, WORM) cannot be checked.
     """
     asked = "".join(f"{path}\0" for path in files)
-    told = annex(repo, "find", "--in=here", "--format=${key} ${file}\\000", "--batch", "-z", stdin=asked, private=private)
+    told = annex(
+        repo, "find", "--in=here", "--format=${key} ${file}\\000", "--batch", "-z", stdin=asked, private=private
+    )
     by_backend: dict[str, list[list[str]]] = {}
     for entry in told.split("\0"):
         key, _, path = entry.lstrip("\n").partition(" ")  # a file that does not match is an empty line
