@@ -42,7 +42,8 @@ def edit(path: str) -> str:
 
 
 MOVE_PIN = ("cd inputs/source; echo other >> notes.txt; "
-            "git -c user.name=x -c user.email=x@y commit -qm edit notes.txt; cd ../..; git commit -qm move inputs/source")  # fmt: skip
+            "git -c user.name=x -c user.email=x@y commit -qm edit notes.txt; "
+            "cd ../..; git commit -qm move inputs/source")  # fmt: skip
 """Somebody moves the pin of a source."""
 
 

@@ -33,8 +33,8 @@ GIT = {
 }  # fmt: skip
 ENVIRONMENT = {
     "DATALAD_RUN_RECORD__SIDECAR": "yes", "DUCT_OUTPUT_PREFIX": "/nonexistent/", "GIT_EDITOR": "false",
-    "GIT_TRACE": "0", "LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONWARNINGS": "error", "COLUMNS": "20", "MPLBACKEND": "nothing",
-    "GIT_AUTHOR_DATE": "2001-01-01T00:00:00+0000", "PYTHONHASHSEED": "7", "LANGUAGE": "de",
+    "GIT_TRACE": "0", "LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONWARNINGS": "error", "COLUMNS": "20",
+    "MPLBACKEND": "nothing", "GIT_AUTHOR_DATE": "2001-01-01T00:00:00+0000", "PYTHONHASHSEED": "7", "LANGUAGE": "de",
     "GIT_CONFIG_PARAMETERS": "'annex.addunlocked=true'", "GIT_TEMPLATE_DIR": "/nonexistent",
 }  # fmt: skip
 SCRIPT = """\

@@ -307,12 +307,10 @@ def test_a_step_replaces_what_it_wrote_before_and_writes_through_no_link(tiny, t
     assert (tmp_path / "shared").read_text() == "shared" and not (tmp_path / "link").is_symlink()
 
 
-def test_segment_replaces_a_mask_that_is_there_only_where_it_is_told_to(tiny, tmp_path):
+def test_segment_replaces_a_mask_and_writes_through_no_link(tiny, tmp_path):
     nib.save(nib.Nifti1Image(np.zeros((16, 16, 16), np.int16), np.eye(4)), tmp_path / "x.nii.gz")
-    (tmp_path / "x_seg.nii.gz").write_text("by hand")
-    words = (tiny / "code/study", "--study", "tiny", "segment", tmp_path / "x.nii.gz", "--out", tmp_path)
-    failed = run(*words, cwd=tiny, check=False)
-    assert failed.returncode == 1 and "is there already" in failed.stderr
-    assert (tmp_path / "x_seg.nii.gz").read_text() == "by hand"
-    run(*words, "--replace", cwd=tiny)
+    (tmp_path / "shared").write_text("shared")
+    (tmp_path / "x_seg.nii.gz").symlink_to("shared")
+    run(tiny / "code/study", "--study", "tiny", "segment", tmp_path / "x.nii.gz", "--out", tmp_path, cwd=tiny)
     assert nib.load(tmp_path / "x_seg.nii.gz").shape == (16, 16, 16)
+    assert (tmp_path / "shared").read_text() == "shared"

@@ -31,9 +31,8 @@ def results(name: str) -> None:
 @click.option("--model", "models", multiple=True, default=["general"], show_default=True,
               help="Which model of the study; repeatable, each then with a folder of its own.")  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder of the masks.")
-@click.option("--replace", is_flag=True, help="Replace masks that are there.")
 @click.pass_obj
-def segment(name: str, images: tuple[Path, ...], models: tuple[str, ...], out: Path, replace: bool) -> None:
+def segment(name: str, images: tuple[Path, ...], models: tuple[str, ...], out: Path) -> None:
     """Segment the cord in IMAGES (NIfTI) with a trained model; each mask is on its image's own grid."""
     study = load_study(ROOT, name)
     folders = {model: _trained(study, model) for model in models}
@@ -42,7 +41,6 @@ def segment(name: str, images: tuple[Path, ...], models: tuple[str, ...], out: P
     settings = study.predict
     written = segment_images(
         folders, images, out, folds=study.train.folds, mirror_axes=settings.mirror_axes, tile_step=settings.tile_step,
-        replace=replace,
     )  # fmt: skip
     for path in written:
         say(path)

@@ -31,13 +31,12 @@ def segment(
     folds: Sequence[int],
     mirror_axes: Sequence[int],
     tile_step: float,
-    replace: bool = False,
 ) -> list[Path]:
     """Write a mask (uint8, 1 where the cord is) of each image by each model into `out`; their paths.
 
     `models` are folders by name. All images are read before anything is written. Raises StudyError for
-    an image that is no 3D NIfTI, where two images would have one mask, and without `replace` for a mask
-    that is there: it may be somebody's work.
+    an image that is no 3D NIfTI, and where two images would have one mask. A mask that is there is replaced,
+    a link by a file: never what it leads to.
     """
     from cordstudy.pipeline.predictor import predict_files  # nnU-Net: 5 s to import
 
@@ -45,9 +44,6 @@ def segment(
     outputs = [[output_path(image, out, name) for name in names] for image in images]
     if len({paths[0] for paths in outputs}) < len(outputs):
         raise StudyError(f"two of the images have one name, so one mask in {out}", hint="segment them one by one")
-    there = [path for paths in outputs for path in paths if path.exists() or path.is_symlink()]
-    if there and not replace:
-        raise StudyError(f"{there[0]}: it is there already", hint="choose another --out, or give --replace")
     with tempfile.TemporaryDirectory() as scratch:
         inputs = [Path(scratch) / f"{n:04d}.nii.gz" for n in range(len(images))]
         masks = [[Path(scratch) / f"{n:04d}_{k}.nii.gz" for k in range(len(models))] for n in range(len(images))]
