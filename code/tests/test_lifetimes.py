@@ -10,6 +10,7 @@ import psutil
 import pytest
 from conftest import REPOSITORY, Step, git, log_of
 
+from cordstudy.errors import StudyError
 from cordstudy.provenance import guard
 from cordstudy.provenance.run import run_step, sole_run
 from cordstudy.provenance.status import states
@@ -117,6 +118,18 @@ def test_clearing_touches_only_workspaces_that_carry_the_study_s_mark(small, sit
         run_step(small, Step("one", "mkdir out; echo 1 > out/a.txt"), site=site)
     assert sorted(path.name for path in site.scratch.iterdir()) == ["odd.1", "odd.2", "odd.3", "other.abc", "precious"]
     assert (site.scratch / "precious/data.txt").read_text() == "x"
+
+
+def test_clearing_a_step_s_old_outputs_follows_no_link(small, site, tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious/a.txt").write_text("x")
+    (small / "out").symlink_to(tmp_path / "precious")
+    git(small, "add", "out")
+    git(small, "commit", "-q", "-m", "a link")
+    step = Step("one", "rm -f out; mkdir out; echo 1 > out/a.txt", inputs=("out",), outputs=("out/*",))
+    with pytest.raises(StudyError):
+        run_step(small, step, site=site)
+    assert (tmp_path / "precious/a.txt").read_text() == "x"
 
 
 def test_progress_is_kept_until_its_step_has_landed(small, site):

@@ -86,7 +86,7 @@ def workspace(
     installed, and ContentMissing.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{file_name(name)}.", dir=scratch))
+    folder = Path(tempfile.mkdtemp(prefix=f"{file_name(name)}.", dir=scratch)).resolve()
     path = folder / "study"
     base = head(study, commit)
     held = f"{REFS}/base/{folder.name}"
@@ -103,9 +103,7 @@ def workspace(
             shutil.rmtree(path / link, ignore_errors=True)
             _clone(source, path / link, commit=links[link], patterns=specs)
             files += _link(path / link, specs)
-        for spec in outputs:  # a step makes all of its outputs afresh
-            for old in path.glob(spec):
-                shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+        _clear(path, outputs)
         _check_content(path, links, files)
         stamps = {file: _stamp(file) for file in files}
         yield Workspace(study, folder, path, base, tuple(inputs), tuple(outputs), stamps)
@@ -113,6 +111,19 @@ def workspace(
         if not finished_step(folder):
             remove_tree(folder)
             git(study, "update-ref", "-d", held)
+
+
+def _clear(clone: Path, outputs: Sequence[str]) -> None:
+    """Remove what a step wrote before: it makes all of its outputs afresh. What git has there, and so nothing
+    that a link in a path leads to."""
+    for name in filter(None, listed(clone, outputs)):
+        file = clone / name
+        if os.path.lexists(file) and os.path.realpath(file.parent) == str(file.parent):
+            file.unlink()
+            for folder in file.relative_to(clone).parents[:-1]:
+                if any((clone / folder).iterdir()):
+                    break
+                (clone / folder).rmdir()
 
 
 def file_name(step: str) -> str:
@@ -155,7 +166,7 @@ def left_behind(study: Path, scratch: Path) -> list[Path]:
 
     A folder without the study's mark is nobody's business.
     """
-    folders = [path.parent for path in sorted(scratch.glob(f"*/{MARK}"))]
+    folders = [path.parent for path in sorted(scratch.resolve().glob(f"*/{MARK}"))]
     own = [folder for folder in folders if _marked(folder).get("study") == str(study.resolve())]
     for folder in own:
         guard.end_all(str(folder))
