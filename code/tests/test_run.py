@@ -60,6 +60,20 @@ def test_writing_through_a_link_into_an_input_is_noticed(small, site):
         run_step(small, Step("bad", script, inputs=("image.bin",)), site=site)
 
 
+@pytest.mark.parametrize("where", [".", "inputs/source"])
+def test_a_step_reads_no_input_whose_content_is_not_what_its_key_says(small, site, where):
+    path = (small / where / "image.bin").resolve()
+    path.chmod(0o644)
+    path.write_text("x" * path.stat().st_size)
+    path.chmod(0o444)
+    step = Step("reads", "mkdir out; cat image.bin inputs/source/image.bin > out/a.txt",
+                inputs=("image.bin", "inputs/source/*.bin"))  # fmt: skip
+    told = r"image\.bin is damaged" if where == "." else r"image\.bin"  # there git-annex itself hands on nothing
+    with pytest.raises(StudyError, match=told):
+        run_step(small, step, site=site)
+    assert log_of(small) == {} and path.read_text().startswith("xxx"), "it is left for `git annex fsck` to find"
+
+
 def test_steps_that_run_at_the_same_time_all_land(small, site):
     steps = [
         Step(f"s{n}", f"sleep 0.{n}; mkdir -p out; echo {n} > out/{n}.txt", outputs=(f"out/{n}.txt",)) for n in range(4)

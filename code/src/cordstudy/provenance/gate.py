@@ -17,7 +17,8 @@ from pathlib import Path
 
 from cordstudy.errors import StudyError
 from cordstudy.provenance import attestations
-from cordstudy.provenance.gitannex import annex, read_git
+from cordstudy.provenance.content import damaged_files, listed
+from cordstudy.provenance.gitannex import read_git
 from cordstudy.provenance.gitlog import GITLINK, commit_id
 from cordstudy.provenance.history import Commit, History
 from cordstudy.provenance.paths import WILD, Declared, below
@@ -27,8 +28,6 @@ from cordstudy.provenance.since import same
 
 FOLDERS = ("models", "derivatives")
 """What only records may write."""
-CHUNK = 200
-"""Files that one `git annex calckey` is asked about."""
 ABSOLUTE = re.compile(r"(?:^|[\s'\"=:])(/[^\s'\"]+|~/[^\s'\"]*|[A-Za-z]:\\[^\s'\"]+)")
 Expectation = Callable[[str], Steps | None]
 """Of a record's commit: the steps that the study there has; None where nobody has rendered them."""
@@ -216,24 +215,6 @@ def _pins(history: History) -> Iterator[Finding]:
 
 
 def check_content(study: Path, folders: Sequence[str] = FOLDERS) -> list[Finding]:
-    """Annexed files below the folders whose content is here and does not match its key.
-
-    Reads all of it. By `git annex calckey`, which changes nothing; `git annex fsck` would move
-    what is damaged away.
-    """
-    listed = annex(study, "find", "--in=here", "--format=${key} ${file}\\000", *folders).split("\0")
-    by_backend: dict[str, list[tuple[str, str]]] = {}
-    for line in filter(None, listed):
-        key, _, path = line.partition(" ")
-        by_backend.setdefault(key.partition("-")[0], []).append((key, path))
-    found = []
-    for backend, files in by_backend.items():
-        for start in range(0, len(files), CHUNK):
-            some = files[start : start + CHUNK]
-            keys = annex(study, "calckey", f"--backend={backend}", "--", *(path for _, path in some)).split()
-            found += [
-                Finding("corrupted content", path, f"its content has the key {now[:30]}…, its name says {key[:30]}…")
-                for (key, path), now in zip(some, keys, strict=True)
-                if key.partition(".")[0] != now.partition(".")[0]
-            ]
-    return found
+    """Annexed files below the folders whose content is here and does not match its key; reads all of it."""
+    damaged = damaged_files(study, listed(study, ["**" if folder == "." else folder for folder in folders]))
+    return [Finding("corrupted content", path, "its content is not what its annex key says") for path in damaged]

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.errors import StudyError
+from cordstudy.provenance.content import annexed, pathspecs
 from cordstudy.provenance.gitannex import annex, git, git_index, git_ok, gitlinks, head, tree_entries
 from cordstudy.provenance.gitlog import raw_commit
 from cordstudy.provenance.records import RunRecord, record_of
@@ -27,13 +28,11 @@ from cordstudy.provenance.workspace import (
     ALWAYS,
     REFS,
     Workspace,
-    annexed,
     by_dataset,
     file_name,
     finish,
     finished_step,
     let_go,
-    pathspecs,
 )
 
 FINISHED = f"{REFS}/finished"

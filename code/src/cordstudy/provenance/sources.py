@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.errors import StudyError
+from cordstudy.provenance.content import annexed, get, listed
 from cordstudy.provenance.gitannex import (
     annex,
     datalad_run,
@@ -32,7 +33,7 @@ from cordstudy.provenance.gitannex import (
 from cordstudy.provenance.landing import commit_files
 from cordstudy.provenance.run import failure
 from cordstudy.provenance.surroundings import private_environment
-from cordstudy.provenance.workspace import annexed, get, listed, workspace
+from cordstudy.provenance.workspace import workspace
 
 PHANTOM_DATE = "2023-08-01T00:00:00+00:00"
 PHANTOM_IDENTITY = {

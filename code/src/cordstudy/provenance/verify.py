@@ -28,6 +28,7 @@ from pathlib import Path
 
 from cordstudy.errors import StudyError
 from cordstudy.provenance import attestations, since
+from cordstudy.provenance.content import listed, pathspecs
 from cordstudy.provenance.gitannex import annex, git, git_ok, head, install_annex, settle_identity
 from cordstudy.provenance.gitlog import read_tree
 from cordstudy.provenance.landing import commit_files
@@ -39,9 +40,7 @@ from cordstudy.provenance.workspace import (
     Workspace,
     check_inputs_untouched,
     check_outputs,
-    listed,
     mark,
-    pathspecs,
     remove_tree,
     workspace,
 )
@@ -185,7 +184,7 @@ class _Judge:
         if changes:  # not where the same content is kept in another way: unlocked, executable
             then, now = (read_tree(ws.path, commit) for commit in (item.record.commit, "HEAD"))
             changes = {path: how for path, how in changes.items() if not since.same(then.get(path), now.get(path))}
-        same = [path for path in listed(ws.path, ws.outputs) if path and path not in changes]
+        same = [path for path in listed(ws.path, ws.outputs) if path not in changes]
         kept = "".join(f"{path}\0" for path in same)
         annex(ws.path, "copy", "-q", "--to=origin", "--batch", "-z", stdin=kept, private=True)
         word, differs = "identical", []

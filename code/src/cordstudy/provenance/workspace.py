@@ -1,7 +1,7 @@
 """An ephemeral clone in which one step runs.
 
-Owns: a clone that holds a commit, the declared inputs and nothing else; bringing the content of
-inputs in; what a run that was killed left of such clones.
+Owns: a clone that holds a commit and the declared inputs, as their keys say, and nothing else; what a run
+that was killed left of such clones.
 Does not own: what runs in it (`run`), or how its one commit joins the study's branch (`landing`).
 
 Only declared paths are checked out, so an undeclared input, code included, cannot be read. A
@@ -19,28 +19,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from cordstudy.errors import StudyError
 from cordstudy.provenance import guard
-from cordstudy.provenance.gitannex import (
-    annex,
-    annex_lines,
-    git,
-    gitlinks,
-    head,
-    install_annex,
-    settle_identity,
-)
+from cordstudy.provenance.content import annexed, damaged_files, get, get_keys, listed, pathspecs
+from cordstudy.provenance.gitannex import git, gitlinks, head, install_annex, settle_identity
 
 MARK = "workspace.json"
 """In each workspace's folder: whose it is, and the step's name."""
 UNFINISHED, DONE = "unfinished", "finished"
 """A file beside it has the one name until the step is finished, then the other: a full disk lets it be renamed."""
-CHECKSUMS = ("SHA", "MD5", "BLAKE", "SKEIN")
-"""How the names of git-annex's backends start whose keys hold a checksum."""
-CHUNK = 200
-"""Files that one `git annex calckey` is asked about."""
 REFS = "refs/worktree/cordstudy"
 """Where the study keeps commits that its branch does not hold: git then keeps their objects."""
 ALWAYS = (".gitattributes", ".gitmodules", ".datalad/config")
@@ -116,7 +103,7 @@ def workspace(
 def _clear(clone: Path, outputs: Sequence[str]) -> None:
     """Remove what a step wrote before: it makes all of its outputs afresh. What git has there, and so nothing
     that a link in a path leads to."""
-    for name in filter(None, listed(clone, outputs)):
+    for name in listed(clone, outputs, private=True):
         file = clone / name
         if os.path.lexists(file) and os.path.realpath(file.parent) == str(file.parent):
             file.unlink()
@@ -215,10 +202,10 @@ def _clone(source: Path, target: Path, *, commit: str, patterns: Sequence[str]) 
 
 def _fetch(clone: Path, source: Path, specs: Sequence[str]) -> list[Path]:
     """Have the annexed content of the specs in the clone; its annexed files."""
-    files = annexed(clone, listed(clone, specs), "--anything", private=True)
+    files = annexed(clone, listed(clone, specs, private=True), "--anything", private=True)
     absent = get(clone, files, "--from=origin", private=True)
     if absent:
-        _get_keys(source, annexed(clone, absent, "--anything", "--format=${key}\\n", private=True))
+        get_keys(source, annexed(clone, absent, "--anything", "--format=${key}\\n", private=True))
         absent = get(clone, absent, "--from=origin", private=True)
     if absent:
         raise ContentMissing(
@@ -233,7 +220,7 @@ def _link(clone: Path, specs: Sequence[str]) -> list[Path]:
     """Have that content of the specs in a source's clone which the source itself has; its
     annexed files. What a step does not use need not be there: it fails itself where it
     needs what is not."""
-    files = annexed(clone, listed(clone, specs), "--anything", private=True)
+    files = annexed(clone, listed(clone, specs, private=True), "--anything", private=True)
     absent = set(get(clone, files, "--from=origin", private=True))
     return [clone / path for path in files if path not in absent]
 
@@ -257,74 +244,6 @@ def _holder(clone: Path, links: Mapping[str, str], file: Path) -> Path:
     """The clone that a file is of: the study's own, or a subdataset's in it."""
     relative = str(file.relative_to(clone))
     return next((clone / link for link in links if relative.startswith(f"{link}/")), clone)
-
-
-def damaged_files(repo: Path, files: Sequence[str], *, private: bool = False) -> list[str]:
-    """Those annexed files whose content is here and has another checksum than their key says.
-
-    By `git annex calckey`, which changes nothing; `git annex fsck` would move what is damaged away.
-    Keys that hold no checksum (URL, WORM) cannot be checked.
-    """
-    asked = "".join(f"{path}\0" for path in files)
-    told = annex(
-        repo, "find", "--in=here", "--format=${key} ${file}\\000", "--batch", "-z", stdin=asked, private=private
-    )
-    by_backend: dict[str, list[list[str]]] = {}
-    for entry in told.split("\0"):
-        key, _, path = entry.lstrip("\n").partition(" ")  # a file that does not match is an empty line
-        by_backend.setdefault(key.partition("-")[0], []).append([key, path])
-    found = []
-    for backend, some in by_backend.items():
-        if backend.startswith(CHECKSUMS):
-            for start in range(0, len(some), CHUNK):
-                paths = [path for _, path in some[start : start + CHUNK]]
-                now = annex(repo, "calckey", f"--backend={backend}", "--", *paths, private=private).split()
-                found += [
-                    path
-                    for (key, path), new in zip(some[start : start + CHUNK], now, strict=True)
-                    if key.partition(".")[0] != new.partition(".")[0]
-                ]
-    return found
-
-
-def listed(repo: Path, specs: Sequence[str]) -> list[str]:
-    """The files of a clone that paths, globs and folders stand for."""
-    if not specs:  # to git, no path is every path
-        return []
-    return git(repo, "ls-files", "-z", "--", *pathspecs(specs)).split("\0")
-
-
-def pathspecs(specs: Sequence[str]) -> list[str]:
-    """Git's form of declared paths: globs, of which one may name a folder for all below it."""
-    return [f":(glob){pattern}" for spec in specs for pattern in (spec, f"{spec}/**")]
-
-
-def annexed(repo: Path, files: Sequence[str], *matching: str, private: bool = False) -> list[str]:
-    """Those of the files that are annexed, locked or not, and match git-annex's options; in the
-    form that a `--format` among them gives."""
-    lines = "".join(f"{path}\0" for path in files if path)
-    found = annex(repo, "find", *matching, "--batch", "-z", stdin=lines, private=private)
-    return [line for line in found.split("\n") if line]
-
-
-def get(repo: Path, files: Sequence[str], *options: str, private: bool = False) -> list[str]:
-    """Ask git-annex for content that is not here; the files that are still without it."""
-    absent = annexed(repo, files, "--not", "--in=here", private=private)
-    if not absent:
-        return []
-    asked = "".join(f"{path}\0" for path in absent)
-    lines = annex_lines(repo, "get", "--json", *options, "--batch", "-z", stdin=asked, private=private)
-    for _ in tqdm(lines, total=len(absent), desc=f"get {repo.name}", unit="file", disable=None, leave=False):
-        pass  # in batch mode git-annex says neither reliably which, nor whether any, failed
-    return annexed(repo, absent, "--not", "--in=here", private=private)
-
-
-def _get_keys(repo: Path, keys: Sequence[str]) -> None:
-    """Ask git-annex for content by key, whatever a clone has checked out."""
-    asked = "".join(f"{key}\n" for key in keys)
-    lines = annex_lines(repo, "get", "--json", "--batch-keys", stdin=asked)
-    for _ in tqdm(lines, total=len(keys), desc="get", unit="file", disable=None, leave=False):
-        pass
 
 
 def _stamp(path: Path) -> tuple[int, int]:
