@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,15 @@ def test_settings_given_by_variables_change_no_tree(small, plain, monkeypatch):
         monkeypatch.setenv(f"GIT_CONFIG_KEY_{n}", key)
         monkeypatch.setenv(f"GIT_CONFIG_VALUE_{n}", value)
     assert tree_after(small) == plain
+
+
+def test_an_odd_path_changes_no_tree(small_original, plain, tmp_path, monkeypatch):
+    folder = tmp_path / 'it\'s a "st$udy" (1) {x} ü %s #'
+    shutil.copytree(small_original, folder / "small", symlinks=True)
+    (folder / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert tree_after(folder / "small") == plain
 
 
 def test_plain_git_works_without_git_annex_on_the_path(small):
