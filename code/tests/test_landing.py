@@ -90,7 +90,7 @@ def test_a_step_whose_base_is_no_longer_history_lands_only_on_the_same_inputs(sm
     other = Step("other", script, inputs=("notes.txt",), outputs=("out/b.txt",))
     with pytest.raises(NotLanded, match=r"its input notes\.txt is another"):
         run_step(small, other, site=site)
-    assert [kept.step for kept in finished(small)] == ["other"] and not (small / "out/b.txt").exists()
+    assert [kept.step for kept in finished(small)] == ["it.other"] and not (small / "out/b.txt").exists()
 
 
 @pytest.mark.parametrize("change", [
@@ -146,7 +146,7 @@ def test_a_finished_step_is_kept_and_lands_later_without_running_again(small, si
 
 def lands(small, step: Step, site) -> None:
     with sole_run(small, site):
-        land_finished(small, [step], site=site, report=lambda *_: None)
+        land_finished(small, [step], done=(), site=site, report=lambda *_: None)
 
 
 def test_a_finished_step_whose_content_cannot_come_home_stays_in_its_workspace(small, site, tmp_path):

@@ -200,6 +200,24 @@ def test_a_setting_of_the_machine_that_cannot_be_read_is_named(tiny_copy, conten
     assert failed.returncode == 1 and said in failed.stderr and "hint: " in failed.stderr
 
 
+def test_a_step_that_could_not_land_is_told_as_such_and_lands_with_the_next_run(tiny_copy):
+    toml = tiny_copy / "code/studies/tiny.toml"
+    toml.write_text(toml.read_text().replace("seed = 3", "seed = 4"))
+    commit(tiny_copy, "test: another seed", toml)
+    hook = tiny_copy / ".git/hooks/reference-transaction"
+    hook.write_text("#!/bin/sh\ngrep -q refs/heads/main && exit 1\nexit 0\n")
+    hook.chmod(0o755)
+    failed = study(tiny_copy, "--study", "tiny", "run", "split", check=False)
+    assert failed.returncode == 1 and "is finished, but could not land" in failed.stderr
+    assert "hint: nothing of it is lost" in failed.stderr
+    told = study(tiny_copy, "--study", "tiny", "status", check=False).stdout.splitlines()[0]
+    assert told.startswith("failed   split") and "is finished, but could not land" in told
+    hook.unlink()
+    told = study(tiny_copy, "--study", "tiny", "run", "split").stdout
+    assert "landed  split, which was finished" in told and "nothing to do" in told
+    assert study(tiny_copy, "--study", "tiny", "status", check=False).stdout.startswith("done     split")
+
+
 def test_a_finished_study_needs_no_source_to_say_that_it_is_done(tiny, tmp_path):
     run("datalad", "-l", "error", "clone", tiny, "clone", cwd=tmp_path)
     clone = tmp_path / "clone"

@@ -46,9 +46,8 @@ def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool) -> None:
     site = read_site(name, jobs)
     with running.sole_run(ROOT, site):
         _commit_parameters(study)
-        todo = _todo(every, wanted)
-        with Progress(len(todo)) as report:
-            running.land_finished(ROOT, todo, site=site, report=report)
+        done = {step.name for step in every} - {step.name for step in _todo(every, every)}
+        running.land_finished(ROOT, every, done=done, site=site, report=_say_landed)
         if todo := _todo(every, wanted):
             sources.prepare_study(ROOT)
             get_sources(study, site, jobs=jobs, only=_sources_of(study, todo))
@@ -61,6 +60,10 @@ def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool) -> None:
             running.run_steps(ROOT, todo, jobs=jobs, site=site, report=report)
     if (ROOT / study.summary_table).exists():
         print_results(study)
+
+
+def _say_landed(step: str, event: str, _: float) -> None:
+    say(f"{event:7} {step}, which was finished")
 
 
 def _todo(every: list[table.Step], wanted: list[table.Step]) -> list[table.Step]:

@@ -158,9 +158,14 @@ def land(study: Path, kept: Kept, *, branch: str, overwrite: bool = False) -> st
                 break
         else:
             raise NotLanded(kept.step, f"{branch} kept moving")
-        git(study, "update-ref", "-d", kept.ref)
-        git(study, "update-ref", "-d", f"{LANDING}/{kept.step}")
+        forget(study, kept)
     return commit
+
+
+def forget(study: Path, kept: Kept) -> None:
+    """Keep a finished step no longer: its record, or a newer one, is on the branch."""
+    for ref in (kept.ref, f"{LANDING}/{kept.step}"):
+        git(study, "update-ref", "-d", ref)
 
 
 def _advance(study: Path, branch: str, tip: str, commit: str, *, step: str) -> bool:

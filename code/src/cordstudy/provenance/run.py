@@ -15,7 +15,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from cordstudy.errors import StudyError
 from cordstudy.provenance.gitannex import allow_all, datalad_run, git, guarded, head, stop_all
-from cordstudy.provenance.landing import Kept, NotLanded, bring_home, current_branch, finished, keep, land
+from cordstudy.provenance.landing import Kept, NotLanded, bring_home, current_branch, finished, forget, keep, land
 from cordstudy.provenance.records import RESOURCES, join, literal, render_message
 from cordstudy.provenance.status import Recorded, builds_on, note
 from cordstudy.provenance.surroundings import private_environment
@@ -181,9 +181,8 @@ def run_step(study: Path, step: Recorded, *, site: Site, branch: str = "") -> st
     branch = branch or current_branch(study)
     log = site.logs / f"{file_name(step.name)}.log"
     progress = progress_folder(site, step.name)
-    place = workspace(
-        study, scratch=site.scratch, name=step.name, inputs=step.inputs, outputs=step.outputs, commit=branch
-    )
+    place = workspace(study, scratch=site.scratch, name=full_name(site, step.name), inputs=step.inputs,
+                      outputs=step.outputs, commit=branch)  # fmt: skip
     with place as ws:
         env = {"CORDSTUDY_WORKERS": str(site.workers), "CORDSTUDY_PROGRESS": str(progress)}
         code = record_in(ws, step.argv, message=step.message, log=log, env=env)
@@ -197,21 +196,30 @@ def run_step(study: Path, step: Recorded, *, site: Site, branch: str = "") -> st
     return commit
 
 
+def full_name(site: Site, step: str) -> str:
+    """A step's name with that of its study: studies of one clone have steps of the same name."""
+    return f"{site.logs.name}.{step}"
+
+
 def progress_folder(site: Site, step: str) -> Path:
     """Where a step may keep what it goes on from when it was killed; removed when it has landed."""
     return site.logs.parent.parent / "progress" / site.logs.name / file_name(step)
 
 
-def land_finished(study: Path, steps: Sequence[Recorded], *, site: Site, report: Report) -> None:
-    """Land the steps that were finished and could not land when they were; steps of others stay kept.
+def land_finished(study: Path, steps: Sequence[Recorded], *, done: Container[str], site: Site, report: Report) -> None:
+    """Land those of a study's steps that were finished and could not land when they were.
 
-    A step that is as it was then may replace outputs that changed since, as running it again would.
+    A step that is as it was then may replace outputs that changed since, as running it again would; what is
+    kept of another state of a step stays kept until that is done. `done` are the names of steps that are.
     """
     branch = current_branch(study)
-    by_name = {file_name(step.name): step for step in steps}
+    by_name = {file_name(full_name(site, step.name)): step for step in steps}
     for kept in finished(study):
         step = by_name.get(kept.step)
-        if step is None:
+        if step is None:  # of another study
+            continue
+        if step.name in done:
+            forget(study, kept)
             continue
         try:
             land(study, kept, branch=branch, overwrite=_is_of(kept, step))

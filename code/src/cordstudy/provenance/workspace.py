@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,7 +116,7 @@ def _clear(clone: Path, outputs: Sequence[str]) -> None:
 
 def file_name(step: str) -> str:
     """A step's name as files and refs can have it."""
-    return step.replace(":", "-").replace("/", "-")
+    return re.sub(r"[^\w.-]", "-", step)
 
 
 def mark(folder: Path, study: Path, step: str) -> None:
