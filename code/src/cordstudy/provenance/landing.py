@@ -151,15 +151,22 @@ def land(study: Path, kept: Kept, *, branch: str, overwrite: bool = False) -> st
     changed on the tip is only replaced with `overwrite`: the step would write it anew anyway.
     """
     with locked(study):
-        for _ in range(ATTEMPTS):
-            tip = head(study, branch)
-            commit = kept.commit if tip == kept.base else _joined(study, kept, tip, overwrite=overwrite)
-            if _advance(study, branch, tip, commit, step=kept.step):
-                break
-        else:
-            raise NotLanded(kept.step, f"{branch} kept moving")
+        try:
+            commit = _added(study, branch, lambda tip: _joined(study, kept, tip, overwrite=overwrite))
+        except StudyError as error:
+            raise NotLanded(kept.step, str(error)) from error
         forget(study, kept)
     return commit
+
+
+def _added(study: Path, branch: str, make: Callable[[str], str]) -> str:
+    """Add to a branch the commit that `make` gives for its tip, again where the tip moves meanwhile."""
+    for _ in range(ATTEMPTS):
+        tip = head(study, branch)
+        commit = make(tip)
+        if _advance(study, branch, tip, commit):
+            return commit
+    raise StudyError(f"{branch} kept moving")
 
 
 def forget(study: Path, kept: Kept) -> None:
@@ -168,23 +175,23 @@ def forget(study: Path, kept: Kept) -> None:
         git(study, "update-ref", "-d", ref)
 
 
-def _advance(study: Path, branch: str, tip: str, commit: str, *, step: str) -> bool:
+def _advance(study: Path, branch: str, tip: str, commit: str) -> bool:
     """Move a branch, and the tree that has it checked out, from its tip on; False where the tip moved."""
     place = _checked_out(study, branch)
     if not place and _rebasing(study, branch):
-        raise NotLanded(step, f"a rebase of {branch} is under way")
+        raise StudyError(f"a rebase of {branch} is under way")
     others = _others(place, tip, commit) if place else set()
     try:
         if place:
             git_index(place, "merge", "-q", "--ff-only", "--no-autostash", "--no-verify-signatures", commit)
         else:
             git(study, "update-ref", branch, commit, tip)
-    except StudyError as error:
+    except StudyError:
         if head(study, branch) != tip:
             return False
         if place:
             _undo(place, tip, commit, others=others)
-        raise NotLanded(step, str(error)) from error
+        raise
     return git_ok(study, "merge-base", "--is-ancestor", commit, branch)
 
 
@@ -226,14 +233,16 @@ def _rebasing(study: Path, branch: str) -> bool:
 
 
 def _joined(study: Path, kept: Kept, tip: str, *, overwrite: bool) -> str:
-    """The commit that adds a finished step to a tip other than its base."""
+    """The commit that adds a finished step to a tip: its own where the tip is its base."""
+    if tip == kept.base:
+        return kept.commit
     outputs = pathspecs(kept.record.from_root(kept.record.outputs))
     theirs = _changed(study, kept.base, tip, outputs)
     if theirs and not overwrite:
-        raise NotLanded(kept.step, f"{theirs[0]} changed in the study while the step ran")
+        raise StudyError(f"{theirs[0]} changed in the study while the step ran")
     if moved := _moved_inputs(study, kept, tip):
         if theirs or not git_ok(study, "merge-base", "--is-ancestor", kept.base, tip):
-            raise NotLanded(kept.step, f"its input {moved[0]} is another in {tip[:8]}, and so is its history")
+            raise StudyError(f"its input {moved[0]} is another in {tip[:8]}, and so is its history")
         message = (
             f"chore(run): join {kept.record.subject!r}, run at {kept.base[:8]}\n\n{moved[0]} changed while it ran.\n"
         )
@@ -317,19 +326,18 @@ def commit_files(study: Path, entries: Callable[[str], Mapping[str, str | None]]
     `entries` gives them for a tip, by content (None: a subdataset, where it is at): others may have
     changed the same file meanwhile.
     """
-    branch = current_branch(study)
+
+    def made(tip: str) -> str:
+        with _plumbing(study) as repo:
+            held = {path: _entry(study, repo, path, content) for path, content in entries(tip).items()}
+            tree = _tree(repo, tip, held, [])
+            commit = git(repo, "commit-tree", tree, "-p", tip, "-F", "-", stdin=message, private=True).strip()
+            return _fetched(study, repo, commit, f"{LANDING}/files")
+
     with locked(study):
-        for _ in range(ATTEMPTS):
-            tip = head(study, branch)
-            with _plumbing(study) as repo:
-                held = {path: _entry(study, repo, path, content) for path, content in entries(tip).items()}
-                tree = _tree(repo, tip, held, [])
-                made = git(repo, "commit-tree", tree, "-p", tip, "-F", "-", stdin=message, private=True).strip()
-                _fetched(study, repo, made, f"{LANDING}/files")
-            if _advance(study, branch, tip, made, step="files"):
-                break
+        commit = _added(study, current_branch(study), made)
         git(study, "update-ref", "-d", f"{LANDING}/files")
-    return made
+    return commit
 
 
 def _entry(study: Path, repo: Path, path: str, content: str | None) -> str:
