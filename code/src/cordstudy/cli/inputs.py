@@ -138,7 +138,7 @@ def _get_each(study: Study, site: running.Site, *, jobs: int, only: tuple[str, .
     lacking = [one for one in sources_of(study) if one.name in only and not sources.is_ready(ROOT, one)]
     pins = gitlinks(ROOT, "HEAD")
 
-    def get(source: sources.Source) -> tuple[sources.Source, bool | StudyError]:
+    def get(source: sources.Source) -> tuple[sources.Source, str | StudyError]:
         try:
             return source, sources.get_source(ROOT, source, scratch=site.scratch, workers=site.workers)
         except StudyError as error:
@@ -147,14 +147,12 @@ def _get_each(study: Study, site: running.Site, *, jobs: int, only: tuple[str, .
     failed = []
     with ThreadPoolExecutor(jobs) as pool:
         bar = tqdm(pool.map(get, lacking), total=len(lacking), desc="sources", unit="source", disable=None, leave=False)
-        for source, moved in bar:
-            if isinstance(moved, StudyError):
-                failed.append((source.name, moved))
-                bar.write(f"failed  {source.path}")
-                continue
-            bar.write(f"{'made' if source.phantom else 'got':7} {source.path}")
-            if moved and source.path in pins:
-                bar.write(
-                    f"warning: {source.path} as made here is not what was pinned ({pins[source.path][:8]}): pinned anew"
-                )
+        for source, told in bar:
+            if isinstance(told, StudyError):
+                failed.append((source.name, told))
+                told = "failed"
+            bar.write(f"{told:7} {source.path}")
+            if told == "pinned":
+                was = pins[source.path][:8]
+                bar.write(f"warning: {source.path} as made here is not what was pinned ({was}): pinned anew")
     return failed

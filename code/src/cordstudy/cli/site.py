@@ -28,9 +28,7 @@ def read_site(study: str, jobs: int) -> Site:
     if "device" in content:
         os.environ["CORDSTUDY_DEVICE"] = content["device"]
     cores = content.get("cores") or os.cpu_count() or 1
-    scratch = (
-        _own_folder(ROOT / Path(content["scratch"]).expanduser()) if "scratch" in content else LOCAL / "workspaces"
-    )
+    scratch = _own_folder(content["scratch"]) if "scratch" in content else LOCAL / "workspaces"
     return Site(scratch=scratch, logs=logs_of(study), workers=max(1, cores // jobs))
 
 
@@ -52,7 +50,14 @@ def _content(path: Path) -> dict[str, object]:
     return content
 
 
-def _own_folder(scratch: Path) -> Path:
+def _own_folder(told: str) -> Path:
     """This clone's own folder in a scratch that others may use too: nothing else in it is touched."""
-    digest = hashlib.sha256(f"{socket.gethostname()}\0{ROOT}".encode()).hexdigest()
-    return scratch / f"cordstudy-{digest[:12]}"
+    digest = hashlib.sha256(f"{socket.gethostname()}\0{ROOT}".encode(errors="surrogateescape")).hexdigest()
+    try:
+        own = ROOT / Path(told).expanduser() / f"cordstudy-{digest[:12]}"
+        own.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError, RuntimeError) as error:  # such as a NUL in it, or `~nobody`
+        raise StudyError(
+            f"{ROOT / 'site.toml'}: scratch: no folder can be made in {told!r}: {error}", hint="name another folder"
+        ) from error
+    return own

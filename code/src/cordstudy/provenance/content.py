@@ -25,13 +25,9 @@ def damaged_files(repo: Path, files: Sequence[str], *, private: bool = False) ->
     By `git annex calckey`, which changes nothing; `git annex fsck` would move what is damaged away.
     Keys that hold no checksum (URL, WORM) cannot be checked.
     """
-    asked = "".join(f"{path}\0" for path in files)
-    told = annex(
-        repo, "find", "--in=here", "--format=${key} ${file}\\000", "--batch", "-z", stdin=asked, private=private
-    )
     by_backend: dict[str, list[list[str]]] = {}
-    for entry in told.split("\0"):
-        key, _, path = entry.lstrip("\n").partition(" ")  # a file that does not match is an empty line
+    for entry in annexed(repo, files, "--in=here", form="${key} ${file}", private=private):
+        key, _, path = entry.partition(" ")
         by_backend.setdefault(key.partition("-")[0], []).append([key, path])
     found = []
     for backend, some in by_backend.items():
@@ -60,12 +56,13 @@ def pathspecs(specs: Sequence[str]) -> list[str]:
     return [f":(glob){pattern}" for spec in specs for pattern in (spec, f"{spec}/**")]
 
 
-def annexed(repo: Path, files: Sequence[str], *matching: str, private: bool = False) -> list[str]:
-    """Those of the files that are annexed, locked or not, and match git-annex's options; in the
-    form that a `--format` among them gives."""
-    lines = "".join(f"{path}\0" for path in files if path)
-    found = annex(repo, "find", *matching, "--batch", "-z", stdin=lines, private=private)
-    return [line for line in found.split("\n") if line]
+def annexed(
+    repo: Path, files: Sequence[str], *matching: str, form: str = "${file}", private: bool = False
+) -> list[str]:
+    """Those of the files that are annexed, locked or not, and match git-annex's options; in a form of git-annex's."""
+    asked = "".join(f"{path}\0" for path in files)
+    told = annex(repo, "find", *matching, f"--format=\\000{form}\\000", "--batch", "-z", stdin=asked, private=private)
+    return told.split("\0")[1::2]  # between them an empty line for each file that does not match
 
 
 def get(repo: Path, files: Sequence[str], *options: str, private: bool = False) -> list[str]:

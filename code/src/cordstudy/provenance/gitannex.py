@@ -27,6 +27,8 @@ from cordstudy.provenance.surroundings import private_environment
 
 QUIET_GIT = ("-c", "advice.detachedHead=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
 ZERO = "0" * 40
+AS_IT_IS = {"encoding": "utf-8", "errors": "surrogateescape"}
+"""How bytes become text and text bytes, without loss: a file's name may hold any, a carriage return among them."""
 INDEX_WAIT_S = 120.0
 """How long another process may hold a study's index."""
 _guards: dict[str, subprocess.Popen] = {}
@@ -61,8 +63,7 @@ def git_index(repo: Path, *args: str) -> None:
 
 def git_ok(repo: Path, *args: str, stdin: str = "") -> bool:
     """Whether a git command succeeds; for questions that git answers by its exit code."""
-    asked = stdin.encode(errors="surrogateescape")
-    done = subprocess.run(["git", *args], cwd=repo, capture_output=True, input=asked)
+    done = subprocess.run(["git", *args], cwd=repo, capture_output=True, input=stdin.encode(**AS_IT_IS))
     return done.returncode == 0
 
 
@@ -81,14 +82,15 @@ def run(
 ) -> str:
     """Run a command to its end; its standard output as text."""
     done = subprocess.run(
-        list(argv), cwd=cwd, text=True, encoding="utf-8", errors="surrogateescape", capture_output=True,
-        input=stdin if stdin is not None else "", env={**_base(private), **(env or {})},
+        list(argv), cwd=cwd, capture_output=True, input=(stdin or "").encode(**AS_IT_IS),
+        env={**_base(private), **(env or {})},
     )  # fmt: skip
+    said, told = done.stdout.decode(**AS_IT_IS), done.stderr.decode(**AS_IT_IS)
     if done.returncode:
-        told = (done.stderr.strip() or done.stdout.strip()).splitlines()[-8:]
+        lines = (told.strip() or said.strip()).splitlines()[-8:]
         shown = " ".join([word for word in argv if word not in QUIET_GIT][:4])
-        raise StudyError(f"`{shown} …` failed in {cwd} (exit {done.returncode}):\n" + "\n".join(told))
-    return done.stdout
+        raise StudyError(f"`{shown} …` failed in {cwd} (exit {done.returncode}):\n" + "\n".join(lines))
+    return said
 
 
 def _base(private: bool) -> Mapping[str, str]:
@@ -98,14 +100,13 @@ def _base(private: bool) -> Mapping[str, str]:
 def annex_lines(repo: Path, *args: str, stdin: str, private: bool = False) -> Iterator[str]:
     """Run git-annex and hand on the lines of its output as they come; its exit code is not looked at."""
     argv = ["git", *QUIET_GIT, "annex", *args]
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape") as asked:
-        asked.write(stdin)
+    with tempfile.TemporaryFile() as asked:
+        asked.write(stdin.encode(**AS_IT_IS))
         asked.seek(0)
         with subprocess.Popen(
-            argv, cwd=repo, stdin=asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_base(private),
-            text=True, encoding="utf-8", errors="surrogateescape",
-        ) as running:  # fmt: skip
-            yield from running.stdout
+            argv, cwd=repo, stdin=asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_base(private)
+        ) as running:
+            yield from (line.decode(**AS_IT_IS) for line in running.stdout)
 
 
 def guarded(argv: Sequence[str], *, cwd: Path, log: Path, workspace: str, env: Mapping[str, str]) -> int:

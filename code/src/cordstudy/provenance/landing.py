@@ -14,14 +14,14 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cordstudy.errors import StudyError
 from cordstudy.provenance.content import annexed, pathspecs
-from cordstudy.provenance.gitannex import annex, git, git_index, git_ok, gitlinks, head, tree_entries
+from cordstudy.provenance.gitannex import annex, git, git_index, git_ok, gitlinks, head, settle_identity, tree_entries
 from cordstudy.provenance.gitlog import raw_commit
 from cordstudy.provenance.records import RunRecord, record_of
 from cordstudy.provenance.workspace import (
@@ -37,9 +37,13 @@ from cordstudy.provenance.workspace import (
 
 FINISHED = f"{REFS}/finished"
 LANDING = f"{REFS}/landing"
-FETCH = ("-c", "fetch.unpackLimit=1", "fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-prune",
-         "--no-recurse-submodules", "--force")  # fmt: skip
+FETCH = ("-c", "fetch.unpackLimit=1", "-c", "protocol.allow=always", "-c", "protocol.file.allow=always",
+         "fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-prune", "--no-recurse-submodules",
+         "--force")  # fmt: skip
 """As a pack, which git keeps from pruning until the ref is there."""
+DIFF = ("diff-tree", "-r", "-z", "--no-renames", "--ignore-submodules=none")
+MERGE = ("merge", "-q", "--ff-only", "--no-squash", "--no-autostash", "--no-verify-signatures", "--no-overwrite-ignore")
+"""To the commit and nothing else, whatever `merge.*` and `branch.*.mergeOptions` say, and over nobody's file."""
 ATTEMPTS = 100
 """How often the tip may move while one step lands."""
 
@@ -105,7 +109,7 @@ def bring_home(study: Path, folder: Path) -> Kept:
     ref = f"{FINISHED}/{file_name(step)}"
     try:
         with locked(study):
-            git(study, *FETCH, str(clone), f"HEAD:{ref}")
+            git(study, *FETCH, str(clone), f"HEAD:{ref}", private=True)
         _copy_home(clone)
     except StudyError as error:
         raise NotLanded(step, f"{error}\nit stays in {folder}") from error
@@ -162,6 +166,8 @@ def land(study: Path, kept: Kept, *, branch: str, overwrite: bool = False) -> st
 def _added(study: Path, branch: str, make: Callable[[str], str]) -> str:
     """Add to a branch the commit that `make` gives for its tip, again where the tip moves meanwhile."""
     for _ in range(ATTEMPTS):
+        if not git_ok(study, "rev-parse", "--verify", "-q", branch):
+            raise StudyError(f"there is no {branch} any more")
         tip = head(study, branch)
         commit = make(tip)
         if _advance(study, branch, tip, commit):
@@ -183,7 +189,7 @@ def _advance(study: Path, branch: str, tip: str, commit: str) -> bool:
     others = _others(place, tip, commit) if place else set()
     try:
         if place:
-            git_index(place, "merge", "-q", "--ff-only", "--no-autostash", "--no-verify-signatures", commit)
+            git_index(place, *MERGE, commit)
         else:
             git(study, "update-ref", branch, commit, tip)
     except StudyError:
@@ -210,8 +216,8 @@ def _undo(place: Path, tip: str, commit: str, *, others: set[str]) -> None:
     known = tree_entries(place, tip)
     torn = [path for path in _changed(place, tip, commit) if path not in others]
     for path in torn:
-        if path not in known:
-            (place / path).unlink(missing_ok=True)
+        if path not in known and os.path.lexists(place / path):
+            (place / path).unlink()
     back = "".join(f"{path}\0" for path in torn if path in known)
     git_ok(place, "checkout-index", "-q", "-f", "-z", "--stdin", stdin=back)
 
@@ -250,6 +256,8 @@ def _joined(study: Path, kept: Kept, tip: str, *, overwrite: bool) -> str:
     else:
         message, parents = _message(study, kept.commit), [tip]
     entries = _outputs_of(study, kept)
+    if above := _in_place_of_folders(study, tip, entries):
+        raise StudyError(f"{above} is no folder in {tip[:8]}, and an output of the step lies in it")
     gone = [path for path in _listed(study, tip, outputs) if path not in entries] if theirs else []
     with _plumbing(study) as repo:
         tree = _tree(repo, tip, entries, gone)
@@ -257,6 +265,13 @@ def _joined(study: Path, kept: Kept, tip: str, *, overwrite: bool) -> str:
         date = {"GIT_AUTHOR_DATE": git(study, "log", "-1", "--no-show-signature", "--format=%aI", kept.commit).strip()}
         made = git(repo, "commit-tree", tree, *arguments, "-F", "-", stdin=message, env=date, private=True).strip()
         return _fetched(study, repo, made, f"{LANDING}/{kept.step}")
+
+
+def _in_place_of_folders(study: Path, tip: str, paths: Iterable[str]) -> str:
+    """What a tip has where one of the paths needs a folder; empty for nothing."""
+    known = tree_entries(study, tip)
+    above = (str(folder) for path in paths for folder in PurePosixPath(path).parents[:-1])
+    return next((folder for folder in above if folder in known), "")
 
 
 def _moved_inputs(study: Path, kept: Kept, tip: str) -> list[str]:
@@ -273,7 +288,7 @@ def _changed(study: Path, base: str, tip: str, specs: Sequence[str] = (".",)) ->
     """The paths that differ between two trees, of those that specs stand for; of all."""
     if not specs:  # to git, no path is every path
         return []
-    told = git(study, "diff-tree", "-r", "-z", "--name-only", "--no-renames", base, tip, "--", *specs)
+    told = git(study, *DIFF, "--name-only", base, tip, "--", *specs)
     return [path for path in told.split("\0") if path]
 
 
@@ -283,7 +298,7 @@ def _message(study: Path, commit: str) -> str:
 
 def _outputs_of(study: Path, kept: Kept) -> dict[str, str]:
     """What a finished step changed: git's mode and object by path; all zero for what is gone."""
-    raw = git(study, "diff-tree", "-r", "-z", "--raw", "--no-renames", kept.base, kept.commit).split("\0")
+    raw = git(study, *DIFF, "--raw", kept.base, kept.commit).split("\0")
     fields = ((meta.split(), path) for meta, path in zip(raw[0::2], raw[1::2]))
     return {path: f"{mode} {blob}" for (_, mode, _, blob, _), path in fields}
 
@@ -297,11 +312,14 @@ def _listed(study: Path, commit: str, specs: Sequence[str]) -> list[str]:
 @contextmanager
 def _plumbing(study: Path) -> Iterator[Path]:
     """A bare repository that borrows the study's objects, in which new ones are made."""
-    with tempfile.TemporaryDirectory() as folder:
-        git(study, "clone", "-q", "--bare", "--shared", "--no-tags", str(study.resolve()), folder, private=True)
-        for key in ("user.name", "user.email"):
-            git(Path(folder), "config", key, git(study, "config", key).strip(), private=True)
-        yield Path(folder)
+    objects = (study / git(study, "rev-parse", "--git-path", "objects").strip()).resolve()
+    kind = git(study, "rev-parse", "--show-object-format").strip()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        git(folder, "init", "-q", "--bare", f"--object-format={kind}", private=True)
+        (folder / "objects/info/alternates").write_text(f"{objects}\n")
+        settle_identity(folder, like=study)
+        yield folder
 
 
 def _tree(repo: Path, tip: str, entries: Mapping[str, str], gone: Sequence[str]) -> str:
@@ -316,7 +334,7 @@ def _tree(repo: Path, tip: str, entries: Mapping[str, str], gone: Sequence[str])
 def _fetched(study: Path, repo: Path, commit: str, ref: str) -> str:
     """Bring a commit that was made beside the study into it, under a ref."""
     git(repo, "update-ref", "refs/heads/made", commit, private=True)
-    git(study, *FETCH, str(repo), f"refs/heads/made:{ref}")
+    git(study, *FETCH, str(repo), f"refs/heads/made:{ref}", private=True)
     return commit
 
 

@@ -21,6 +21,7 @@ from cordstudy.provenance.gitannex import (
     annex,
     datalad_run,
     git,
+    git_ok,
     gitlinks,
     guarded,
     head,
@@ -92,25 +93,27 @@ def is_ready(study: Path, source: Source) -> bool:
     )
 
 
-def get_source(study: Path, source: Source, *, scratch: Path, workers: int) -> bool:
-    """Install one source at its pin; True if that moved the pin, which then is committed.
+def get_source(study: Path, source: Source, *, scratch: Path, workers: int) -> str:
+    """Install one source at its pin; `got`, `made` (a phantom), or `pinned` where a phantom came out other than
+    the study pinned it, and is pinned as it is now.
 
     A phantom is made here; another is installed by `datalad get -n` from its URL. Raises
     StudyError where the study pins none, or it cannot be reached.
     """
-    if not source.phantom:
-        return _install(study, source)
-    if not (study / source.path / ".git").exists():
+    pin = gitlinks(study, "HEAD").get(source.path, "")
+    if (study / source.path / ".git").exists():
+        _check_out(study, source, pin)
+        return "got"
+    if source.phantom:
         _make_phantom(study, source, scratch=scratch, workers=workers)
-    return _pin(study, source)
+        return "pinned" if _pin(study, source) and pin else "made"
+    _install(study, source, pin)
+    return "got"
 
 
-def _install(study: Path, source: Source) -> bool:
-    pin = gitlinks(study, "HEAD").get(source.path)
+def _install(study: Path, source: Source, pin: str) -> None:
     if not pin:
         raise StudyError(f"the study has no subdataset {source.path}", hint="git submodule add, or correct its path")
-    if (study / source.path / ".git").exists():
-        return _check_out(study, source, pin)
     try:
         run(("datalad", "-l", "critical", "get", "-n", "-d", ".", source.path), cwd=study,
             env={"GIT_TERMINAL_PROMPT": "0"})  # fmt: skip
@@ -121,22 +124,38 @@ def _install(study: Path, source: Source) -> bool:
     if not is_annex(study / source.path):  # cloned from where there is no git-annex branch
         install_annex(study / source.path, private=True)
     settle_filter(study / source.path)
-    return False
 
 
-def _check_out(study: Path, source: Source, pin: str) -> bool:
-    """Bring an installed source to its pin. Raises StudyError where it has changes of its own."""
+def _check_out(study: Path, source: Source, pin: str) -> None:
+    """Bring an installed source to its pin. Raises StudyError where that would lose what was done in it,
+    or where the pinned commit is not to be had."""
     place = study / source.path
+    if not pin:
+        raise StudyError(f"{source.path} is here, and the study pins no commit of it", hint=f"git add {source.path}")
     if git(place, "status", "--porcelain").strip():
         raise StudyError(
             f"{source.path} has uncommitted changes", hint=f"a source is never edited: git -C {source.path} status"
         )
+    kept = git(place, "for-each-ref", "--contains", "HEAD", "--count=1").strip()
+    if not kept and not git_ok(place, "merge-base", "--is-ancestor", "HEAD", pin):
+        raise StudyError(
+            f"{source.path} is at {head(place)[:8]}, a commit that no branch holds: to leave it would lose it",
+            hint=f"git -C {source.path} branch NAME",
+        )
+    if not git_ok(place, "cat-file", "-e", f"{pin}^{{commit}}"):
+        _fetch(source, place, pin)
+    git(place, "checkout", "-q", "--detach", pin)
+
+
+def _fetch(source: Source, place: Path, pin: str) -> None:
     try:
-        git(place, "checkout", "-q", "--detach", pin)
-    except StudyError:
         git(place, "fetch", "-q", "origin", pin)
-        git(place, "checkout", "-q", "--detach", pin)
-    return False
+    except StudyError as error:
+        again = f"move {source.path} away, then `code/study inputs get` makes it anew"
+        raise StudyError(
+            f"{source.path} is at {head(place)[:8]}; the commit that the study pins, {pin[:8]}, is not to be had",
+            hint=again if source.phantom else f"git -C {source.path} fetch",
+        ) from error
 
 
 def _refusal(error: StudyError) -> str:

@@ -15,14 +15,16 @@ from pathlib import Path
 STEERING = ("GIT_", "DATALAD_", "DUCT_", "ANNEX_", "PYTHON", "IPYTHON", "JUPYTER_", "MPL", "MATPLOTLIB", "nnUNet_",
             "TORCH_", "PYTORCH_", "CORDSTUDY_", "XDG_", "HOME", "LC_", "LANG", "TZ", "BASH_ENV", "ENV")  # fmt: skip
 """How the names of variables start that steer git, DataLad, Python, a shell or what a step computes."""
-KEPT = ("GIT_AUTHOR_", "GIT_COMMITTER_", "CORDSTUDY_DEVICE", "CORDSTUDY_CACHE")
+KEPT = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "CORDSTUDY_DEVICE",
+        "CORDSTUDY_CACHE")  # fmt: skip
 """Of those: who commits, and the machine's own settings, which change no output."""
 GITCONFIG = Path(__file__).with_name("workspace.gitconfig")
 
 
 def private_environment(home: Path | None = None) -> dict[str, str]:
     """The environment of what runs in a workspace; `home` stands for the user's home folder."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(STEERING) or name.startswith(KEPT)}
+    given = {name: value for name, value in os.environ.items() if value}
+    own = {name: value for name, value in given.items() if not name.startswith(STEERING) or name in KEPT}
     return own | {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": str(GITCONFIG),

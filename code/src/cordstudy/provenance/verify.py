@@ -29,7 +29,7 @@ from pathlib import Path
 from cordstudy.errors import StudyError
 from cordstudy.provenance import attestations, since
 from cordstudy.provenance.content import listed, pathspecs
-from cordstudy.provenance.gitannex import annex, git, git_ok, head, install_annex, settle_identity
+from cordstudy.provenance.gitannex import annex, git, git_ok, head, install_annex, read_git, settle_identity
 from cordstudy.provenance.gitlog import read_tree
 from cordstudy.provenance.landing import commit_files
 from cordstudy.provenance.paths import covers
@@ -200,12 +200,12 @@ class _Judge:
         tolerance = next((value for glob, value in item.tolerances if fnmatch.fnmatch(path, glob)), None)
         with tempfile.TemporaryDirectory(dir=self.place) as folder:
             recorded = Path(folder) / Path(path).name
-            text = git(self.study, "cat-file", "blob", f"{item.record.commit}:{path}")
-            key = text.strip().rpartition("/")[2] if "annex/objects/" in text[:400] else ""
-            if not key:
-                recorded.write_text(text, errors="surrogateescape")
-            elif git_ok(self.study, "annex", "contentlocation", key):
-                recorded.symlink_to((self.study / annex(self.study, "contentlocation", key).strip()).resolve())
+            entry = read_tree(self.study, item.record.commit)[path]
+            if not entry.key:
+                recorded.write_bytes(read_git(self.study, "cat-file", "blob", entry.object))
+            elif git_ok(self.study, "annex", "contentlocation", entry.key):
+                place = annex(self.study, "contentlocation", entry.key).removesuffix("\n")
+                recorded.symlink_to((self.study / place).resolve())
             else:
                 return "different", "other bytes; the recorded content is not here to compare"
             try:

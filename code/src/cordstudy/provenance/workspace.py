@@ -206,7 +206,7 @@ def _fetch(clone: Path, source: Path, specs: Sequence[str]) -> list[Path]:
     files = annexed(clone, listed(clone, specs, private=True), "--anything", private=True)
     absent = get(clone, files, "--from=origin", private=True)
     if absent:
-        get_keys(source, annexed(clone, absent, "--anything", "--format=${key}\\n", private=True))
+        get_keys(source, annexed(clone, absent, "--anything", form="${key}", private=True))
         absent = get(clone, absent, "--from=origin", private=True)
     if absent:
         raise ContentMissing(
