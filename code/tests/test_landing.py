@@ -177,6 +177,90 @@ def test_a_kept_step_replaces_outputs_that_changed_only_where_it_would_run_again
     assert states(small, [step])["counted"].word == "done" and git(small, "status", "--porcelain") == ""
 
 
+IN_THE_WAY = {
+    "a file": "echo mine > out; git add out; git commit -qm mine",
+    "a link": "ln -s /nowhere out; git add out; git commit -qm mine",
+    "a subdataset": "git -c protocol.file.allow=always submodule --quiet add ./inputs/source out; git commit -qm mine",
+    "an ignored file": "echo out >> .git/info/exclude; mkdir out; echo mine > out/a.txt",
+    "an ignored file above": "echo out >> .git/info/exclude; echo mine > out",
+}
+
+
+@pytest.mark.parametrize("what", IN_THE_WAY)
+def test_a_step_lands_over_nothing_of_others(small, site, tmp_path, what):
+    step = counted(tmp_path, as_other(small, IN_THE_WAY[what]))
+    with pytest.raises(NotLanded):
+        run_step(small, step, site=site)
+    tip = git(small, "rev-parse", "HEAD")
+    if what != "a subdataset":
+        assert os.readlink(small / "out") == "/nowhere" if what == "a link" else mine(small) == "mine\n"
+    assert git(small, "status", "--porcelain") == "" and len(finished(small)) == 1
+    with pytest.raises(NotLanded):
+        lands(small, step, site)
+    assert git(small, "rev-parse", "HEAD") == tip
+
+
+def mine(small: Path) -> str:
+    return (small / "out/a.txt" if (small / "out").is_dir() else small / "out").read_text()
+
+
+ODD_NAMES = ["a\rb", "a\nb", "a\tb", " a", "a'b", 'a"b', "ü", "-a", ":a", "#a"]
+
+
+def test_names_of_inputs_and_outputs_are_taken_byte_for_byte(small, site, tmp_path):
+    (small / "odd").mkdir()
+    for name in ODD_NAMES:
+        (small / "odd" / f"{name}.bin").write_text(f"content of {name}")
+    run("git", "annex", "add", "-q", "odd", cwd=small)
+    git(small, "commit", "-q", "-m", "odd names")
+    run("git", "annex", "lock", "-q", "odd", cwd=small)
+    meanwhile = as_other(small, "git commit -q --allow-empty -m x")
+    step = Step("odd", f"mkdir out; cp -L odd/* out; {meanwhile}", inputs=("odd/*",), outputs=("out/*",))
+    run_step(small, step, site=site)
+    assert {path.name: path.read_text() for path in (small / "out").iterdir()} == {
+        f"{name}.bin": f"content of {name}" for name in ODD_NAMES
+    }
+    assert git(small, "status", "--porcelain") == ""
+    assert run("git", "annex", "find", "--not", "--in=here", cwd=small).stdout == ""
+
+
+SETTINGS = {
+    "protocol.file.allow": "never", "protocol.allow": "never", "transfer.hideRefs": "refs",
+    "uploadpack.hideRefs": "refs", "branch.main.mergeOptions": "--squash", "merge.verifySignatures": "true",
+    "fetch.fsckObjects": "true",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+@pytest.mark.parametrize("where", ["local", "global"])
+def test_no_setting_of_the_study_holds_up_a_landing(small, site, tmp_path, monkeypatch, key, where):
+    if where == "local":
+        git(small, "config", key, SETTINGS[key])
+    else:
+        settings(monkeypatch, tmp_path, {key: SETTINGS[key], "user.name": "Tester", "user.email": "t@example.org"})
+    run_step(small, counted(tmp_path, as_other(small, "git commit -q --allow-empty -m x")), site=site)
+    assert git(small, "status", "--porcelain") == "" and "RUNCMD" in git(small, "log", "-1", "--format=%s")
+
+
+def test_a_pin_that_moves_unseen_by_the_user_s_git_counts_as_another_input(small, site):
+    git(small, "config", "-f", ".gitmodules", "submodule.inputs/source.ignore", "all")
+    git(small, "commit", "-q", "-a", "-m", "ignore it")
+    move = MOVE_PIN.replace("commit -qm move inputs/source", "add -f inputs/source; git commit -qm move")
+    base = git(small, "rev-parse", "HEAD")
+    step = Step("whole", f"mkdir out; echo > out/a.txt; {as_other(small, move)}", inputs=("inputs/source",))
+    run_step(small, step, site=site)
+    ((made, _),) = log_of(small).values()
+    assert git(small, "rev-parse", "HEAD:inputs/source") != git(small, "rev-parse", f"{base}:inputs/source")
+    assert git(small, "rev-parse", f"{made}^") == base and states(small, [step])["whole"].word == "stale"
+
+
+def test_a_branch_that_is_gone_leaves_its_step_kept(small, site, tmp_path):
+    step = counted(tmp_path, as_other(small, "git switch -q -c other; git branch -q -D main"))
+    with pytest.raises(NotLanded, match="there is no refs/heads/main any more"):
+        run_step(small, step, site=site)
+    assert len(finished(small)) == 1
+
+
 def test_a_commit_with_its_editor_open_delays_a_landing_and_loses_nothing(small, site, tmp_path):
     (small / "mine.txt").write_text("mine\n")
     git(small, "add", "mine.txt")

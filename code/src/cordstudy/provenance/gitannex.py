@@ -209,15 +209,15 @@ def is_annex(repo: Path) -> bool:
 
 
 def settle_identity(repo: Path, *, like: Path | None = None) -> None:
-    """Have a clone know who commits, as git and git-annex refuse to guess.
+    """Have a clone's own settings say who commits, as git and git-annex refuse to guess, and as others are
+    not heeded in workspaces, from where git-annex also writes to the study.
 
-    It is who commits in `like`, or in the clone itself; the login name where nobody has
-    been set.
+    It is who commits in `like`, or in the clone itself; the login name where nobody has been set.
     """
     login = os.environ.get("USER") or os.environ.get("LOGNAME") or "user"
     for key, fallback in (("user.name", login), ("user.email", f"{login}@localhost")):
         told = subprocess.run(["git", "config", key], cwd=like or repo, capture_output=True, text=True)
-        if like or not told.stdout.strip():
+        if like or not git_ok(repo, "config", "--local", key):
             git(repo, "config", key, told.stdout.strip() or fallback)
 
 
