@@ -204,24 +204,36 @@ def mine(small: Path) -> str:
     return (small / "out/a.txt" if (small / "out").is_dir() else small / "out").read_text()
 
 
-ODD_NAMES = ["a\rb", "a\nb", "a\tb", " a", "a'b", 'a"b', "ü", "-a", ":a", "#a"]
+ODD_NAMES = ["a\rb", "a\tb", " a", "a'b", 'a"b', "ü", "-a", ":a", "#a"]
 
 
 def test_names_of_inputs_and_outputs_are_taken_byte_for_byte(small, site, tmp_path):
     (small / "odd").mkdir()
     for name in ODD_NAMES:
-        (small / "odd" / f"{name}.bin").write_text(f"content of {name}")
+        (small / "odd" / f"{name}.bin").write_bytes(f"content of {name}".encode())
     run("git", "annex", "add", "-q", "odd", cwd=small)
     git(small, "commit", "-q", "-m", "odd names")
     run("git", "annex", "lock", "-q", "odd", cwd=small)
     meanwhile = as_other(small, "git commit -q --allow-empty -m x")
     step = Step("odd", f"mkdir out; cp -L odd/* out; {meanwhile}", inputs=("odd/*",), outputs=("out/*",))
     run_step(small, step, site=site)
-    assert {path.name: path.read_text() for path in (small / "out").iterdir()} == {
-        f"{name}.bin": f"content of {name}" for name in ODD_NAMES
+    assert {path.name: path.read_bytes() for path in (small / "out").iterdir()} == {
+        f"{name}.bin": f"content of {name}".encode() for name in ODD_NAMES
     }
     assert git(small, "status", "--porcelain") == ""
     assert run("git", "annex", "find", "--not", "--in=here", cwd=small).stdout == ""
+
+
+@pytest.mark.parametrize("where", ["input", "output"])
+def test_a_name_with_a_line_s_end_which_git_annex_cannot_take_is_refused(small, site, where):
+    if where == "input":
+        (small / "a\nb.bin").write_text("x")
+        git(small, "add", ".")
+        git(small, "commit", "-q", "-m", "odd name")
+    step = Step("odd", "mkdir out; echo > 'out/a\nb.txt'", inputs=("*.bin",), outputs=("out/*",))
+    with pytest.raises(StudyError, match="a name with a line's end"):
+        run_step(small, step, site=site)
+    assert log_of(small) == {} and finished(small) == []
 
 
 SETTINGS = {

@@ -192,6 +192,8 @@ def test_a_scratch_that_others_use_too_loses_nothing(tiny_copy, tmp_path):
     [
         ('scratch = ""', "scratch: '' is no str"), ("cores = 0", "cores: 0 is no int"), ("cores = true", "cores: True"),
         ("device = 1", "device: 1 is no str"), ("fast = 1", "fast: unknown key"), ("cores = ", "site.toml: "),
+        ('scratch = "/proc/none"', "no folder can be made"), ('scratch = "~nobody-here/x"', "no folder can be made"),
+        ('scratch = "a\\u0000b"', "no folder can be made"), ('scratch = "README.md"', "no folder can be made"),
     ],
 )  # fmt: skip
 def test_a_setting_of_the_machine_that_cannot_be_read_is_named(tiny_copy, content, said):
@@ -216,6 +218,26 @@ def test_a_step_that_could_not_land_is_told_as_such_and_lands_with_the_next_run(
     told = study(tiny_copy, "--study", "tiny", "run", "split").stdout
     assert "landed  split, which was finished" in told and "nothing to do" in told
     assert study(tiny_copy, "--study", "tiny", "status", check=False).stdout.startswith("done     split")
+
+
+def test_getting_a_source_pins_only_what_was_made_and_leaves_no_commit_behind(tiny_copy):
+    source, pinned = tiny_copy / "inputs/tiny-epi", git(tiny_copy, "rev-parse", "HEAD:inputs/tiny-epi")
+    git(source, "checkout", "-q", "--detach")
+    (source / "mine.txt").write_text("mine\n")
+    commit(source, "my own", "mine.txt")
+    mine, before = git(source, "rev-parse", "HEAD"), git(tiny_copy, "rev-parse", "HEAD")
+    failed = study(tiny_copy, "--study", "tiny", "inputs", "get", "epi", check=False)
+    assert failed.returncode == 1 and "a commit that no branch holds" in failed.stderr
+    assert git(source, "rev-parse", "HEAD") == mine and git(tiny_copy, "rev-parse", "HEAD") == before
+    git(source, "branch", "kept")
+    study(tiny_copy, "--study", "tiny", "inputs", "get", "epi")
+    assert git(source, "rev-parse", "HEAD") == pinned and git(tiny_copy, "rev-parse", "HEAD") == before
+    git(source, "checkout", "-q", "kept")
+    commit(tiny_copy, "chore: move the pin", "inputs/tiny-epi")
+    git(source, "checkout", "-q", "--detach", pinned)
+    told = study(tiny_copy, "--study", "tiny", "inputs", "get", "epi")
+    assert git(source, "rev-parse", "HEAD") == mine == git(tiny_copy, "rev-parse", "HEAD:inputs/tiny-epi")
+    assert "made" not in told.stdout + told.stderr
 
 
 def test_a_finished_study_needs_no_source_to_say_that_it_is_done(tiny, tmp_path):

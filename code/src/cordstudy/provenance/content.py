@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from cordstudy.errors import StudyError
 from cordstudy.provenance.gitannex import annex, annex_lines, git
 
 CHECKSUMS = ("SHA", "MD5", "BLAKE", "SKEIN")
@@ -25,10 +26,9 @@ def damaged_files(repo: Path, files: Sequence[str], *, private: bool = False) ->
     By `git annex calckey`, which changes nothing; `git annex fsck` would move what is damaged away.
     Keys that hold no checksum (URL, WORM) cannot be checked.
     """
-    by_backend: dict[str, list[list[str]]] = {}
-    for entry in annexed(repo, files, "--in=here", form="${key} ${file}", private=private):
-        key, _, path = entry.partition(" ")
-        by_backend.setdefault(key.partition("-")[0], []).append([key, path])
+    by_backend: dict[str, list[tuple[str, str]]] = {}
+    for path, key in annex_keys(repo, files, "--in=here", private=private).items():
+        by_backend.setdefault(key.partition("-")[0], []).append((key, path))
     found = []
     for backend, some in by_backend.items():
         if backend.startswith(CHECKSUMS):
@@ -56,13 +56,36 @@ def pathspecs(specs: Sequence[str]) -> list[str]:
     return [f":(glob){pattern}" for spec in specs for pattern in (spec, f"{spec}/**")]
 
 
-def annexed(
-    repo: Path, files: Sequence[str], *matching: str, form: str = "${file}", private: bool = False
-) -> list[str]:
-    """Those of the files that are annexed, locked or not, and match git-annex's options; in a form of git-annex's."""
+def annexed(repo: Path, files: Sequence[str], *matching: str, private: bool = False) -> list[str]:
+    """Those of the files that are annexed, locked or not, and match git-annex's options."""
+    return list(annex_keys(repo, files, *matching, private=private))
+
+
+def annex_keys(repo: Path, files: Sequence[str], *matching: str, private: bool = False) -> dict[str, str]:
+    """The keys of those files, by file.
+
+    Git-annex answers file by file, in order, and with an empty line for a file that is none of those; what
+    it prints of a name is quoted, so that it is not asked for. Raises StudyError for a name that it cannot be
+    asked about.
+    """
+    check_names(files)
     asked = "".join(f"{path}\0" for path in files)
-    told = annex(repo, "find", *matching, f"--format=\\000{form}\\000", "--batch", "-z", stdin=asked, private=private)
-    return told.split("\0")[1::2]  # between them an empty line for each file that does not match
+    told = annex(repo, "find", *matching, "--format=\\000${key}\\000", "--batch", "-z", stdin=asked, private=private)
+    found, at = {}, 0
+    for path in files:
+        if told[at] == "\n":
+            at += 1
+            continue
+        end = told.index("\0", at + 1)
+        found[path] = told[at + 1 : end]
+        at = end + 1
+    return found
+
+
+def check_names(files: Sequence[str]) -> None:
+    """Raise StudyError for a name with a line's end, which git-annex takes for two, or for none."""
+    if odd := next((path for path in files if "\n" in path), ""):
+        raise StudyError(f"{odd!r}: git-annex cannot be asked about a name with a line's end", hint="rename the file")
 
 
 def get(repo: Path, files: Sequence[str], *options: str, private: bool = False) -> list[str]:

@@ -122,7 +122,7 @@ def _copy_home(clone: Path) -> None:
     changed = ("diff", "--name-only", "-z", "--no-renames", "--diff-filter=AMT", "HEAD^", "HEAD")
     written = git(clone, *changed, private=True)
     annex(clone, "copy", "-q", "--to=origin", "--batch", "-z", stdin=written, private=True)
-    if absent := annexed(clone, written.split("\0"), "--not", "--in=origin", private=True):
+    if absent := annexed(clone, written.split("\0")[:-1], "--not", "--in=origin", private=True):
         raise StudyError(f"the content of {len(absent)} outputs could not be copied, the first {absent[0]}")
 
 

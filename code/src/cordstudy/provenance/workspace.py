@@ -22,7 +22,15 @@ from pathlib import Path
 
 from cordstudy.errors import StudyError
 from cordstudy.provenance import guard
-from cordstudy.provenance.content import annexed, damaged_files, get, get_keys, listed, pathspecs
+from cordstudy.provenance.content import (
+    annex_keys,
+    annexed,
+    check_names,
+    damaged_files,
+    get,
+    get_keys,
+    listed,
+)
 from cordstudy.provenance.gitannex import git, gitlinks, head, install_annex, settle_identity
 
 MARK = "workspace.json"
@@ -194,6 +202,8 @@ def by_dataset(specs: Sequence[str], links: dict[str, str]) -> tuple[dict[str, l
 def _clone(source: Path, target: Path, *, commit: str, patterns: Sequence[str]) -> None:
     cloned = ("clone", "-q", "--shared", "--no-checkout", "--no-tags", str(source.resolve()), str(target))
     git(source, *cloned, private=True)
+    if ":" in str(source.resolve()):  # which git-annex takes for another host, but for two slashes
+        git(target, "config", "remote.origin.url", f"/{source.resolve()}", private=True)
     lines = "".join(f"/{pattern}\n" for pattern in patterns)
     git(target, "sparse-checkout", "set", "--no-cone", "--stdin", stdin=lines, private=True)
     git(target, "checkout", "-q", "--detach", commit, private=True)
@@ -206,7 +216,7 @@ def _fetch(clone: Path, source: Path, specs: Sequence[str]) -> list[Path]:
     files = annexed(clone, listed(clone, specs, private=True), "--anything", private=True)
     absent = get(clone, files, "--from=origin", private=True)
     if absent:
-        get_keys(source, annexed(clone, absent, "--anything", form="${key}", private=True))
+        get_keys(source, list(annex_keys(clone, absent, "--anything", private=True).values()))
         absent = get(clone, absent, "--from=origin", private=True)
     if absent:
         raise ContentMissing(
@@ -271,5 +281,7 @@ def check_outputs(ws: Workspace) -> None:
             hint="declare it in the step's outputs, or do not write it",
         )
     for spec in ws.outputs:
-        if not git(ws.path, "ls-files", "--", *pathspecs([spec]), private=True).strip():
+        written = listed(ws.path, [spec], private=True)
+        check_names(written)
+        if not written:
             raise StudyError(f"the step did not write its declared output {spec}")
