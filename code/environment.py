@@ -31,7 +31,9 @@ def main() -> int:
         print(f"error: Python 3.11 or newer is needed, this is {sys.version.split()[0]}", file=sys.stderr)
         print("hint: make -C code env PYTHON=python3.12", file=sys.stderr)
         return 1
-    told = subprocess.run([CODE / "study", "env"], capture_output=True, text=True, check=True)
+    told = subprocess.run([CODE / "study", "env"], stdout=subprocess.PIPE, text=True)
+    if told.returncode:  # it has said why
+        return told.returncode
     folder = Path(told.stdout.removesuffix("\n"))
     for name in [name for name in os.environ if name.startswith("PYTHON") or name in ELSEWHERE]:
         del os.environ[name]

@@ -510,7 +510,8 @@ def test_how_many_processes_the_gate_starts_does_not_depend_on_the_records(place
     "script",
     [
         "import socket; socket.create_connection(('1.1.1.1', 53), 2)", "open('x', 'w')", "open('/usr/x', 'w')",
-        "open('/x', 'w')", f"open({__file__!r})", f"import os; os.kill({os.getpid()}, 0)", "print('x' * 2**26)",
+        "open('/x', 'w')", "open('/dev/x', 'w')", "open('/dev/shm/x', 'w')", f"open({__file__!r})",
+        f"import os; os.kill({os.getpid()}, 0)", "print('x' * 2**26)",
         "x = bytearray(2**33)", "raise SystemExit(3)", "import os; assert 'SECRET' in os.environ", "while True: pass",
     ],
 )  # fmt: skip
@@ -520,6 +521,27 @@ def test_code_in_the_sandbox_can_do_nothing(tmp_path, monkeypatch, script):
     sandbox.check_sandbox()
     assert sandbox.python_in_sandbox(script, tmp_path, path=".") is None
     assert list(tmp_path.iterdir()) == []
+
+
+OPENABLE = """
+import os
+for place in ("/proc", "/sys", "/run", "/etc", "/usr", "/study", "/dev"):
+    for folder, _, names in os.walk(place):
+        for path in [os.path.join(folder, name) for name in names]:
+            try:
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY))
+            except OSError:
+                continue
+            print(os.path.realpath(path))
+"""
+"""Opens every file for writing, and writes nothing."""
+
+
+@walled
+def test_code_in_the_sandbox_can_open_nothing_of_the_system_for_writing(tmp_path):
+    opened = sandbox.python_in_sandbox(OPENABLE, tmp_path, path=".").decode().split()
+    harmless = ("ptmx", "tty", "urandom", "random", "full", "zero", "null", "pts/ptmx")
+    assert set(opened) <= {f"/dev/{name}" for name in harmless}
 
 
 @walled

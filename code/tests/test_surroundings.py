@@ -123,6 +123,75 @@ def test_the_launcher_finds_its_environment_from_a_repository_of_another_kind(tm
         assert run(REPOSITORY / "code/study", "env", cwd=tmp_path / name).stdout == expected
 
 
+def test_a_link_to_the_launcher_stands_for_it(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/absolute").symlink_to(REPOSITORY / "code/study")
+    (tmp_path / "relative").symlink_to("bin/absolute")
+    expected = run(REPOSITORY / "code/study", "env", cwd=REPOSITORY).stdout
+    for path in ("bin/absolute", "relative"):
+        assert run(tmp_path / path, "env", cwd="/").stdout == expected
+        assert "Usage" in run(tmp_path / path, "--help", cwd="/").stdout
+
+
+@pytest.mark.parametrize("given", ["", "/nowhere", "relative", "{folder}/file", "{folder}"])
+def test_a_temporary_folder_that_is_none_does_not_reach_git_annex(tmp_path, given):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "relative").mkdir()
+    env = {"TMPDIR": given.format(folder=tmp_path)}
+    told = run(REPOSITORY / "code/study", "exec", "sh", "-c", 'echo "${TMPDIR-none}"', cwd=tmp_path, **env).stdout
+    assert told == (f"{tmp_path}\n" if given == "{folder}" else "none\n")
+
+
+@pytest.mark.skipif(not shutil.which("bwrap"), reason="needs a disk for reading only: bubblewrap")
+def test_where_no_temporary_folder_can_be_written_that_is_the_error(tmp_path):
+    walls = ("bwrap", "--ro-bind", "/", "/", "--dev", "/dev")
+    failed = run(*walls, REPOSITORY / "code/study", "status", cwd=tmp_path, check=False)
+    if "bwrap:" in failed.stderr:
+        pytest.skip("bubblewrap cannot run here")
+    assert failed.returncode == 3 and failed.stderr.startswith("error: no folder for temporary files may be written")
+    nowhere = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+    assert "no folder for temporary files" in str(machine_fault(nowhere, ["study", "status"]))
+
+
+def test_a_cache_in_a_folder_with_a_colon_is_refused_where_it_is_named(tmp_path):
+    for words in (("env",), ("status",)):
+        failed = run(REPOSITORY / "code/study", *words, cwd=tmp_path, check=False, XDG_CACHE_HOME=str(tmp_path / "a:b"))
+        assert failed.returncode == 3 and "holds a colon" in failed.stderr and "hint: export XDG" in failed.stderr
+    failed = run("python3", REPOSITORY / "code/environment.py", cwd=tmp_path, check=False,
+                 XDG_CACHE_HOME=str(tmp_path / "a:b"))  # fmt: skip
+    assert failed.returncode == 3 and "Traceback" not in failed.stderr and not list(tmp_path.iterdir())
+
+
+def test_the_package_starts_in_a_folder_with_a_colon_and_its_processes_find_it(tmp_path):
+    folder = tmp_path / "a:b"
+    git(REPOSITORY, "clone", "-q", "--shared", REPOSITORY, folder)
+    write_file(folder / "code/src/cordstudy/commands.py", SPAWNING)
+    assert run(folder / "code/study", "spawn", cwd=tmp_path).stdout == f"{folder}\n"
+    git(folder, "checkout", "-q", ".")
+    assert "Usage" in run(folder / "code/study", "--help", cwd=tmp_path).stdout
+    status = run(folder / "code/study", "status", cwd=tmp_path, check=False)
+    assert status.returncode == 1 and "missing" in status.stdout and status.stderr == ""
+
+
+SPAWNING = """\
+import multiprocessing
+from pathlib import Path
+
+COMMANDS = {"spawn": ("cordstudy.commands:command", "")}
+
+
+def where(_):
+    return str(Path(__file__).parents[3])
+
+
+class command:
+    @staticmethod
+    def main(**settings):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            print(*pool.map(where, [0]))
+"""
+
+
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory) -> Path:
     """A clone of this repository in a folder of an odd name, whose launcher tells instead of running."""
@@ -191,8 +260,10 @@ SUBJECTS = {
 
 
 @pytest.mark.parametrize("step", SUBJECTS)
-def test_a_step_gives_its_recorded_bytes_whatever_its_user_has_set(tiny, tmp_path, hostile, step):
-    folder = Path(shutil.copytree(tiny, tmp_path / "study", symlinks=True))
+def test_a_step_gives_its_recorded_bytes_whatever_its_user_has_set_in_a_folder_of_any_name(
+    tiny, tmp_path, hostile, step
+):
+    folder = Path(shutil.copytree(tiny, tmp_path / "a:b c" / "study", symlinks=True))
     (folder / "matplotlibrc").write_text(RC)
     _, record = log_of(folder)[SUBJECTS[step]]
     outputs = [path for glob in record["outputs"] for path in folder.glob(glob)]

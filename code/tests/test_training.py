@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import pydoc
 import random
 import shutil
 import signal
@@ -21,7 +22,17 @@ from nnunetv2.training.loss.robust_ce_loss import RobustCrossEntropyLoss
 
 from cordstudy.errors import StudyError
 from cordstudy.pipeline import determinism
-from cordstudy.pipeline.checkpoints import check_plans, load, load_pickle, plain
+from cordstudy.pipeline.checkpoints import (
+    check_dataset,
+    check_plans,
+    check_trainer,
+    layers,
+    load,
+    load_pickle,
+    plain,
+    read_folds,
+    read_plans,
+)
 from cordstudy.pipeline.compare import spread
 from cordstudy.pipeline.likeness import compare
 from cordstudy.pipeline.resuming import newest, store
@@ -230,17 +241,144 @@ def test_checkpoints_hold_tensors_and_plain_values_only(tiny):
     assert plain(values) == {"a": 0.5, "b": [[0, 1], (3,)], "c": torch.ones(1)}
 
 
-@pytest.mark.parametrize("name", ["torch.hub.load", "os.system", "cordstudy.pipeline.trainer.train_fold"])
-def test_plans_call_networks_and_layers_only(tiny, tmp_path, name):
-    plans = json.loads((tiny / MODEL / "plans.json").read_text())
-    check_plans(plans, tmp_path)
-    told = plans["configurations"]["3d_fullres"]["architecture"]
-    for key in ("network_class_name", "conv_op"):
-        place = told if key in told else told["arch_kwargs"]
-        kept, place[key] = place[key], name
-        with pytest.raises(StudyError, match=f"it names {name}, which is no network or layer"):
-            check_plans(plans, tmp_path)
-        place[key] = kept
+PLANS = {
+    "dataset_name": "Dataset501_x",
+    "plans_name": "nnUNetPlans",
+    "image_reader_writer": "SimpleITKIO",
+    "label_manager": "LabelManager",
+    "configurations": {
+        "3d_fullres": {
+            "data_identifier": "nnUNetPlans_3d_fullres",
+            "preprocessor_name": "DefaultPreprocessor",
+            "normalization_schemes": ["ZScoreNormalization"],
+            "resampling_fn_data": "resample_data_or_seg_to_shape",
+            "architecture": {
+                "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
+                "arch_kwargs": {
+                    "conv_op": "torch.nn.modules.conv.Conv3d", "dropout_op": None, "nonlin": "torch.nn.LeakyReLU",
+                    "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+                },
+                "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+            },
+        }
+    },
+}  # fmt: skip
+CHOSEN = "configurations 3d_fullres"
+ARCHITECTURE = f"{CHOSEN} architecture"
+WALKED = "torch.nn.functional.torch.os.system"
+
+
+@pytest.mark.parametrize("name", [
+    "torch.hub.load", "os.system", "cordstudy.pipeline.trainer.train_fold", WALKED, "torch.nn.init.xavier_normal_",
+    "torch.nn.modules.module.torch.hub.load", "torch.nn.Conv3d.__init__.__globals__", "torch.nn.Conv3d.forward",
+    "dynamic_network_architectures.architectures.unet.torch.os.system",
+    "dynamic_network_architectures.building_blocks.helper.np.load", "torch.nn.modules.conv.F.torch.load",
+])  # fmt: skip
+def test_plans_call_networks_and_layers_only(tmp_path, name):
+    check_plans(PLANS, tmp_path)
+    for place in ("network_class_name", *(f"arch_kwargs {key}" for key in PLANS_KWARGS)):
+        with pytest.raises(StudyError, match=f"it names {name} as .*refused before anything of it ran"):
+            check_plans(changed(PLANS, f"{ARCHITECTURE} {place}", name), tmp_path)
+
+
+PLANS_KWARGS = ("conv_op", "norm_op", "dropout_op", "nonlin")
+
+
+def changed(plans: dict, place: str, value: object) -> dict:
+    """A copy of plans with another value at a place, keys apart by spaces."""
+    made = json.loads(json.dumps(plans))
+    *keys, last = place.split()
+    part = made
+    for key in keys:
+        part = part[key]
+    part[last] = value
+    return made
+
+
+REFUSED = {
+    "reader": ("image_reader_writer", "recursive_find_python_class"),
+    "labels": ("label_manager", "repeat"),
+    "preprocessor": (f"{CHOSEN} preprocessor_name", "ThreadPool"),
+    "one of the schemes": (f"{CHOSEN} normalization_schemes", ["ZScoreNormalization", "ABC"]),
+    "resampling": (f"{CHOSEN} resampling_fn_data", "recursive_find_python_class"),
+    "resampling of masks": (f"{CHOSEN} resampling_fn_seg", "map_coordinates"),
+    "keyword without a value": (f"{ARCHITECTURE} _kw_requires_import", ["block"]),
+    "keywords as a word": (f"{ARCHITECTURE} _kw_requires_import", "nonlin"),
+    "folder elsewhere": (f"{CHOSEN} data_identifier", "../../elsewhere"),
+    "dataset elsewhere": ("dataset_name", "/etc"),
+    "stage elsewhere": (f"{CHOSEN} previous_stage", "../x"),
+    "no table": ("configurations", ["3d_fullres"]),
+    "no configuration": (CHOSEN, 3),
+    "no architecture": (ARCHITECTURE, None),
+    "a layer that is none": (f"{ARCHITECTURE} arch_kwargs nonlin", {"x": 1}),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_plans_name_nothing_else_of_nnunet_and_no_other_place(tmp_path, name):
+    with pytest.raises(StudyError, match=str(tmp_path)) as raised:
+        check_plans(changed(PLANS, *REFUSED[name]), tmp_path)
+    assert raised.value.hint
+
+
+def test_every_layer_that_plans_may_name_is_a_layer_where_nnunet_finds_it():
+    assert {"torch.nn.Conv3d", "torch.nn.modules.conv.Conv3d", "torch.nn.LeakyReLU"} <= layers()
+    for name in layers():
+        found = pydoc.locate(name)
+        assert issubclass(found, torch.nn.Module) and found.__module__.startswith("torch.nn.modules."), name
+
+
+ODD_JSON = ["[", "[" * 20_000, '{"configurations": ' + "9" * 5000 + "}", '{"a": "\\u0000"}', "3", "", "{}"]
+
+
+@pytest.mark.parametrize("content", ODD_JSON, ids=range(7))
+@pytest.mark.parametrize("name", ["plans.json", "dataset.json", "splits_final.json"])
+def test_files_of_a_model_that_are_none_are_one_error(tmp_path, name, content):
+    dataset = {"labels": {"background": 0, "spinal_cord": 1}, "file_ending": ".nii.gz"}
+    (tmp_path / "plans.json").write_text(json.dumps(PLANS))
+    (tmp_path / "dataset.json").write_text(json.dumps(dataset))
+    (tmp_path / "splits_final.json").write_text('[{"train": ["a_1"], "val": ["a_2"]}]')
+    assert read_plans(tmp_path) == (PLANS, dataset) and read_folds(tmp_path)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(StudyError, match=name):
+        read_folds(tmp_path) if "splits" in name else read_plans(tmp_path)
+
+
+def test_a_dataset_json_names_no_reader_and_no_file_elsewhere(tmp_path):
+    told = {"labels": {}, "file_ending": ".nii.gz"}
+    check_dataset(told, tmp_path)
+    for more in ({"overwrite_image_reader_writer": "load_json"}, {"dataset": {"x": {"label": "/etc/passwd"}}},
+                 {"file_ending": "/../x.nii.gz"}):  # fmt: skip
+        with pytest.raises(StudyError, match=str(tmp_path)):
+            check_dataset(told | more, tmp_path)
+
+
+def test_a_checkpoint_names_the_stock_trainer_only(tiny, tmp_path):
+    content = dict(load(tiny / FINAL))
+    check_trainer(content, tmp_path)
+    for name in ("nnUNetTrainerBN", "os.system", None, 3):
+        with pytest.raises(StudyError, match=str(tmp_path)):
+            check_trainer(content | {"trainer_name": name}, tmp_path)
+
+
+@pytest.mark.parametrize("command_name", ["segment", "predict", "train"])
+def test_plans_that_hold_a_command_are_refused_before_it_runs(tiny_copy, tmp_path, command_name):
+    path = tiny_copy / MODEL / "plans.json"
+    plans = changed(json.loads(path.read_text()), f"{ARCHITECTURE} arch_kwargs nonlin", WALKED)
+    path.write_text(json.dumps(changed(plans, f"{ARCHITECTURE} arch_kwargs nonlin_kwargs",
+                                       {"command": f"touch '{tmp_path}/it ran'"})))  # fmt: skip
+    words = {
+        "segment": ("--study", "tiny", "segment", tmp_path / "x.nii.gz", "--model", "inspired", "--out", tmp_path),
+        "predict": ("predict", MODEL, RAW, "--out", tmp_path / "out", "--fold", "0", "--tile-step", "1",
+                    "--identical", "anywhere"),
+        "train": command(tmp_path / "out/fold_0", epochs=3)[1:],
+    }  # fmt: skip
+    nib.save(nib.Nifti1Image(np.zeros((16, 16, 16), np.int16), np.eye(4)), tmp_path / "x.nii.gz")
+    failed = run(tiny_copy / "code/study", *words[command_name], cwd=tiny_copy, check=False,
+                 CORDSTUDY_CACHE=str(tmp_path / "cache"))  # fmt: skip
+    assert failed.returncode == 1 and f"it names {WALKED}" in failed.stderr, failed.stderr
+    assert [line.partition(":")[0] for line in failed.stderr.splitlines()] == ["error", "hint"]
+    assert not (tmp_path / "it ran").exists()
 
 
 def test_progress_stays_where_whoever_runs_a_training_says_and_changes_no_byte(tiny, tmp_path):

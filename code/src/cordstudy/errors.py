@@ -79,6 +79,10 @@ def machine_fault(error: BaseException, arguments: Sequence[str]) -> StudyError 
             hint = HINTS.get(one.errno, "look at its owner and permissions: ls -ld")
             return StudyError(f"{place}: {FAULTS[one.errno]} ({one.strerror})", hint=hint)
     place = _full(arguments)
+    if not place and isinstance(error, FileNotFoundError) and "usable temporary directory" in str(error):
+        return StudyError(
+            "no folder for temporary files may be written", hint="export TMPDIR=/a/folder/that/you/may/write"
+        )
     if place and isinstance(error, RuntimeError | OSError):
         return StudyError(f"{place}: the disk is full ({type(error).__name__})", hint=HINTS[errno.ENOSPC])
     return None

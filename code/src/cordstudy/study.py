@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cordstudy.errors import StudyError
+from cordstudy.pipeline.texts import check_values, read_text
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -374,9 +375,11 @@ def load_study(root: Path, name: str) -> Study:
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.toml")))
         raise StudyError(f"there is no study {name!r}", hint=f"one of: {known}")
     try:
-        content = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
-        raise StudyError(f"{path}: {error}", hint="correct the TOML") from error
+        content = tomllib.loads(read_text(path))
+        check_values(content)
+    except (ValueError, RecursionError) as error:
+        told = "brackets in brackets in brackets" if isinstance(error, RecursionError) else error
+        raise StudyError(f"{path}: {told}", hint="correct the TOML") from error
     return parse_study(content, name=name, path=path)
 
 

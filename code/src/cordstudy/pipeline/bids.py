@@ -25,7 +25,7 @@ from cordstudy.pipeline.raw import Case, LeftOut
 from cordstudy.pipeline.rules import Rules
 from cordstudy.pipeline.sidecars import label_origin
 from cordstudy.pipeline.tables import MISSING
-from cordstudy.pipeline.within import OBJECTS, Tree, tree
+from cordstudy.pipeline.within import OBJECTS, Tree, check_kind, tree
 
 ENDING = ".nii.gz"
 POINTER = b"/annex/objects/"
@@ -164,6 +164,8 @@ def _judge(
     sidecar = f"{mask.removesuffix(ENDING)}.json"
     for path in (image, mask, sidecar):
         source.check(root / path)
+    for path in (image, mask):
+        check_kind(root / path)
     origin = label_origin(root / sidecar, broken=rules.broken_sidecars)
     if origin not in rules.label_origins:
         told = Reason(f"label origin {origin}", f"datasets.{rules.name}.label_origins")

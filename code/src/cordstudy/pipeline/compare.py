@@ -26,8 +26,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import DescrStatsW
 
+from cordstudy.errors import StudyError
 from cordstudy.pipeline.judging import Judging, read_judging
-from cordstudy.pipeline.tables import write_table
+from cordstudy.pipeline.tables import read_table, write_table
 
 MEASURES = ["dice", "iou", "nsd", "hd95_mm", "assd_mm", "relative_volume_error", "csa_error_mm2"]
 STRATA = ["contrast", "vendor", "pathology", "label_origin"]
@@ -37,8 +38,16 @@ FEWEST = 5
 
 
 def read_scores(path: Path) -> pd.DataFrame:
-    """cases.tsv; where a column of text says n/a, that is a value."""
-    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["nan"], encoding="utf-8")
+    """A table of figures, such as cases.tsv; where a column of text says n/a, that is a value.
+
+    Raises StudyError for one that is no table (`read_table`), and where a column of numbers holds words.
+    """
+    read_table(path)
+    table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["nan"], encoding="utf-8")
+    for name in ("replicate", *MEASURES):
+        if name in table and len(table) and table[name].dtype.kind not in "iuf":
+            raise StudyError(f"{path}: the column {name!r} holds words", hint="code/study run evaluate")
+    return table
 
 
 def subject_means(scores: pd.DataFrame, measure: str = "dice") -> pd.DataFrame:
@@ -265,6 +274,8 @@ def detectable(n: int, sd: float) -> float:
 def command(cases: Path, parameters: Path, out: Path) -> None:
     """Summarise and compare the models of the table CASES: summary, comparisons, strata, replicates."""
     scores, judging = read_scores(cases), read_judging(parameters)
+    if lacking := {"model", "replicate", "testset", "case_id", "participant_id", *MEASURES, *STRATA} - {*scores}:
+        raise StudyError(f"{cases}: no column {min(lacking)!r}", hint="code/study run evaluate")
     tables = {
         "summary": summarise(scores), "comparisons": compare_models(scores, judging),
         "strata": strata(scores, judging), "replicates": spread(scores),

@@ -20,6 +20,7 @@ import numpy as np
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.machine import progress, workers
 from cordstudy.pipeline.metrics import Measures, measure, measure_missing
+from cordstudy.pipeline.raw import CASE_COLUMNS
 from cordstudy.pipeline.tables import read_table, write_table
 
 
@@ -79,7 +80,7 @@ def pairs(datasets: Sequence[Path], predictions: Sequence[Path], nsd_tolerance_m
     for folder in predictions:
         model, _, number = folder.name.partition(".")
         for dataset in datasets:
-            for row in read_table(dataset / "cases.tsv"):
+            for row in read_table(dataset / "cases.tsv", *CASE_COLUMNS):
                 if row["part"] == "test":
                     name = f"{row['case_id']}.nii.gz"
                     paths = dataset / "labelsTs" / name, folder / row["dataset"] / name

@@ -16,11 +16,16 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent
 
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.participants import Participant
 from cordstudy.pipeline.rules import ExcludeFile, Rules
+from cordstudy.pipeline.texts import read_text
 from cordstudy.pipeline.within import Tree, tree
+
+LARGEST = 256 * 2**10
+"""The bytes of a list: it names people, and a YAML reader in Python takes seconds for so many."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ def _from_list(
                 hint=f"it has {', '.join(map(str, content))}: correct datasets.{rules.name}.exclude_file",
             )
         for number, entry in enumerate(content[key]):
+            if not isinstance(entry, str | int | float):
+                raise StudyError(f"{path}: {key}: entry {number + 1} is no name", hint="one participant or site a line")
             told = Reason(_comment(content[key], number) or key, f"{listed.path}, {key}: {entry}")
             for name in _who(str(entry), participants.values()):
                 for image in rules.images if images == "all" else images:
@@ -90,10 +97,14 @@ def _from_list(
 def _read_list(path: Path) -> CommentedMap | None:
     if not path.is_file():
         raise StudyError(f"there is no {path}", hint="correct exclude_file in the study's TOML, or remove it")
+    text = read_text(path, largest=LARGEST)
     try:
-        content = YAML(typ="rt").load(path.read_text(encoding="utf-8"))  # makes no object of a class that a tag names
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: not YAML: {error}", hint="correct it in the source") from error
+        if any(isinstance(event, AliasEvent) for event in YAML(typ="rt").parse(text)):
+            raise StudyError(f"{path}: it has an alias (*name), which can stand for anything", hint="write it out")
+        content = YAML(typ="rt").load(text)  # makes no object of a class that a tag names
+    except (YAMLError, ValueError, RecursionError) as error:
+        told = "lists in lists in lists" if isinstance(error, RecursionError) else error
+        raise StudyError(f"{path}: not YAML: {told}", hint="correct it in the source") from error
     if content is not None and not isinstance(content, CommentedMap):
         raise StudyError(f"{path}: not a table of lists", hint="correct exclude_file in the study's TOML")
     return content

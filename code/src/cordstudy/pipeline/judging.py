@@ -6,13 +6,15 @@ Does not own: the statistics (`compare`), or the page about them (`report`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from cordstudy.errors import StudyError
+from cordstudy.pipeline.texts import read_json, shaped
+
+HINT = "`code/study run` writes it from the study's TOML"
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,10 @@ class Judging:
 def read_judging(path: Path) -> Judging:
     """Read a judging file. Raises StudyError if it is not one."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, hint=HINT)
         models = [Model(**entry) for entry in content["models"]]
         datasets = [Dataset(**entry) for entry in content["datasets"]]
-        return Judging(**{**content, "models": models, "datasets": datasets})
+        found = Judging(**{**content, "models": models, "datasets": datasets})  # it knows no other key
+        return shaped(Judging, asdict(found))
     except (TypeError, ValueError, KeyError) as error:
-        raise StudyError(
-            f"{path}: not a study's judging file: {error}", hint="`code/study run` writes it from the study's TOML"
-        ) from error
+        raise StudyError(f"{path}: not a study's judging file: {error}", hint=HINT) from error

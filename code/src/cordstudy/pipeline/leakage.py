@@ -11,7 +11,6 @@ by the keys of the files, and, where the files were compressed anew, by the conv
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -22,6 +21,7 @@ import click
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.raw import CASE_COLUMNS
 from cordstudy.pipeline.tables import MISSING, read_table, write_table
+from cordstudy.pipeline.texts import read_json, shaped
 
 Row = Mapping[str, str]
 COMPARED = {
@@ -42,6 +42,14 @@ class Model:
     name: str
     training_set: Path
     folder: Path
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The cases of the two sides of a fold, as `splits_final.json` has them."""
+
+    train: Sequence[str]
+    val: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -84,10 +92,17 @@ def compare_all(models: Sequence[Model], datasets: Sequence[Path]) -> list[Compa
 
 def _folds(model: Model, trained: Mapping[str, Row]) -> Iterator[tuple[list[Row], list[Row]]]:
     path = model.folder / "splits_final.json"
-    for fold in json.loads(path.read_text(encoding="utf-8")):
-        if unknown := sorted({*fold["train"], *fold["val"]} - set(trained)):
+    for fold in _read_folds(path):
+        if unknown := sorted({*fold.train, *fold.val} - set(trained)):
             raise StudyError(f"{path}: case {unknown[0]} is not in {model.training_set}", hint="code/study run")
-        yield [trained[case] for case in fold["train"]], [trained[case] for case in fold["val"]]
+        yield [trained[case] for case in fold.train], [trained[case] for case in fold.val]
+
+
+def _read_folds(path: Path) -> list[Fold]:
+    try:
+        return [shaped(Fold, fold) for fold in read_json(path)]
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"{path}: no folds: {error}", hint="code/study run") from error
 
 
 def _compare(model: str, fold: str, against: str, train: Sequence[Row], others: Sequence[Row]) -> Iterator[Comparison]:
@@ -106,8 +121,10 @@ def _compare(model: str, fold: str, against: str, train: Sequence[Row], others: 
 def read_comparisons(path: Path) -> list[Comparison]:
     """The comparisons of a table that the step wrote."""
     rows = read_table(path, *(field.name for field in fields(Comparison)))
-    counts = ("n_train", "n_against", "n_hits")
-    return [Comparison(**{k: int(v) if k in counts else v for k, v in row.items()}) for row in rows]
+    try:
+        return [shaped(Comparison, row) for row in rows]
+    except ValueError as error:
+        raise StudyError(f"{path}: no comparisons: {error}", hint="code/study run leakage") from error
 
 
 @dataclass(frozen=True)

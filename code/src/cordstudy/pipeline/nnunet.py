@@ -32,9 +32,10 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from cordstudy.errors import StudyError
 from cordstudy.pipeline import determinism
-from cordstudy.pipeline.checkpoints import load_pickle
+from cordstudy.pipeline.checkpoints import AGAIN, check_dataset, load_pickle, read_folds, read_plans
 from cordstudy.pipeline.machine import cache_folder, device, kept_progress, progress
 from cordstudy.pipeline.tables import read_table, write_json
+from cordstudy.pipeline.texts import read_json
 
 PLANS = "nnUNetPlans"
 nnunet_dataset.load_pickle = load_pickle
@@ -97,6 +98,8 @@ def plan(
     DatasetFingerprintExtractor, ExperimentPlanner (unchanged but for `reduction`) and
     `nnUNetv2_move_plans_between_datasets`.
     """
+    dataset_json = read_json(dataset / "dataset.json")
+    check_dataset(dataset_json, dataset / "dataset.json")
     with tempfile.TemporaryDirectory() as scratch, open(os.devnull, "w") as quiet, redirect_stdout(quiet):
         with nnunet_folders(raw=dataset.parent, preprocessed=Path(scratch)):
             extractor = fingerprint_extractor.DatasetFingerprintExtractor(dataset.name, num_processes=1)
@@ -115,7 +118,6 @@ def plan(
         )
     if reduction:
         plans["configurations"] = {configuration: reduction.apply(plans["configurations"][configuration])}
-    dataset_json = json.loads((dataset / "dataset.json").read_text("utf-8"))
     return {"plans.json": plans, "dataset.json": dataset_json, "dataset_fingerprint.json": fingerprint}
 
 
@@ -170,13 +172,15 @@ def _intact(folder: Path) -> bool:
     seal = folder / "SHA256SUMS.json"
     if not seal.is_file():
         return False
-    sums = json.loads(seal.read_text("utf-8"))
+    try:
+        sums = json.loads(seal.read_text("utf-8"))
+    except ValueError:
+        return False
     return all((folder / name).is_file() and _sha256(folder / name) == value for name, value in sums.items())
 
 
 def _preprocess(dataset: Path, model: Path, configuration: str, out: Path) -> None:
-    plans = json.loads((model / "plans.json").read_text("utf-8"))
-    dataset_json = json.loads((model / "dataset.json").read_text("utf-8"))
+    plans, dataset_json = read_plans(model)
     manager = PlansManager(plans)
     chosen = manager.get_configuration(configuration)
     arrays = out / chosen.data_identifier
@@ -200,6 +204,9 @@ def train(
     """
     from cordstudy.pipeline.trainer import train_fold  # torch: 5 s to import
 
+    plans, _ = read_plans(model)
+    if configuration not in plans["configurations"] or not 0 <= fold < len(read_folds(model)):
+        raise StudyError(f"{model}: it has no {configuration!r} planned, or no fold {fold}", hint=AGAIN)
     place = preprocessed(dataset, model, configuration=configuration)
     rows = read_table(dataset / "cases.tsv", "case_id", "dataset") if balanced else []
     groups = {row["case_id"]: row["dataset"] for row in rows}

@@ -23,10 +23,17 @@ from nbclient.exceptions import CellExecutionError
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.tables import write_json
 
+SOURCE = str(Path(__file__).resolve().parents[2])
 TAG = "parameters"
 """Of the cell with the parameters' usual values; a cell with those given is put after it."""
-STARTUP = "import matplotlib\nmatplotlib.rcdefaults()\n"
-"""What the kernel runs first: no settings of a user's, nor of a file in the working folder, for figures."""
+STARTUP = f"""\
+import sys
+sys.path[:] = [{SOURCE!r}, *(path for path in sys.path if path != {SOURCE!r})]
+import matplotlib
+matplotlib.rcdefaults()
+"""
+"""What the kernel runs first: this code is found, in a folder of any name; and no settings of a user's, nor of
+a file in the working folder, for figures."""
 
 
 def with_parameters(notebook: nbformat.NotebookNode, values: Mapping[str, str]) -> nbformat.NotebookNode:

@@ -6,13 +6,13 @@ Does not own: how nnU-Net plans (`nnunet`), or who is in which fold (`splits`).
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.tables import read_table, write_json
+from cordstudy.pipeline.texts import read_json
 
 
 def subject_folds(cases: Path, folds: int) -> list[dict[str, list[str]]]:
@@ -52,6 +52,7 @@ def numbers(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option("--plans", type=click.Path(path_type=Path, exists=True), help="Take over these plans of another model.")
 def command(dataset, out, configuration, folds, spacing, patch, batch, features, convolutions, plans) -> None:
     """Plan a model for the nnU-Net raw DATASET. The options from --spacing to --convolutions go together."""
+    from cordstudy.pipeline.checkpoints import check_plans  # torch: 3 s to import
     from cordstudy.pipeline.nnunet import Reduction, plan  # nnU-Net: 4 s to import
 
     reduction = None
@@ -59,7 +60,9 @@ def command(dataset, out, configuration, folds, spacing, patch, batch, features,
         whole = (tuple(map(int, values)) for values in (patch, features))
         patch, features = whole
         reduction = Reduction(spacing, patch, batch, features, convolutions)
-    shared = json.loads(plans.read_text(encoding="utf-8")) if plans else None
+    shared = read_json(plans) if plans else None
+    if plans:
+        check_plans(shared, plans)
     for name, content in plan(dataset, configuration=configuration, reduction=reduction, shared=shared).items():
         write_json(out / name, content)
     write_json(out / "splits_final.json", subject_folds(dataset / "cases.tsv", folds))

@@ -22,7 +22,7 @@ from nnunetv2.inference.export_prediction import convert_predicted_logits_to_seg
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from cordstudy.errors import StudyError
-from cordstudy.pipeline.checkpoints import check_plans, load
+from cordstudy.pipeline.checkpoints import HINT, check_trainer, load, read_plans
 from cordstudy.pipeline.machine import device, progress
 from cordstudy.pipeline.volumes import read_volume
 
@@ -89,11 +89,16 @@ def _check_written(path: Path) -> None:
 
 
 def _load(model: Path, folds: Sequence[int], mirror_axes: Sequence[int], tile_step: float) -> BatchedPredictor:
+    read_plans(model)
     for fold in folds:
-        load(model / f"fold_{fold}/checkpoint_final.pth")
-    check_plans(json.loads((model / "plans.json").read_text("utf-8")), model / "plans.json")
+        path = model / f"fold_{fold}/checkpoint_final.pth"
+        check_trainer(load(path), path)
     predictor = BatchedPredictor(tile_step, True, bool(mirror_axes), False, torch.device(device()), False, False, False)
-    predictor.initialize_from_trained_model_folder(str(model), tuple(folds), "checkpoint_final.pth")
+    try:
+        predictor.initialize_from_trained_model_folder(str(model), tuple(folds), "checkpoint_final.pth")
+    except (TypeError, ValueError, LookupError, AttributeError, AssertionError, RuntimeError) as error:
+        told = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise StudyError(f"{model}: its plans and checkpoints make no network: {told}", hint=HINT) from error
     predictor.mirror_axes = tuple(mirror_axes)
     if len(predictor.configuration_manager.patch_size) == 3:  # the convolutions' faster layout on a CPU
         predictor.network.to(memory_format=torch.channels_last_3d)

@@ -6,13 +6,15 @@ Does not own: what the rules find (`bids`); see `study.Dataset` for the meaning 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from cordstudy.errors import StudyError
+from cordstudy.pipeline.texts import read_json, shaped
+
+HINT = "`code/study run` writes it from the study's TOML"
 
 
 @dataclass(frozen=True)
@@ -55,18 +57,17 @@ class Rules:
 def read_rules(path: Path) -> Rules:
     """Read the rules file of one dataset. Raises StudyError if it is not one."""
     try:
-        return parse_rules(json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError) as error:
-        raise StudyError(
-            f"{path}: not a dataset's rules: {error}", hint="`code/study run` writes it from the study's TOML"
-        ) from error
+        return parse_rules(read_json(path, hint=HINT))
+    except (TypeError, ValueError, KeyError) as error:
+        raise StudyError(f"{path}: not a dataset's rules: {error}", hint=HINT) from error
 
 
 def parse_rules(content: Mapping) -> Rules:
-    """Rules from the content of a rules file."""
+    """Rules from the content of a rules file. Raises TypeError, KeyError or ValueError for other content."""
     listed = content["exclude_file"]
     own = {
         "exclude": [Exclusion(**entry) for entry in content["exclude"]],
         "exclude_file": ExcludeFile(**listed) if listed else None,
     }
-    return Rules(**{**content, **own})
+    found = Rules(**{**content, **own})  # it knows no other key
+    return shaped(Rules, asdict(found))

@@ -5,13 +5,15 @@ Owns: the label origin. Does not own: which masks are used (`bids`).
 
 from __future__ import annotations
 
-import json
+import os
 from pathlib import Path
 
 from cordstudy.errors import StudyError
-from cordstudy.pipeline.within import missing
+from cordstudy.pipeline.texts import parse_json, read_text
 
 UNKNOWN = "unknown"
+LARGEST = 16 * 2**20
+BROKEN = "correct it in the source, or say in the TOML who made such masks: broken_sidecars"
 MOVERS = ("sct_resample", "sct_image", "sct_register", "sct_apply_transfo", "sct_maths", "fslreorient", "fslswapdim")
 """Programs that move or resample voxels: they make no label."""
 
@@ -22,24 +24,19 @@ def label_origin(sidecar: Path, *, broken: str | None = None) -> str:
 
     From the order of `GeneratedBy` (BIDS derivatives): whoever came last, a person or a
     program. An older sidecar has only an `Author`, a person. `broken` is the origin to assume
-    where a sidecar is not JSON; without it that is a StudyError, as is content not here.
+    where a sidecar is not JSON; without it that is a StudyError, as is always what is no file, or not here.
     """
-    if not sidecar.exists():
-        if sidecar.is_symlink():
-            raise missing(sidecar)
+    if not os.path.lexists(sidecar):
         return UNKNOWN
-    text = sidecar.read_text(encoding="utf-8", errors="replace")
-    if not text.strip():
+    text = read_text(sidecar, largest=LARGEST, errors="replace").strip()
+    if not text:
         return UNKNOWN
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
+        content = parse_json(text, sidecar, hint=BROKEN)
+    except StudyError:
         if broken:
             return broken
-        raise StudyError(
-            f"{sidecar}: not JSON: {error}",
-            hint="correct it in the source, or say in the TOML who made such masks: broken_sidecars",
-        ) from error
+        raise
     return _origin(content, sidecar)
 
 

@@ -1,7 +1,7 @@
 """Reading tables, and writing tables and JSON the same way everywhere: same rows, same bytes.
 
-Owns: TSV and JSON text of sources and outputs, and putting a file in place whole or not at all.
-Does not own: what is in them.
+Owns: TSV of sources and outputs, JSON of outputs, and putting a file in place whole or not at all.
+Does not own: what is in them, or what no text may be (`texts`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from io import StringIO
 from pathlib import Path
 
 from cordstudy.errors import StudyError
+from cordstudy.pipeline.texts import CORRECT, read_text
 
 MISSING = "n/a"
 """What BIDS writes where a value is not known."""
@@ -24,13 +25,11 @@ def read_table(path: Path, *needed: str) -> list[dict[str, str]]:
     Raises StudyError if it is absent, is no text, lacks a needed column, or has a row with
     other than the header's number of cells.
     """
-    if not path.is_file():
-        raise StudyError(f"there is no {path}", hint="is the source installed, and its content here?")
+    text = read_text(path, encoding="utf-8-sig")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise StudyError(f"{path}: no UTF-8 text: {error}", hint="store the table as UTF-8") from error
-    header, *rows = list(csv.reader(StringIO(text, newline=""), delimiter="\t")) or [[]]
+        header, *rows = list(csv.reader(StringIO(text, newline=""), delimiter="\t")) or [[]]
+    except csv.Error as error:
+        raise StudyError(f"{path}: no table: {error}", hint=CORRECT) from error
     if lacking := [name for name in needed if name not in header]:
         raise StudyError(f"{path}: no column {lacking[0]!r}", hint=f"it has {', '.join(header) or 'none'}")
     for number, row in enumerate(rows, start=2):

@@ -19,7 +19,6 @@ without this package.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import random
 from collections import Counter
@@ -35,7 +34,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from cordstudy.pipeline.checkpoints import check_plans, load, plain
+from cordstudy.pipeline.checkpoints import load, plain, read_plans
 from cordstudy.pipeline.machine import device as machine_device
 from cordstudy.pipeline.machine import workers
 from cordstudy.pipeline.resuming import newest, store
@@ -232,9 +231,8 @@ def train_fold(
     `progress_folder`.
     nnUNet_preprocessed and nnUNet_results must be set.
     """
-    plans = json.loads((model / "plans.json").read_text("utf-8")) | {"continue_training": False}
-    dataset_json = json.loads((model / "dataset.json").read_text("utf-8"))
-    check_plans(plans, model / "plans.json")
+    plans, dataset_json = read_plans(model)
+    plans |= {"continue_training": False}
     trainer = nnUNetTrainerRepeatable(plans, configuration, fold, dataset_json, torch.device(machine_device()))
     trainer.study_seed = seed
     trainer.num_epochs = epochs

@@ -25,7 +25,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from cordstudy.errors import StudyError
-from cordstudy.pipeline.within import missing
+from cordstudy.pipeline.within import regular
 
 RPI = ("L", "A", "S")
 COMPRESSION = 1
@@ -43,9 +43,7 @@ def read_volume(path: Path) -> nib.Nifti1Image:
     file that is damaged or no NIfTI, more than one volume, complex or RGB voxels, and NaN or
     infinite ones.
     """
-    if not path.exists():
-        raise missing(path)
-    packed = path.read_bytes()
+    packed = regular(path).read_bytes()
     try:
         plain = _decompress(packed) if packed[:2] == b"\x1f\x8b" else packed
         kind = nib.Nifti2Image if plain[:4] in NIFTI2_HEADER else nib.Nifti1Image

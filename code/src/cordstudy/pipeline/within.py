@@ -1,7 +1,7 @@
 """What of a source may be read: what lies in its own tree, or in its annex.
 
 Owns: following the links of a source, and refusing those that lead out of it; telling content that is
-not here from a link that leads elsewhere.
+not here from a link that leads elsewhere, and files from what only has the name of one.
 Does not own: which files are read (`bids`), or what is in them.
 
 Links are a source's own text: whoever writes a source can have one lead anywhere. What a step reads through
@@ -11,6 +11,7 @@ it would end, unseen, in the converted data.
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +76,36 @@ def missing(path: Path) -> StudyError:
             hint="make room there, then run the same again",
         )
     return StudyError(f"{path}: its content is not here", hint=f"git annex whereis {path.name} (in the source)")
+
+
+def regular(path: Path) -> Path:
+    """The path of a file that can be read to its end.
+
+    Raises StudyError for content that is not here, and for what is no file (`check_kind`).
+    """
+    check_kind(path)
+    if not path.exists():
+        raise (
+            missing(path)
+            if path.is_symlink()
+            else StudyError(f"there is no {path}", hint="is the source installed, and its content here?")
+        )
+    return path
+
+
+def check_kind(path: Path) -> None:
+    """Raise StudyError for what is there and is no file: a folder cannot be read, and a pipe waits for ever."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:  # a circle of links, a name that is too long or none
+        if isinstance(error, PermissionError):
+            raise
+        raise StudyError(f"{path}: cannot be read: {error}", hint="correct it where it comes from") from error
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise StudyError(f"{path}: no file, but {what}", hint="put the file in its place, or remove it there")
 
 
 def _size(key: str) -> int:

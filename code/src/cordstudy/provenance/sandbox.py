@@ -4,7 +4,8 @@ Owns: the bubblewrap command line, the limits of time, memory and output.
 Does not own: what runs (`rendering`), or what its output means: that is as untrusted as the code.
 
 The code sees the system's programs, this Python and one folder, all read-only, no home folder, no
-network, no process but its own; it can write to a small private tmpfs, which is gone with it.
+network, no process but its own, and no /proc, through which root could set up the machine; it can write
+to a small private tmpfs, which is gone with it.
 """
 
 from __future__ import annotations
@@ -81,8 +82,8 @@ def _walls(folder: Path) -> Sequence[str]:
     for name in sorted(own):  # a folder before those in it
         if not name.startswith("/usr/") and name not in ("/", "/usr"):
             argv += ["--ro-bind", name, name]
-    argv += ["--ro-bind", str(folder), PLACE, "--proc", "/proc", "--dev", "/dev"]
-    argv += ["--size", str(SCRATCH), "--tmpfs", "/tmp", "--remount-ro", "/", "--chdir", PLACE]
+    argv += ["--ro-bind", str(folder), PLACE, "--dev", "/dev"]
+    argv += ["--size", str(SCRATCH), "--tmpfs", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", PLACE]
     return [*argv, "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", "/tmp", "--setenv", "LANG", "C.UTF-8"]
 
 
