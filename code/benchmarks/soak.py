@@ -128,31 +128,44 @@ def _cwd(process: psutil.Process) -> str:
         return ""
 
 
-def commit(study: Study, *argv: str) -> None:
-    study.do("git", "commit", "-q", *argv, check=False)
+def change(study: Study, name: str, text: str, *, editor: str = "") -> None:
+    """Somebody commits a file with this text added; where the commit fails, they take the text back."""
+    path = study.folder / name
+    before = path.read_bytes() if path.exists() else None
+    environment = study.environment | {"GIT_EDITOR": editor}
+    message = [] if editor else ["-m", "docs: change"]
+    try:
+        path.write_bytes((before or b"") + text.encode())
+        study.do("git", "add", "--", name, check=False)
+        done = subprocess.run(["git", "commit", "-q", *message, "--", name], cwd=study.folder, env=environment,
+                              capture_output=True)  # fmt: skip
+        if not done.returncode:
+            return
+    except OSError:  # a full disk
+        pass
+    for _ in range(20):  # while a step lands, it has the index
+        if before is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(before)
+        study.do("git", "reset", "-q", "--", name, check=False)
+        if not study.do("git", "status", "--porcelain", "--", name, check=False):
+            return
+        time.sleep(0.2)
 
 
 def move_tip(study: Study, running: subprocess.Popen, rng: random.Random) -> None:
-    path = study.folder / f"code/docs/note-{rng.randrange(10)}.md"
-    path.write_text(f"{rng.random()}\n")
-    study.do("git", "add", str(path), check=False)
-    commit(study, "-m", "docs: note", "--", str(path))
+    change(study, f"code/docs/note-{rng.randrange(10)}.md", f"{rng.random()}\n")
 
 
 def edit_code(study: Study, running: subprocess.Popen, rng: random.Random) -> None:
     """A comment at the end of a module that steps import."""
     path = rng.choice(sorted((study.folder / "code/src/cordstudy/pipeline").glob("*.py")))
-    with path.open("a") as stream:
-        stream.write(f"# {rng.random()}\n")
-    commit(study, "-m", "style: comment", "--", str(path))
+    change(study, str(path.relative_to(study.folder)), f"# {rng.random()}\n")
 
 
 def hold_index(study: Study, running: subprocess.Popen, rng: random.Random) -> None:
-    path = study.folder / "code/docs/held.md"
-    path.write_text(f"{rng.random()}\n")
-    study.do("git", "add", str(path), check=False)
-    subprocess.run(["git", "commit", "-q", "-a"], cwd=study.folder, capture_output=True,
-                   env=study.environment | {"GIT_EDITOR": "sleep 3; echo held >"})  # fmt: skip
+    change(study, "code/docs/held.md", f"{rng.random()}\n", editor="sleep 3; echo held >")
 
 
 def collect_garbage(study: Study, running: subprocess.Popen, rng: random.Random) -> None:
@@ -216,7 +229,7 @@ def outside() -> str:
 
 def disturb(study: Study, rng: random.Random, kinds: list[str], most: int, counts: Counter[str]) -> None:
     """Run a study until it is done, disturbing it up to so many times; then undisturbed."""
-    for _ in range(10 * most + 10):
+    for _ in range(3 * most + 10):
         running = study.start()
         while counts.total() < most and running.poll() is None:
             time.sleep(rng.uniform(0.3, 6))
