@@ -5,9 +5,12 @@ step commands' functions; the source is as it was, and so is what was converted 
 """
 
 import gzip
+import itertools
 import json
+import os
 import shutil
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +20,14 @@ import pytest
 from conftest import REPOSITORY, git, run
 
 from cordstudy.errors import StudyError
+from cordstudy.pipeline.compare import read_scores
 from cordstudy.pipeline.convert import convert
-from cordstudy.pipeline.splits import write_splits
+from cordstudy.pipeline.judging import read_judging
+from cordstudy.pipeline.leakage import read_comparisons
+from cordstudy.pipeline.planning import subject_folds
+from cordstudy.pipeline.rules import read_rules
+from cordstudy.pipeline.splits import read_split, write_splits
+from cordstudy.pipeline.tables import write_file
 from cordstudy.steps import rules_content
 from cordstudy.study import load_study
 
@@ -179,6 +188,17 @@ def gone(path: str) -> Callable[[Path], None]:
     return lambda source: (source / path).unlink()
 
 
+def as_folder(path: str) -> Callable[[Path], None]:
+    """Damage: a folder with a file in it, in a file's place."""
+
+    def damage(source: Path) -> None:
+        (source / path).unlink()
+        (source / path).mkdir()
+        (source / path / "file.txt").write_text("x")
+
+    return damage
+
+
 def stranger(source: Path) -> None:
     save(source / IMAGE.replace("a1", "c3"), nib.load(source / IMAGE))
 
@@ -201,6 +221,7 @@ def rgb(array: np.ndarray) -> np.ndarray:
     return np.zeros(array.shape, np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
 
 
+DEEP, LONG = '{"a": ' + "[" * 20_000, '{"a": ' + "9" * 5_000 + "}"
 MIRRORED, SHIFTED = np.diag([-1, 1, 1, 1]), np.array([[0, 0, 0, 0], [0, 0, 0, 2.5], [0, 0, 0, 0], [0, 0, 0, 0]])
 DAMAGES = {
     # NIfTI: the file, its header, its voxels
@@ -217,7 +238,9 @@ DAMAGES = {
     "infinity": (voxels(put((3, 4, 5), -np.inf)), IMAGE, "1 voxels are infinite"),
     "sform against qform": (header(IMAGE, 268, "<f", 3.5), IMAGE, "sform and qform disagree by up to 3.500 mm"),
     "flat affine": (header(IMAGE, 280, "<f", 0), IMAGE, "the affine cannot be inverted"),
+    "folder in an image's place": (as_folder(IMAGE), IMAGE, "no file, but a folder"),
     # masks
+    "folder in a mask's place": (as_folder(MASK), MASK, "no file, but a folder"),
     "empty mask": (voxels(lambda a: a * 0, MASK), MASK, "the mask is empty at 0.5"),
     "faint mask": (voxels(lambda a: a * np.float32(0.4), MASK), MASK, "the mask is empty at 0.5"),
     "map of labels": (voxels(lambda a: (a * a.cumsum(2)).astype(np.uint8), MASK), MASK, "a map of labels, not a mask"),
@@ -241,7 +264,15 @@ DAMAGES = {
     "exchanged columns": (text(PARTICIPANTS, lambda t: t.replace("F\t30", "30\tF")), PARTICIPANTS,
                           "row 2: the column 'sex', read as sex, holds '30'"),
     "no text": (content(PARTICIPANTS, lambda b: b"\xff\xfe" + b), PARTICIPANTS, "no UTF-8 text"),
+    "cell of 300 kB": (text(PARTICIPANTS, lambda t: t.replace("HC", "x" * 300_000, 1)), PARTICIPANTS, "no table: field"),
+    "NUL in a cell": (text(PARTICIPANTS, lambda t: t.replace("HC", "H\0C", 1)), PARTICIPANTS, "it holds NUL"),
+    "folder in the table's place": (as_folder(PARTICIPANTS), PARTICIPANTS, "no file, but a folder"),
     # sidecars
+    "brackets in brackets": (text(SIDECAR, lambda _: DEEP), SIDECAR, "not JSON: brackets in brackets"),
+    "number of 5,000 digits": (text(SIDECAR, lambda _: LONG), SIDECAR, "not JSON: Exceeds the limit"),
+    "NUL in a sidecar": (text(SIDECAR, lambda _: '{"Author": "\\u0000"}'), SIDECAR, "not JSON: it holds NUL"),
+    "half a character": (text(SIDECAR, lambda _: '{"Author": "\\ud800"}'), SIDECAR, "not JSON: 'utf-8' codec"),
+    "folder in a sidecar's place": (as_folder(SIDECAR), SIDECAR, "no file, but a folder"),
     "sidecar that is not JSON": (text(SIDECAR, lambda t: t.replace('"Name":', "Name:")), SIDECAR, "not JSON"),
     "sidecar of another form": (text(SIDECAR, lambda _: '{"GeneratedBy": "me"}'), SIDECAR, "GeneratedBy is not a list"),
 }  # fmt: skip
@@ -453,6 +484,93 @@ def test_an_image_whose_content_is_not_here_is_named(folder):
     run("git", "annex", "drop", "-q", "--force", IMAGE, cwd=folder / SOURCE)
     with pytest.raises(StudyError, match=f"{IMAGE}: its content is not here"):
         steps(folder)
+
+
+@pytest.mark.parametrize("path", [IMAGE, MASK, SIDECAR, PARTICIPANTS, "exclude.yml"])
+def test_a_pipe_in_a_files_place_is_refused_and_not_waited_for(folder, path):
+    (folder / SOURCE / path).unlink()
+    os.mkfifo(folder / SOURCE / path)
+    with pytest.raises(StudyError, match=f"{path}.*pipe|there is no .*{path}"):
+        steps(folder, add(FOLLOW % "motion")(TOML))
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{one}: &{one} [{', '.join([f'*{before}'] * 9)}]\n" for before, one in itertools.pairwise("abcdefghi")
+)
+LISTS = {
+    "aliases": (BOMB + "motion: [*i]\n", "it has an alias"),
+    "one alias": ("motion: &motion [sub-a1]\nblur: *motion\n", "it has an alias"),
+    "brackets in brackets": ("motion: " + "[" * 20_000, "lists in lists"),
+    "closed brackets": ("motion: " + "[" * 20_000 + "]" * 20_000, "lists in lists"),
+    "list in the list": ("motion:\n- [sub-a1, sub-a2]\n", "motion: entry 1 is no name"),
+    "table in the list": ("motion:\n- sub-a1\n- sub-a2: moved\n", "motion: entry 2 is no name"),
+    "number of 5,000 digits": ("motion: [" + "9" * 5_000 + "]", "Exceeds the limit"),
+    "too large": ("# " + "x" * 300_000 + "\nmotion: [sub-a1]\n", "bytes, at most"),
+    "NUL": ("motion: [sub-a1\0]\n", "it holds NUL"),
+    "a tag of Python's": ("motion: [!!python/object/apply:os.getcwd []]\n", "motion: entry 1 is no name"),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_exclusions_that_is_none_is_one_error_soon(folder, name):
+    content, said = LISTS[name]
+    (folder / SOURCE / "exclude.yml").write_text(content)
+    started = time.monotonic()
+    with pytest.raises(StudyError, match=said) as raised:
+        steps(folder, add(FOLLOW % "motion")(TOML))
+    assert "exclude.yml" in str(raised.value) and raised.value.hint and time.monotonic() - started < 10
+
+
+def parameters(folder: Path, name: str) -> Callable[[], object]:
+    """What reads a file of a study that a step is given."""
+    return {
+        "rules.json": lambda: read_rules(folder / "rules.json"),
+        "judging.json": lambda: read_judging(folder / "judging.json"),
+        "small.toml": lambda: load_study(folder, "small"),
+        "split.tsv": lambda: read_split(folder / "split.tsv"),
+        "cases.tsv": lambda: subject_folds(folder / "cases.tsv", 2),
+        "scores.tsv": lambda: read_scores(folder / "scores.tsv"),
+        "leakage.tsv": lambda: read_comparisons(folder / "leakage.tsv"),
+    }[name]
+
+
+KINDS = {
+    "brackets": b"a = " + b"[" * 20_000, "JSON brackets": DEEP.encode(), "long number": LONG.encode(), "NUL": b"a\0b",
+    "no UTF-8": b"\xff\xfe", "other": b'{"a": 1}', "a list": b"[1]", "a long TOML number": b"a = " + b"9" * 5_000,
+    "cell": b"a\tb\n" + b"x" * 300_000 + b"\ty\n", "folder": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["rules.json", "judging.json", "small.toml", "split.tsv", "cases.tsv", "leakage.tsv"])
+def test_a_file_of_a_step_that_is_none_is_one_error_that_names_it(tmp_path, name):
+    path = tmp_path / ("code/studies" if name.endswith("toml") else "") / name
+    for content in KINDS.values():
+        path.unlink(missing_ok=True)
+        if content is None:
+            path.mkdir(parents=True)
+        else:
+            write_file(path, content)
+        with pytest.raises(StudyError, match=name if content is not None else "") as raised:
+            parameters(tmp_path, name)()
+        assert raised.value.hint
+
+
+def test_rules_hold_values_of_the_right_kind(folder):
+    steps(folder)
+    content = json.loads((folder / "rules.json").read_text())
+    for key, value in (("images", 5), ("images", "anat/T2w"), ("columns", []), ("exclude", [{"reason": 1}]),
+                       ("path", None), ("exclude_file", {"path": 1, "keys": {}}), ("more", 1)):  # fmt: skip
+        (folder / "rules.json").write_text(json.dumps(content | {key: value}))
+        with pytest.raises(StudyError, match=r"rules.json: not a dataset's rules: ") as raised:
+            read_rules(folder / "rules.json")
+        assert "\n" not in str(raised.value)
+
+
+def test_a_table_of_figures_that_holds_words_is_an_error(tmp_path):
+    for content in ("model\tdice\na\tgood\n", "model\tdice\na\n", "model\tdice\na\t1\0\n"):
+        (tmp_path / "scores.tsv").write_text(content)
+        with pytest.raises(StudyError, match="scores.tsv"):
+            read_scores(tmp_path / "scores.tsv")
 
 
 def test_two_images_for_one_rule_are_an_error(folder):
