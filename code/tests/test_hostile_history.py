@@ -522,7 +522,8 @@ def test_no_line_of_an_error_can_pass_for_another_line_of_ours(tmp_path):
     "script",
     [
         "import socket; socket.create_connection(('1.1.1.1', 53), 2)", "open('x', 'w')", "open('/usr/x', 'w')",
-        "open('/x', 'w')", "open('/dev/x', 'w')", "open('/dev/shm/x', 'w')", f"open({__file__!r})", f"import os; os.kill({os.getpid()}, 0)", "print('x' * 2**26)",
+        "open('/x', 'w')", "open('/dev/x', 'w')", "open('/dev/shm/x', 'w')",
+        f"open({__file__!r})", f"import os; os.kill({os.getpid()}, 0)", "print('x' * 2**26)",
         "x = bytearray(2**33)", "raise SystemExit(3)", "import os; assert 'SECRET' in os.environ", "while True: pass",
     ],
 )  # fmt: skip

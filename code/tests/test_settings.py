@@ -93,7 +93,7 @@ def test_settings_given_by_variables_change_no_tree(small, plain, monkeypatch):
 
 
 def test_an_odd_path_changes_no_tree(small_original, plain, tmp_path, monkeypatch):
-    folder = tmp_path / 'it\'s a "st$udy" (1) {x} ü %s #:y'
+    folder = tmp_path / 'it\'s a "st$udy" (1) {x} ü %s #'
     shutil.copytree(small_original, folder / "small", symlinks=True)
     (folder / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(folder / "tmp"))
