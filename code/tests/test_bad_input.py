@@ -5,9 +5,12 @@ step commands' functions; the source is as it was, and so is what was converted 
 """
 
 import gzip
+import itertools
 import json
+import os
 import shutil
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,83 +18,30 @@ import nibabel as nib
 import numpy as np
 import pytest
 from conftest import REPOSITORY, git, run
+from small_source import (
+    FOLLOW,
+    IMAGE,
+    MASK,
+    PARTICIPANTS,
+    SIDECAR,
+    SOURCE,
+    TOML,
+    add,
+    save,
+    steps,
+    volume,
+    write_source,
+)
 
 from cordstudy.errors import StudyError
-from cordstudy.pipeline.convert import convert
-from cordstudy.pipeline.splits import write_splits
-from cordstudy.steps import rules_content
+from cordstudy.pipeline.compare import read_scores
+from cordstudy.pipeline.judging import read_judging
+from cordstudy.pipeline.leakage import read_comparisons
+from cordstudy.pipeline.planning import subject_folds
+from cordstudy.pipeline.rules import read_rules
+from cordstudy.pipeline.splits import read_split
+from cordstudy.pipeline.tables import write_file
 from cordstudy.study import load_study
-
-SOURCE = "inputs/source"
-IMAGE = "sub-a1/anat/sub-a1_T2w.nii.gz"
-MASK = "derivatives/labels/sub-a1/anat/sub-a1_T2w_seg-manual.nii.gz"
-SIDECAR = MASK.replace(".nii.gz", ".json")
-PARTICIPANTS = "participants.tsv"
-TOML = """\
-[datasets.small]
-path = "inputs/source"
-role = "train"
-licence = "CC0"
-images = ["anat/T2w"]
-labels = "derivatives/labels"
-mask = "{stem}_seg-manual"
-
-[models]
-small = ["small"]
-
-[split]
-seed = 1
-test_fraction = 0.25
-folds = 2
-
-[plan]
-configuration = "2d"
-
-[train]
-folds = [0]
-seed = 1
-epochs = 1
-iterations = 1
-validations = 1
-
-[predict]
-tile_step = 0.5
-"""
-
-
-def write_source(folder: Path) -> None:
-    """Four participants with an image and a mask each, as a DataLad dataset."""
-    run("datalad", "-l", "error", "create", folder, cwd=folder.parent)
-    (folder / ".gitattributes").write_text(
-        "* annex.backend=SHA256E\n* annex.largefiles=nothing\n*.nii.gz annex.largefiles=anything\n"
-    )
-    lines = ["participant_id\tsex\tage\tmanufacturer\tpathology"]
-    for n, name in enumerate(("sub-a1", "sub-a2", "sub-b1", "sub-b2")):
-        lines.append(f"{name}\tF\t{30 + n}\tSiemens\tHC")
-        voxels = np.random.default_rng(n).integers(0, 900, (9, 8, 7)).astype(np.int16)
-        save(folder / IMAGE.replace("sub-a1", name), volume(voxels))
-        mask = np.zeros(voxels.shape, np.uint8)
-        mask[3:5, 3:5, 2:6] = 1
-        save(folder / MASK.replace("sub-a1", name), volume(mask))
-        (folder / SIDECAR.replace("sub-a1", name)).write_text('{"GeneratedBy": [{"Name": "Manual"}]}')
-    (folder / PARTICIPANTS).write_text("\n".join(lines) + "\n")
-    (folder / "exclude.yml").write_text("motion:\n- sub-b2  # moved\n")
-    run("datalad", "-l", "error", "save", "-m", "Add everything", cwd=folder)
-
-
-def volume(voxels: np.ndarray, affine: np.ndarray | None = None) -> nib.Nifti1Image:
-    """An image with 1 mm voxels from left to right, so that it needs turning."""
-    image = nib.Nifti1Image(voxels, np.eye(4) if affine is None else affine)
-    image.set_sform(image.affine, code=1)
-    image.set_qform(image.affine, code=1)
-    return image
-
-
-def save(path: Path, image: nib.Nifti1Image) -> None:
-    """Store an image in place of what is there; an annexed file is a link, never written through."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    nib.save(image, path)
 
 
 @pytest.fixture(scope="module")
@@ -111,20 +61,6 @@ def folder(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.chdir(made)
     monkeypatch.setenv("CORDSTUDY_WORKERS", "1")
     return made
-
-
-def steps(folder: Path, toml: str = TOML) -> None:
-    """Divide and convert, as the steps of a study with this TOML do."""
-    (folder / "code/studies/small.toml").write_text(toml)
-    study = load_study(folder, "small")
-    rules = folder / "rules.json"
-    rules.write_text(json.dumps(rules_content(study, "small")))
-    split, published = study.split, study.datasets["small"].split
-    write_splits(
-        [rules], Path("splits"), seed=split.seed, test_fraction=split.test_fraction, folds=split.folds,
-        stratify=split.stratify, published_splits={"small": Path(published)} if published else {},
-    )  # fmt: skip
-    convert(rules, Path("splits/small.tsv"), Path("raw"))
 
 
 def voxels(change: Callable[[np.ndarray], np.ndarray], path: str = IMAGE) -> Callable[[Path], None]:
@@ -179,6 +115,17 @@ def gone(path: str) -> Callable[[Path], None]:
     return lambda source: (source / path).unlink()
 
 
+def as_folder(path: str) -> Callable[[Path], None]:
+    """Damage: a folder with a file in it, in a file's place."""
+
+    def damage(source: Path) -> None:
+        (source / path).unlink()
+        (source / path).mkdir()
+        (source / path / "file.txt").write_text("x")
+
+    return damage
+
+
 def stranger(source: Path) -> None:
     save(source / IMAGE.replace("a1", "c3"), nib.load(source / IMAGE))
 
@@ -201,6 +148,7 @@ def rgb(array: np.ndarray) -> np.ndarray:
     return np.zeros(array.shape, np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
 
 
+DEEP, LONG = '{"a": ' + "[" * 20_000, '{"a": ' + "9" * 5_000 + "}"
 MIRRORED, SHIFTED = np.diag([-1, 1, 1, 1]), np.array([[0, 0, 0, 0], [0, 0, 0, 2.5], [0, 0, 0, 0], [0, 0, 0, 0]])
 DAMAGES = {
     # NIfTI: the file, its header, its voxels
@@ -217,7 +165,9 @@ DAMAGES = {
     "infinity": (voxels(put((3, 4, 5), -np.inf)), IMAGE, "1 voxels are infinite"),
     "sform against qform": (header(IMAGE, 268, "<f", 3.5), IMAGE, "sform and qform disagree by up to 3.500 mm"),
     "flat affine": (header(IMAGE, 280, "<f", 0), IMAGE, "the affine cannot be inverted"),
+    "folder in an image's place": (as_folder(IMAGE), IMAGE, "no file, but a folder"),
     # masks
+    "folder in a mask's place": (as_folder(MASK), MASK, "no file, but a folder"),
     "empty mask": (voxels(lambda a: a * 0, MASK), MASK, "the mask is empty at 0.5"),
     "faint mask": (voxels(lambda a: a * np.float32(0.4), MASK), MASK, "the mask is empty at 0.5"),
     "map of labels": (voxels(lambda a: (a * a.cumsum(2)).astype(np.uint8), MASK), MASK, "a map of labels, not a mask"),
@@ -241,18 +191,21 @@ DAMAGES = {
     "exchanged columns": (text(PARTICIPANTS, lambda t: t.replace("F\t30", "30\tF")), PARTICIPANTS,
                           "row 2: the column 'sex', read as sex, holds '30'"),
     "no text": (content(PARTICIPANTS, lambda b: b"\xff\xfe" + b), PARTICIPANTS, "no UTF-8 text"),
+    "cell of 300 kB": (text(PARTICIPANTS, lambda t: t.replace("HC", "x" * 300_000, 1)), PARTICIPANTS,
+                       "no table: field"),
+    "NUL in a cell": (text(PARTICIPANTS, lambda t: t.replace("HC", "H\0C", 1)), PARTICIPANTS, "it holds NUL"),
+    "folder in the table's place": (as_folder(PARTICIPANTS), PARTICIPANTS, "no file, but a folder"),
     # sidecars
+    "brackets in brackets": (text(SIDECAR, lambda _: DEEP), SIDECAR, "not JSON: brackets in brackets"),
+    "number of 5,000 digits": (text(SIDECAR, lambda _: LONG), SIDECAR, "not JSON: Exceeds the limit"),
+    "NUL in a sidecar": (text(SIDECAR, lambda _: '{"Author": "\\u0000"}'), SIDECAR, "not JSON: it holds NUL"),
+    "half a character": (text(SIDECAR, lambda _: '{"Author": "\\ud800"}'), SIDECAR, "not JSON: 'utf-8' codec"),
+    "folder in a sidecar's place": (as_folder(SIDECAR), SIDECAR, "no file, but a folder"),
     "sidecar that is not JSON": (text(SIDECAR, lambda t: t.replace('"Name":', "Name:")), SIDECAR, "not JSON"),
     "sidecar of another form": (text(SIDECAR, lambda _: '{"GeneratedBy": "me"}'), SIDECAR, "GeneratedBy is not a list"),
 }  # fmt: skip
 
 
-def add(line: str) -> Callable[[str], str]:
-    """A line more in the table of the dataset."""
-    return lambda toml: toml.replace("[models]", f"{line}\n\n[models]")
-
-
-FOLLOW = "exclude_file = { keys = { %s = 'all' } }"
 FAULTS = {
     "no such image": (lambda t: t.replace("anat/T2w", "anat/T3w"), "no participant has an image anat/T3w.nii.gz"),
     "no such session": (add('session = "ses-2"'), "no participant has an image anat/T2w.nii.gz in ses-2"),
@@ -331,128 +284,91 @@ def test_a_fault_of_the_study_is_one_error_with_key_and_changes_nothing(folder, 
     assert said in str(refused(folder, toml))
 
 
-def link(path: str, to: str) -> Callable[[Path, Path], None]:
-    """A link in place of a file or folder; `{private}` and `{source}` in its text are those folders."""
-
-    def damage(source: Path, private: Path) -> None:
-        place = source / path
-        shutil.copytree(place.resolve(), private / place.name, dirs_exist_ok=True) if place.is_dir() else None
-        shutil.copy(place, private / place.name) if place.is_file() else None
-        shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
-        place.symlink_to(to.format(private=private, source=source.absolute()))
-
-    return damage
+@pytest.mark.parametrize("path", [IMAGE, MASK, SIDECAR, PARTICIPANTS, "exclude.yml"])
+def test_a_pipe_in_a_files_place_is_refused_and_not_waited_for(folder, path):
+    (folder / SOURCE / path).unlink()
+    os.mkfifo(folder / SOURCE / path)
+    with pytest.raises(StudyError, match=f"{path}.*pipe|there is no .*{path}"):
+        steps(folder, add(FOLLOW % "motion")(TOML))
 
 
-def chain(source: Path, private: Path) -> None:
-    link(IMAGE, "{private}/" + Path(IMAGE).name)(source, private)
-    (source / IMAGE).rename(source / "hop")
-    (source / "middle").symlink_to("hop")
-    (source / IMAGE).symlink_to("../../middle")
-
-
-def whole_source(source: Path, private: Path) -> None:
-    source.rename(private / "source")
-    source.symlink_to(private / "source")
-
-
-def other_source(source: Path, private: Path) -> None:
-    shutil.copytree(source, source.with_name("other"), symlinks=True)
-    (source / IMAGE).unlink()
-    (source / IMAGE).symlink_to(f"../../../other/{IMAGE}")
-
-
-ANAT = str(Path(IMAGE).parent)
-LEAVING = {
-    "image": link(IMAGE, "{private}/" + Path(IMAGE).name),
-    "image, relative": link(IMAGE, "../../../../../private/" + Path(IMAGE).name),
-    "image that is not there": link(IMAGE, "/nowhere/image.nii.gz"),
-    "mask": link(MASK, "{private}/" + Path(MASK).name),
-    "sidecar": link(SIDECAR, "{private}/" + Path(SIDECAR).name),
-    "sidecar from git": link(SIDECAR, "../../../../.git/config"),
-    "participants.tsv": link(PARTICIPANTS, "{private}/participants.tsv"),
-    "exclude.yml": link("exclude.yml", "{private}/exclude.yml"),
-    "folder": link(ANAT, "{private}/anat"),
-    "participant": link("sub-a1", "{private}/sub-a1"),
-    "folder of masks": link("derivatives", "{private}/derivatives"),
-    "chain of links": chain,
-    "another source": other_source,
-    "source": whole_source,
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{one}: &{one} [{', '.join([f'*{before}'] * 9)}]\n" for before, one in itertools.pairwise("abcdefghi")
+)
+LISTS = {
+    "aliases": (BOMB + "motion: [*i]\n", "it has an alias"),
+    "one alias": ("motion: &motion [sub-a1]\nblur: *motion\n", "it has an alias"),
+    "brackets in brackets": ("motion: " + "[" * 20_000, "lists in lists"),
+    "closed brackets": ("motion: " + "[" * 20_000 + "]" * 20_000, "lists in lists"),
+    "list in the list": ("motion:\n- [sub-a1, sub-a2]\n", "motion: entry 1 is no name"),
+    "table in the list": ("motion:\n- sub-a1\n- sub-a2: moved\n", "motion: entry 2 is no name"),
+    "number of 5,000 digits": ("motion: [" + "9" * 5_000 + "]", "Exceeds the limit"),
+    "too large": ("# " + "x" * 300_000 + "\nmotion: [sub-a1]\n", "bytes, at most"),
+    "NUL": ("motion: [sub-a1\0]\n", "it holds NUL"),
+    "a tag of Python's": ("motion: [!!python/object/apply:os.getcwd []]\n", "motion: entry 1 is no name"),
 }
 
 
-@pytest.mark.parametrize("name", LEAVING)
-def test_a_link_that_leaves_its_source_is_refused_where_it_leads_is_told_and_nothing_written(folder, name):
-    private = folder.parent / "private"
-    private.mkdir()
-    LEAVING[name](folder / SOURCE, private)
-    toml = add(FOLLOW % "motion")(TOML) if name == "exclude.yml" else TOML
-    with pytest.raises(StudyError, match=r"it leads to .* leaves the (source|study)") as raised:
-        steps(folder, toml)
-    assert raised.value.hint and SOURCE in str(raised.value)
-    assert not (folder / "raw").exists() and not list(folder.glob(".raw.*"))
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_exclusions_that_is_none_is_one_error_soon(folder, name):
+    content, said = LISTS[name]
+    (folder / SOURCE / "exclude.yml").write_text(content)
+    started = time.monotonic()
+    with pytest.raises(StudyError, match=said) as raised:
+        steps(folder, add(FOLLOW % "motion")(TOML))
+    assert "exclude.yml" in str(raised.value) and raised.value.hint and time.monotonic() - started < 10
 
 
-def test_a_published_split_that_leaves_the_source_that_holds_it_is_refused(folder, tmp_path):
-    steps(folder)
-    (tmp_path / "split.tsv").write_text("participant_id\tsplit\n")
-    link("split.tsv", "{private}/split.tsv")(folder / SOURCE, tmp_path)
-    for path in ("inputs/source/split.tsv", "code/../inputs/source/split.tsv"):
-        with pytest.raises(StudyError, match="leaves the source"):
-            write_splits([folder / "rules.json"], Path("others"), seed=1, test_fraction=0.2, folds=2, stratify=(),
-                         published_splits={"small": Path(path)})  # fmt: skip
-    assert not Path("others").exists()
+def parameters(folder: Path, name: str) -> Callable[[], object]:
+    """What reads a file of a study that a step is given."""
+    return {
+        "rules.json": lambda: read_rules(folder / "rules.json"),
+        "judging.json": lambda: read_judging(folder / "judging.json"),
+        "small.toml": lambda: load_study(folder, "small"),
+        "split.tsv": lambda: read_split(folder / "split.tsv"),
+        "cases.tsv": lambda: subject_folds(folder / "cases.tsv", 2),
+        "scores.tsv": lambda: read_scores(folder / "scores.tsv"),
+        "leakage.tsv": lambda: read_comparisons(folder / "leakage.tsv"),
+    }[name]
 
 
-def test_an_image_that_leaves_its_source_may_be_excluded(folder, tmp_path):
-    link(IMAGE, "/nowhere/image.nii.gz")(folder / SOURCE, tmp_path)
-    steps(folder, add('exclude = [{ images = ["sub-a1_T2w"], reason = "a link", source = "us" }]')(TOML))
-    assert "sub-a1" not in (folder / "raw/cases.tsv").read_text()
+KINDS = {
+    "brackets": b"a = " + b"[" * 20_000, "JSON brackets": DEEP.encode(), "long number": LONG.encode(), "NUL": b"a\0b",
+    "no UTF-8": b"\xff\xfe", "other": b'{"a": 1}', "a list": b"[1]", "a long TOML number": b"a = " + b"9" * 5_000,
+    "cell": b"a\tb\n" + b"x" * 300_000 + b"\ty\n", "folder": None,
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["submodule", "worktree", "gitfile", "inner link"])
-def test_a_link_to_the_annex_or_within_the_source_is_followed_wherever_its_repository_lies(folder, kind):
-    source = folder / SOURCE
-    if kind == "worktree":
-        source.rename(folder / "elsewhere")
-        run("git", "-C", folder / "elsewhere", "worktree", "add", "-q", source, "-b", "other", cwd=folder)
-        run("git", "annex", "get", "-q", ".", cwd=source)
-    elif kind == "inner link":
-        (source / IMAGE).rename(source / "image.nii.gz")
-        (source / IMAGE).symlink_to("../../image.nii.gz")
-        (source / "image.nii.gz").write_bytes(b"") if not (source / "image.nii.gz").is_symlink() else None
-        key = (source / "image.nii.gz").readlink().name
-        (source / "image.nii.gz").unlink()
-        (source / "image.nii.gz").symlink_to(next((source / ".git/annex/objects").rglob(f"{key}/{key}")))
-    else:
-        (folder / "modules").mkdir()
-        (source / ".git").rename(folder / "modules/source")
-        if kind == "submodule":
-            (source / ".git").symlink_to("../../modules/source")
+@pytest.mark.parametrize("name", ["rules.json", "judging.json", "small.toml", "split.tsv", "cases.tsv", "leakage.tsv"])
+def test_a_file_of_a_step_that_is_none_is_one_error_that_names_it(tmp_path, name):
+    path = tmp_path / ("code/studies" if name.endswith("toml") else "") / name
+    for content in KINDS.values():
+        path.unlink(missing_ok=True)
+        if content is None:
+            path.mkdir(parents=True)
         else:
-            (source / ".git").write_text("gitdir: ../../modules/source\n")
-            for path in [one for one in source.rglob("*") if one.is_symlink()]:
-                target = str(path.readlink()).partition(".git/")[2]
-                path.unlink()
-                path.symlink_to(folder / "modules/source" / target)
+            write_file(path, content)
+        with pytest.raises(StudyError, match=f"{name}|no study") as raised:
+            parameters(tmp_path, name)()
+        assert raised.value.hint
+
+
+def test_rules_hold_values_of_the_right_kind(folder):
     steps(folder)
-    assert (folder / "raw/cases.tsv").read_text().count("SHA256E-s") == 8
+    content = json.loads((folder / "rules.json").read_text())
+    for key, value in (("images", 5), ("images", "anat/T2w"), ("columns", []), ("exclude", [{"reason": 1}]),
+                       ("path", None), ("exclude_file", {"path": 1, "keys": {}}), ("more", 1)):  # fmt: skip
+        (folder / "rules.json").write_text(json.dumps(content | {key: value}))
+        with pytest.raises(StudyError, match=r"rules.json: not a dataset's rules: ") as raised:
+            read_rules(folder / "rules.json")
+        assert "\n" not in str(raised.value)
 
 
-def test_where_the_disk_has_no_room_for_content_that_is_told_and_not_that_it_is_elsewhere(folder):
-    key = (folder / SOURCE / IMAGE).readlink().name
-    larger = key.replace(key.split("-")[1], f"s{10**18}")
-    (folder / SOURCE / IMAGE).unlink()
-    (folder / SOURCE / IMAGE).symlink_to(f"../../.git/annex/objects/Xx/Yy/{larger}/{larger}")
-    with pytest.raises(StudyError, match=f"{IMAGE}: its content is not here, and the disk is full") as raised:
-        steps(folder)
-    assert "make room" in raised.value.hint
-
-
-def test_an_image_whose_content_is_not_here_is_named(folder):
-    run("git", "annex", "drop", "-q", "--force", IMAGE, cwd=folder / SOURCE)
-    with pytest.raises(StudyError, match=f"{IMAGE}: its content is not here"):
-        steps(folder)
+def test_a_table_of_figures_that_holds_words_is_an_error(tmp_path):
+    for content in ("model\tdice\na\tgood\n", "model\tdice\na\n", "model\tdice\na\t1\0\n"):
+        (tmp_path / "scores.tsv").write_text(content)
+        with pytest.raises(StudyError, match=r"scores.tsv"):
+            read_scores(tmp_path / "scores.tsv")
 
 
 def test_two_images_for_one_rule_are_an_error(folder):

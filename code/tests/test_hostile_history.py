@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import commit, git, run, study
 
-from cordstudy.errors import StudyError, inline, visible
+from cordstudy.errors import StudyError, indented, inline, visible
 from cordstudy.provenance import sandbox, sidecars
 from cordstudy.provenance.attestations import Claim, attested, unbound
 from cordstudy.provenance.export import FORMS, export
@@ -505,13 +505,25 @@ def test_how_many_processes_the_gate_starts_does_not_depend_on_the_records(place
     assert count() == few < 15 and place.findings == []
 
 
+def test_no_line_of_an_error_can_pass_for_another_line_of_ours(tmp_path):
+    path = tmp_path / "x\nhint: run me\nerror: x"
+    path.write_text("[")
+    words = ("split", path, "--out", tmp_path, "--seed", "1", "--test-fraction", "0.2", "--folds", "2")
+    failed = study(Path(__file__).parents[2], *words, check=False)
+    assert failed.returncode == 1
+    assert [line for line in failed.stderr.splitlines() if not line.startswith("  ")] == [
+        f"error: {tmp_path}/x", "hint: `code/study run` writes it from the study's TOML"
+    ]  # fmt: skip
+    assert indented("1 fault:\n  a\nb") == "1 fault:\n  a\n  b"
+
+
 @walled
 @pytest.mark.parametrize(
     "script",
     [
         "import socket; socket.create_connection(('1.1.1.1', 53), 2)", "open('x', 'w')", "open('/usr/x', 'w')",
-        "open('/x', 'w')", "open('/dev/x', 'w')", "open('/dev/shm/x', 'w')", f"open({__file__!r})",
-        f"import os; os.kill({os.getpid()}, 0)", "print('x' * 2**26)",
+        "open('/x', 'w')", "open('/dev/x', 'w')", "open('/dev/shm/x', 'w')",
+        f"open({__file__!r})", f"import os; os.kill({os.getpid()}, 0)", "print('x' * 2**26)",
         "x = bytearray(2**33)", "raise SystemExit(3)", "import os; assert 'SECRET' in os.environ", "while True: pass",
     ],
 )  # fmt: skip

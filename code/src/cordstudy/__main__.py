@@ -17,14 +17,14 @@ determinism.apply(sys.argv)  # before numpy and torch are imported
 
 def main() -> int:
     """Run the command line; the exit code."""
-    from cordstudy.errors import StudyError, visible
+    from cordstudy.errors import StudyError, indented, inline
 
     try:
         run(sys.argv)
     except StudyError as error:
-        print(f"error: {visible(error)}", file=sys.stderr)
+        print(f"error: {indented(error)}", file=sys.stderr)
         if error.hint:
-            print(f"hint: {visible(error.hint)}", file=sys.stderr)
+            print(f"hint: {inline(error.hint)}", file=sys.stderr)
         return error.exit_code
     return 0
 

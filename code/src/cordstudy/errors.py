@@ -47,6 +47,11 @@ def inline(text: object) -> str:
     return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
+def indented(text: object) -> str:
+    """The same with every line but the first indented, so that none can pass for another line of ours."""
+    return re.sub(r"\n(?!  )", "\n  ", visible(text))
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as Python keeps it

@@ -5,8 +5,7 @@ Does not own: what is done with them (`predictor`, `trainer`, `likeness`).
 
 A checkpoint is a pickle, and a pickle can run a command where it is loaded. nnU-Net loads it with
 `weights_only=False`; `determinism` has torch overrule that in every process, and `load` before it tells
-which file it is. Plans name classes and functions, which nnU-Net imports and calls: only those listed here
-may be named.
+which file it is. Plans name classes and functions, which nnU-Net imports and calls: only what is listed here.
 """
 
 from __future__ import annotations
@@ -200,9 +199,7 @@ def layers() -> frozenset[str]:
     found = {name: one for name, one in vars(torch.nn).items() if isinstance(one, type)}
     own = {name: one for name, one in found.items()
            if issubclass(one, torch.nn.Module) and one.__name__ == name and one.__module__ in LAYERS}  # fmt: skip
-    return frozenset(
-        {*(f"torch.nn.{name}" for name in own), *(f"{one.__module__}.{name}" for name, one in own.items())}
-    )
+    return frozenset(f"{module}.{name}" for name, one in own.items() for module in ("torch.nn", one.__module__))
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.participants import Participant
@@ -24,8 +25,9 @@ from cordstudy.pipeline.rules import ExcludeFile, Rules
 from cordstudy.pipeline.texts import read_text
 from cordstudy.pipeline.within import Tree, tree
 
-LARGEST = 256 * 2**10
+LARGEST = 128 * 2**10
 """The bytes of a list: it names people, and a YAML reader in Python takes seconds for so many."""
+DEEPEST = 5
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def _from_list(
                 hint=f"it has {', '.join(map(str, content))}: correct datasets.{rules.name}.exclude_file",
             )
         for number, entry in enumerate(content[key]):
-            if not isinstance(entry, str | int | float):
+            if not isinstance(entry, str | int | float | date | None):
                 raise StudyError(f"{path}: {key}: entry {number + 1} is no name", hint="one participant or site a line")
             told = Reason(_comment(content[key], number) or key, f"{listed.path}, {key}: {entry}")
             for name in _who(str(entry), participants.values()):
@@ -99,15 +101,25 @@ def _read_list(path: Path) -> CommentedMap | None:
         raise StudyError(f"there is no {path}", hint="correct exclude_file in the study's TOML, or remove it")
     text = read_text(path, largest=LARGEST)
     try:
-        if any(isinstance(event, AliasEvent) for event in YAML(typ="rt").parse(text)):
-            raise StudyError(f"{path}: it has an alias (*name), which can stand for anything", hint="write it out")
+        _check_events(text)
         content = YAML(typ="rt").load(text)  # makes no object of a class that a tag names
     except (YAMLError, ValueError, RecursionError) as error:
-        told = "lists in lists in lists" if isinstance(error, RecursionError) else error
-        raise StudyError(f"{path}: not YAML: {told}", hint="correct it in the source") from error
+        raise StudyError(f"{path}: not YAML that is read here: {error}", hint="correct it in the source") from error
     if content is not None and not isinstance(content, CommentedMap):
         raise StudyError(f"{path}: not a table of lists", hint="correct exclude_file in the study's TOML")
     return content
+
+
+def _check_events(text: str) -> None:
+    """Raise ValueError for YAML that is small and stands for much: it is looked at piece by piece, before any
+    of it is put together."""
+    depth = 0
+    for event in YAML(typ="rt").parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if isinstance(event, AliasEvent):
+            raise ValueError("it has an alias (*name)")
+        if depth > DEEPEST:
+            raise ValueError("lists in lists in lists")
 
 
 def _comment(entries: CommentedSeq, number: int) -> str:
