@@ -338,16 +338,16 @@ def _fetched(study: Path, repo: Path, commit: str, ref: str) -> str:
     return commit
 
 
-def commit_files(study: Path, entries: Callable[[str], Mapping[str, str | None]], message: str) -> str:
+def commit_files(study: Path, entries: Callable[[str], Mapping[str, str | Path]], message: str) -> str:
     """Commit files of ours on the study's branch; the commit. No step makes them: parameters, pins, attestations.
 
-    `entries` gives them for a tip, by content (None: a subdataset, where it is at): others may have
-    changed the same file meanwhile.
+    `entries` gives them for a tip, by content (of a subdataset, a clone that is at its commit): others may
+    have changed the same file meanwhile.
     """
 
     def made(tip: str) -> str:
         with _plumbing(study) as repo:
-            held = {path: _entry(study, repo, path, content) for path, content in entries(tip).items()}
+            held = {path: _entry(repo, content) for path, content in entries(tip).items()}
             tree = _tree(repo, tip, held, [])
             commit = git(repo, "commit-tree", tree, "-p", tip, "-F", "-", stdin=message, private=True).strip()
             return _fetched(study, repo, commit, f"{LANDING}/files")
@@ -358,7 +358,7 @@ def commit_files(study: Path, entries: Callable[[str], Mapping[str, str | None]]
     return commit
 
 
-def _entry(study: Path, repo: Path, path: str, content: str | None) -> str:
-    if content is None:
-        return f"160000 {head(study / path)}"
+def _entry(repo: Path, content: str | Path) -> str:
+    if isinstance(content, Path):
+        return f"160000 {head(content)}"
     return f"100644 {git(repo, 'hash-object', '-w', '--stdin', stdin=content, private=True).strip()}"

@@ -34,7 +34,7 @@ from cordstudy.provenance.gitannex import (
 from cordstudy.provenance.landing import commit_files
 from cordstudy.provenance.run import failure
 from cordstudy.provenance.surroundings import private_environment
-from cordstudy.provenance.workspace import workspace
+from cordstudy.provenance.workspace import remove_tree, workspace
 
 PHANTOM_DATE = "2023-08-01T00:00:00+00:00"
 PHANTOM_IDENTITY = {
@@ -105,8 +105,8 @@ def get_source(study: Path, source: Source, *, scratch: Path, workers: int) -> s
         _check_out(study, source, pin)
         return "got"
     if source.phantom:
-        _make_phantom(study, source, scratch=scratch, workers=workers)
-        return "pinned" if _pin(study, source) and pin else "made"
+        moved = _make_phantom(study, source, scratch=scratch, workers=workers)
+        return "pinned" if moved and pin else "made"
     _install(study, source, pin)
     return "got"
 
@@ -183,8 +183,11 @@ def get_files(study: Path, source: Source, *, text: Sequence[str], files: Sequen
     return len(before)
 
 
-def _make_phantom(study: Path, source: Source, *, scratch: Path, workers: int) -> None:
-    """Make a phantom in a workspace, then move it to its place in the study."""
+def _make_phantom(study: Path, source: Source, *, scratch: Path, workers: int) -> bool:
+    """Make a phantom in a workspace, pin it, then move it to its place in the study; whether that moved the pin.
+
+    In this order: one that is killed between them leaves a study that is as clean as before.
+    """
     place = study / source.path
     with workspace(study, scratch=scratch, name=f"make-{source.name}", inputs=source.code, outputs=()) as ws:
         made = ws.path / source.path
@@ -196,11 +199,23 @@ def _make_phantom(study: Path, source: Source, *, scratch: Path, workers: int) -
         log = ws.folder / "log"
         if code := guarded(argv, cwd=made, log=log, workspace=str(ws.folder), env=env):
             raise failure(f"make-{source.name}", code, log)
-        place.mkdir(parents=True, exist_ok=True)
-        place.rmdir()
-        shutil.move(made, place)
-    install_annex(place, private=False)  # with git-annex's hooks, which a workspace does without
-    settle_filter(place)
+        moved = _pin(study, source, made)
+        _put(study, made, place)
+    return moved
+
+
+def _put(study: Path, made: Path, place: Path) -> None:
+    """Move a clone to its place, whole or not at all, from another disk too."""
+    staging = study / git(study, "rev-parse", "--git-path", f"cordstudy-made/{place.name}").strip()
+    if staging.exists():
+        remove_tree(staging)
+    staging.parent.mkdir(exist_ok=True)
+    shutil.move(made, staging)
+    install_annex(staging, private=False)  # with git-annex's hooks, which a workspace does without
+    settle_filter(staging)
+    place.mkdir(parents=True, exist_ok=True)
+    place.rmdir()
+    staging.rename(place)
 
 
 def _create_dataset(folder: Path, source: Source, *, like: Path) -> None:
@@ -216,19 +231,18 @@ def _create_dataset(folder: Path, source: Source, *, like: Path) -> None:
     git(folder, "commit", "-q", "-m", "Create the data set", env=PHANTOM_IDENTITY, private=True)
 
 
-def _pin(study: Path, source: Source) -> bool:
-    """Commit the gitlink of a phantom where it is not what the study pins."""
-    made = head(study / source.path)
-    if gitlinks(study, "HEAD").get(source.path) == made:
+def _pin(study: Path, source: Source, made: Path) -> bool:
+    """Commit the gitlink of a phantom that was made, where it is not what the study pins."""
+    if gitlinks(study, "HEAD").get(source.path) == head(made):
         return False
     message = f"chore(inputs): pin {source.name} as made here"
-    commit_files(study, lambda tip: {".gitmodules": _modules(study, source, tip), source.path: None}, message)
+    commit_files(study, lambda tip: {".gitmodules": _modules(study, source, made, tip), source.path: made}, message)
     return True
 
 
-def _modules(study: Path, source: Source, tip: str) -> str:
+def _modules(study: Path, source: Source, made: Path, tip: str) -> str:
     """The text of a tip's .gitmodules with a source in it."""
-    dataset_id = git(study / source.path, "config", "-f", ".datalad/config", "datalad.dataset.id").strip()
+    dataset_id = git(made, "config", "-f", ".datalad/config", "datalad.dataset.id").strip()
     fields = {"path": source.path, "url": f"./{source.path}", "datalad-id": dataset_id}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "modules"
