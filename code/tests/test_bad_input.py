@@ -8,7 +8,6 @@ import gzip
 import itertools
 import json
 import os
-import shutil
 import struct
 import time
 from collections.abc import Callable
@@ -30,7 +29,6 @@ from small_source import (
     save,
     steps,
     volume,
-    write_source,
 )
 
 from cordstudy.errors import StudyError
@@ -44,23 +42,9 @@ from cordstudy.pipeline.tables import write_file
 from cordstudy.study import load_study
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    """A study's folder with the source, its split and its conversion."""
-    folder = tmp_path_factory.mktemp("whole")
-    (folder / "inputs").mkdir()
-    write_source(folder / SOURCE)
-    (folder / "code/studies").mkdir(parents=True)
-    return folder
-
-
 @pytest.fixture
-def folder(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, to be damaged; the working folder."""
-    made = Path(shutil.copytree(whole, tmp_path / "study", symlinks=True))
-    monkeypatch.chdir(made)
-    monkeypatch.setenv("CORDSTUDY_WORKERS", "1")
-    return made
+def folder(one_source: Path) -> Path:
+    return one_source
 
 
 def voxels(change: Callable[[np.ndarray], np.ndarray], path: str = IMAGE) -> Callable[[Path], None]:

@@ -6,29 +6,15 @@ from pathlib import Path
 
 import pytest
 from conftest import run
-from small_source import FOLLOW, IMAGE, MASK, PARTICIPANTS, SIDECAR, SOURCE, TOML, add, steps, write_source
+from small_source import FOLLOW, IMAGE, MASK, PARTICIPANTS, SIDECAR, SOURCE, TOML, add, steps
 
 from cordstudy.errors import StudyError
 from cordstudy.pipeline.splits import write_splits
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    """A study's folder with the source, its split and its conversion."""
-    folder = tmp_path_factory.mktemp("whole")
-    (folder / "inputs").mkdir()
-    write_source(folder / SOURCE)
-    (folder / "code/studies").mkdir(parents=True)
-    return folder
-
-
 @pytest.fixture
-def folder(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, to be damaged; the working folder."""
-    made = Path(shutil.copytree(whole, tmp_path / "study", symlinks=True))
-    monkeypatch.chdir(made)
-    monkeypatch.setenv("CORDSTUDY_WORKERS", "1")
-    return made
+def folder(one_source: Path) -> Path:
+    return one_source
 
 
 def link(path: str, to: str) -> Callable[[Path, Path], None]:

@@ -365,11 +365,8 @@ class Study(Table):
 
 
 def load_study(root: Path, name: str) -> Study:
-    """Read `code/studies/<name>.toml` of a study dataset.
-
-    Raises StudyError for a file that is missing or no TOML, a missing or unknown key or a
-    value of the wrong kind, naming file and key.
-    """
+    """Read `code/studies/<name>.toml` of a study dataset. Raises StudyError for a file that is missing or no
+    TOML, a missing or unknown key or a value of the wrong kind, naming file and key."""
     path = root / "code/studies" / f"{name}.toml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.toml")))

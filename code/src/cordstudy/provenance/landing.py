@@ -157,6 +157,7 @@ def land(study: Path, kept: Kept, *, branch: str, overwrite: bool = False) -> st
     with locked(study):
         try:
             commit = _added(study, branch, lambda tip: _joined(study, kept, tip, overwrite=overwrite))
+            _record(study, kept.commit if git_ok(study, "rev-parse", "-q", "--verify", f"{commit}^2") else commit)
         except StudyError as error:
             raise NotLanded(kept.step, str(error)) from error
         forget(study, kept)
