@@ -53,10 +53,16 @@ def sleeping(small: Path) -> list[int]:
     return found
 
 
-def computing(small: Path) -> list[str]:
-    """Every process that works in a workspace of the study."""
-    marked = (folder for folder in (small / ".cordstudy/work").glob("*"))
-    return [str(process) for folder in marked for process in guard.processes_of(str(folder))]
+def computing(small: Path) -> list[int]:
+    """Every process that carries the mark of a workspace of the study, be that still there or not."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(guard.MARK, "").startswith(f"{small}/") and process.status() != "zombie":
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
 
 
 def end_strays(small: Path) -> None:
