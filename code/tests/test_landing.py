@@ -337,3 +337,13 @@ def test_a_disk_that_fills_up_while_a_step_lands_loses_nothing(small_original, t
         run("git", "annex", "fsck", "-q", cwd=small)
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_record_that_says_other_than_what_ran_fails_its_step(small, site, tmp_path, monkeypatch):
+    honest = running.datalad_run
+    monkeypatch.setattr(
+        running, "datalad_run", lambda *words, inputs, **more: honest(*words, inputs=inputs[:1], **more)
+    )
+    with pytest.raises(StudyError, match="does not say what was run"):
+        run_step(small, counted(tmp_path), site=site)
+    assert log_of(small) == {} and finished(small) == []

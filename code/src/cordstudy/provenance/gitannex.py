@@ -167,14 +167,6 @@ def tree_entries(repo: Path, commit: str) -> dict[str, tuple[str, str]]:
     return {path: (meta.split()[0], meta.split()[2]) for meta, path in fields}
 
 
-def git_bytes(repo: Path, *args: str, stdin: bytes) -> bytes:
-    """Run git on bytes; its standard output. Raises StudyError with git's own words."""
-    done = subprocess.run(["git", *args], cwd=repo, input=stdin, capture_output=True)
-    if done.returncode:
-        raise StudyError(f"`git {' '.join(args)}` failed in {repo}: {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout
-
-
 def gitlinks(repo: Path, commit: str) -> dict[str, str]:
     """Pinned commit of every subdataset by its path."""
     return {path: held for path, (mode, held) in tree_entries(repo, commit).items() if mode == "160000"}

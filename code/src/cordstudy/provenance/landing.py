@@ -98,7 +98,11 @@ def keep(ws: Workspace) -> Kept:
     Until that is done the workspace stays, whatever happens. Raises StudyError where the commit is
     not the record of what was run, such as where a hook rewrote its message, and NotLanded.
     """
-    _record(ws.path, head(ws.path))
+    record = _record(ws.path, head(ws.path))
+    if (record.from_root(record.inputs), record.from_root(record.outputs)) != (ws.inputs, ws.outputs):
+        raise StudyError(
+            "the record does not say what was run: its message was changed", hint="look for a hook that does so"
+        )
     finish(ws.folder)
     return bring_home(ws.study, ws.folder)
 
