@@ -28,7 +28,10 @@ ELSEWHERE = ("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_USER")
 def main() -> int:
     """Make the environment unless it is complete; the exit code."""
     if sys.version_info < (3, 11):
-        print(f"error: Python 3.11 or newer is needed, this is {sys.version.split()[0]}", file=sys.stderr)
+        print(
+            f"error: Python 3.11 or newer is needed, this is {sys.version.split()[0]}",
+            file=sys.stderr,
+        )
         print("hint: make -C code env PYTHON=python3.12", file=sys.stderr)
         return 1
     told = subprocess.run([CODE / "study", "env"], stdout=subprocess.PIPE, text=True)

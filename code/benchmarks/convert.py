@@ -24,18 +24,21 @@ import psutil
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from scipy import ndimage
 
-from cordstudy.pipeline.bids import find_cases
-from cordstudy.pipeline.rules import parse_rules
-from cordstudy.steps import rules_content
-from cordstudy.study import load_study
+from cordstudy.pipeline.sources.finding import find_cases
+from cordstudy.pipeline.sources.rules import parse_rules
+from cordstudy.study.loading import load_study
+from cordstudy.study.steps import rules_content
 
 CODE = Path(__file__).resolve().parents[1]
 TREES = CODE.parents[1] / "shared/real-trees"
 IMAGES = {
-    "anat/T1w": ((192, 260, 320), "RAS"), "anat/T2w": ((64, 320, 320), "PIR"), "anat/T2star": ((320, 320, 15), "RAS"),
-    "anat/flip-1_mt-on_MTS": ((192, 256, 18), "RAS"), "anat/flip-2_mt-off_MTS": ((192, 256, 18), "LPS"),
+    "anat/T1w": ((192, 260, 320), "RAS"),
+    "anat/T2w": ((64, 320, 320), "PIR"),
+    "anat/T2star": ((320, 320, 15), "RAS"),
+    "anat/flip-1_mt-on_MTS": ((192, 256, 18), "RAS"),
+    "anat/flip-2_mt-off_MTS": ((192, 256, 18), "LPS"),
     "dwi/rec-average_dwi": ((128, 128, 20), "RAS"),
-}  # fmt: skip
+}
 """Shape in RAS and stored orientation of each contrast."""
 DIFFERENT = 3
 """Different files of each contrast."""
@@ -48,10 +51,15 @@ def generate(folder: Path) -> dict[str, list[tuple[Path, Path]]]:
         rng = np.random.default_rng(number)
         for n in range(DIFFERENT):
             smooth = ndimage.gaussian_filter(rng.normal(size=shape).astype(np.float32), 2)
-            voxels = np.maximum(smooth / smooth.std() * 150 + 500 + rng.normal(size=shape) * 12, 0).astype(np.float32)
+            voxels = np.maximum(
+                smooth / smooth.std() * 150 + 500 + rng.normal(size=shape) * 12, 0
+            ).astype(np.float32)
             mask = np.zeros(shape, np.uint8)
             mask[tuple(slice(s // 2 - 5, s // 2 + 5) for s in shape[:2])] = 1
-            paths = tuple(folder / f"{image.replace('/', '_')}_{n}_{kind}.nii.gz" for kind in ("image", "mask"))
+            paths = tuple(
+                folder / f"{image.replace('/', '_')}_{n}_{kind}.nii.gz"
+                for kind in ("image", "mask")
+            )
             for path, array in zip(paths, (voxels, mask)):
                 stored = nib.Nifti1Image(array, np.eye(4))
                 nib.save(turned(stored, codes), path)
@@ -63,14 +71,19 @@ def turned(image: nib.Nifti1Image, codes: str) -> nib.Nifti1Image:
     return image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt(codes)))
 
 
-def lay_out(folder: Path, made: dict[str, list[tuple[Path, Path]]], count: int) -> list[tuple[Path, Path]]:
+def lay_out(
+    folder: Path, made: dict[str, list[tuple[Path, Path]]], count: int
+) -> list[tuple[Path, Path]]:
     """A BIDS source of `count` images that are links, and the files that its step needs."""
     source = folder / "inputs/source"
     pairs = []
     for n in range(count):
         image = list(IMAGES)[n % len(IMAGES)]
         person, (datatype, stem) = f"sub-{n // len(IMAGES):04d}", image.split("/")
-        names = (f"{person}/{datatype}/{person}_{stem}", f"derivatives/labels/{person}/{datatype}/{person}_{stem}_seg")
+        names = (
+            f"{person}/{datatype}/{person}_{stem}",
+            f"derivatives/labels/{person}/{datatype}/{person}_{stem}_seg",
+        )
         originals = made[image][n // len(IMAGES) % DIFFERENT]
         for name, original in zip(names, originals):
             place = source / f"{name}.nii.gz"
@@ -92,7 +105,10 @@ def loop(pairs: list[tuple[Path, Path]], out: Path) -> float:
     out.mkdir()
     start = time.perf_counter()
     for image, mask in pairs:
-        nib.save(turned(nib.load(image), "LAS"), out / f"{image.name.removesuffix('.nii.gz')}_0000.nii.gz")
+        nib.save(
+            turned(nib.load(image), "LAS"),
+            out / f"{image.name.removesuffix('.nii.gz')}_0000.nii.gz",
+        )
         loaded = nib.load(mask)
         binary = (np.asanyarray(loaded.dataobj) >= 0.5).astype(np.uint8)
         nib.save(turned(nib.Nifti1Image(binary, loaded.affine), "LAS"), out / image.name)
@@ -141,7 +157,9 @@ def same_voxels(ours: Path, theirs: Path) -> bool:
 def convert_table(scratch: Path, counts: tuple[int, ...]) -> None:
     made = generate(scratch)
     largest = max(int(np.prod(shape)) * 4 for shape, _ in IMAGES.values()) / 2**20
-    click.echo(f"{'images':>7} {'seconds':>8} {'a second':>9} {'peak MiB':>9} {'nibabel s':>10} {'ratio':>6}  voxels")
+    click.echo(
+        f"{'images':>7} {'seconds':>8} {'a second':>9} {'peak MiB':>9} {'nibabel s':>10} {'ratio':>6}  voxels"
+    )
     for number, count in enumerate(counts):
         folder = scratch / f"{count}"
         pairs = lay_out(folder, made, count)
@@ -163,7 +181,11 @@ def find_table(scratch: Path) -> None:
         return
     from bids.layout import parse_file_entities
 
-    lines = gzip.decompress((TREES / "data-multi-subject_r20250310.tsv.gz").read_bytes()).decode().splitlines()[1:]
+    lines = (
+        gzip.decompress((TREES / "data-multi-subject_r20250310.tsv.gz").read_bytes())
+        .decode()
+        .splitlines()[1:]
+    )
     rows = [line.split("\t") for line in lines]
     study = load_study(CODE.parent, "public")
     rules = parse_rules(rules_content(study, "spine-generic") | {"exclude_file": None})
@@ -183,12 +205,16 @@ def find_table(scratch: Path) -> None:
     for path, _, _ in rows[::10]:
         parse_file_entities(path)
     peer = (time.perf_counter() - start) * 10
-    click.echo(f"finding {len(cases)} cases among {len(rows)} files: {seconds:.2f} s; pybids only to parse the names: "
-               f"{peer:.0f} s; ratio {peer / seconds:.0f}")  # fmt: skip
+    click.echo(
+        f"finding {len(cases)} cases among {len(rows)} files: {seconds:.2f} s; pybids only to parse the names: "
+        f"{peer:.0f} s; ratio {peer / seconds:.0f}"
+    )
 
 
 @click.command()
-@click.option("--images", "counts", multiple=True, type=int, default=(250, 500, 1000, 2000), show_default=True)
+@click.option(
+    "--images", "counts", multiple=True, type=int, default=(250, 500, 1000, 2000), show_default=True
+)
 def main(counts: tuple[int, ...]) -> None:
     """Print both tables."""
     with tempfile.TemporaryDirectory() as name:

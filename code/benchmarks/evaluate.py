@@ -21,8 +21,8 @@ import numpy as np
 import surface_distance
 from medpy.metric import binary
 
-from cordstudy.pipeline.evaluate import Pair, score
-from cordstudy.pipeline.metrics import measure
+from cordstudy.pipeline.judging.evaluate import Pair, score
+from cordstudy.pipeline.judging.measures import measure
 
 SHAPE, SPACING_MM, TOLERANCE_MM = (64, 320, 320), (0.8, 0.8, 0.8), 1.0
 
@@ -31,7 +31,9 @@ def cord(*, off_mm: float, radius_mm: float) -> np.ndarray:
     """An elliptic cord that winds along the third axis."""
     x, y, z = np.meshgrid(*(np.arange(n) * mm for n, mm in zip(SHAPE, SPACING_MM)), indexing="ij")
     centre = SHAPE[1] * SPACING_MM[1] / 2 + 10 * np.sin(z / 40) + off_mm
-    return np.asfortranarray(((x - SHAPE[0] * SPACING_MM[0] / 2) / 1.3) ** 2 + (y - centre) ** 2 <= radius_mm**2)
+    return np.asfortranarray(
+        ((x - SHAPE[0] * SPACING_MM[0] / 2) / 1.3) ** 2 + (y - centre) ** 2 <= radius_mm**2
+    )
 
 
 def ours(pred: np.ndarray, ref: np.ndarray) -> dict[str, float]:
@@ -53,8 +55,10 @@ def medpy(pred: np.ndarray, ref: np.ndarray) -> dict[str, float]:
 
 
 IMPLEMENTATIONS: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, float]]] = {
-    "ours, all measures": ours, "surface-distance, its own": deepmind, "MedPy, hd95 and assd": medpy,
-}  # fmt: skip
+    "ours, all measures": ours,
+    "surface-distance, its own": deepmind,
+    "MedPy, hd95 and assd": medpy,
+}
 
 
 def compare_one(rounds: int) -> None:
@@ -69,7 +73,9 @@ def compare_one(rounds: int) -> None:
             times[name].append(1000 * (time.perf_counter() - started))
     base = statistics.median(times["ours, all measures"])
     columns = list(values["ours, all measures"])
-    click.echo(f"{'one case':28}{'ms':>9}{'to ours':>9}" + "".join(f"{name:>9}" for name in columns))
+    click.echo(
+        f"{'one case':28}{'ms':>9}{'to ours':>9}" + "".join(f"{name:>9}" for name in columns)
+    )
     for name, taken in times.items():
         middle = statistics.median(taken)
         cells = (f"{values[name][m]:9.4f}" if m in values[name] else f"{'':9}" for m in columns)
@@ -78,12 +84,25 @@ def compare_one(rounds: int) -> None:
 
 def compare_many(counts: tuple[int, ...]) -> None:
     """The table of many cases from files, as the `evaluate` step judges them."""
-    row = {name: "" for name in ("dataset", "case_id", "participant_id", "session", "contrast", "vendor", "pathology",
-                                 "label_origin")}  # fmt: skip
+    row = {
+        name: ""
+        for name in (
+            "dataset",
+            "case_id",
+            "participant_id",
+            "session",
+            "contrast",
+            "vendor",
+            "pathology",
+            "label_origin",
+        )
+    }
     cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder, "ref.nii.gz"), Path(folder, "pred.nii.gz")
-        for path, one in zip(paths, (cord(off_mm=0.0, radius_mm=6.0), cord(off_mm=0.7, radius_mm=5.5))):
+        for path, one in zip(
+            paths, (cord(off_mm=0.0, radius_mm=6.0), cord(off_mm=0.7, radius_mm=5.5))
+        ):
             nib.Nifti1Image(one.astype(np.uint8), np.diag([*SPACING_MM, 1])).to_filename(path)
         pair = Pair("model", 1, row, *paths, TOLERANCE_MM)
         click.echo(f"\n{'cases from files':>16}{'cores':>7}{'s':>9}{'ms a case':>11}")
@@ -98,8 +117,17 @@ def compare_many(counts: tuple[int, ...]) -> None:
 
 
 @click.command()
-@click.option("--rounds", default=7, show_default=True, help="Turns of each implementation; medians count.")
-@click.option("--cases", "counts", multiple=True, default=(50, 100, 200), show_default=True, help="Repeatable.")
+@click.option(
+    "--rounds", default=7, show_default=True, help="Turns of each implementation; medians count."
+)
+@click.option(
+    "--cases",
+    "counts",
+    multiple=True,
+    default=(50, 100, 200),
+    show_default=True,
+    help="Repeatable.",
+)
 def main(rounds: int, counts: tuple[int, ...]) -> None:
     """Print the tables."""
     compare_one(rounds)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import click
 
-from cordstudy.provenance.history import History
-from cordstudy.provenance.since import changed
+from cordstudy.provenance.history.index import History
+from cordstudy.provenance.history.since import changed
 
 STUDY = Path(__file__).resolve().parents[1] / "study"
 ASKED = 200
@@ -32,16 +32,35 @@ def stream(records: int, files_each: int) -> Iterator[bytes]:
     yield b"M 100644 inline .datalad/config\ndata %d\n%s\n" % (len(config), config)
     rng = random.Random(0)
     for n in range(records):
-        info = {"chain": [], "cmd": f"make {n}", "dsid": "0", "exit": 0, "extra_inputs": [], "pwd": ".",
-                "inputs": [f"derivatives/{n - 1}/*"] if n else [], "outputs": [f"derivatives/{n}/*"]}  # fmt: skip
+        info = {
+            "chain": [],
+            "cmd": f"make {n}",
+            "dsid": "0",
+            "exit": 0,
+            "extra_inputs": [],
+            "pwd": ".",
+            "inputs": [f"derivatives/{n - 1}/*"] if n else [],
+            "outputs": [f"derivatives/{n}/*"],
+        }
         text = json.dumps(info, indent=1, sort_keys=True)
-        message = (f"[DATALAD RUNCMD] Step {n}\n\n=== Do not change lines below ===\n{text}\n"
-                   "^^^ Do not change lines above ^^^\n").encode()  # fmt: skip
-        yield b"commit refs/heads/main\ncommitter A <a@b> %d +0000\ndata %d\n%s\n" % (n + 1, len(message), message)
+        message = (
+            f"[DATALAD RUNCMD] Step {n}\n\n=== Do not change lines below ===\n{text}\n"
+            "^^^ Do not change lines above ^^^\n"
+        ).encode()
+        yield b"commit refs/heads/main\ncommitter A <a@b> %d +0000\ndata %d\n%s\n" % (
+            n + 1,
+            len(message),
+            message,
+        )
         for k in range(files_each):
             key = f"SHA256E-s{n + 1}--{rng.getrandbits(256):064x}.nii.gz"
             link = f"../../.git/annex/objects/Xx/Yy/{key}/{key}".encode()
-            yield b"M 120000 inline derivatives/%d/%d.nii.gz\ndata %d\n%s\n" % (n, k, len(link), link)
+            yield b"M 120000 inline derivatives/%d/%d.nii.gz\ndata %d\n%s\n" % (
+                n,
+                k,
+                len(link),
+                link,
+            )
 
 
 def generate(folder: Path, records: int, files_each: int) -> None:
@@ -72,10 +91,17 @@ def gate(folder: Path) -> float:
 
 def one_by_one(folder: Path, files: int) -> float:
     """Seconds of a `git log` for each file, from some of them."""
-    listed = subprocess.run(["git", "ls-files"], cwd=folder, capture_output=True, text=True).stdout.split()
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=folder, capture_output=True, text=True
+    ).stdout.split()
     start = time.perf_counter()
     for path in random.Random(1).sample(listed, ASKED):
-        subprocess.run(["git", "log", "-1", "--format=%H", "--", path], cwd=folder, capture_output=True, check=True)
+        subprocess.run(
+            ["git", "log", "-1", "--format=%H", "--", path],
+            cwd=folder,
+            capture_output=True,
+            check=True,
+        )
     return (time.perf_counter() - start) / ASKED * files
 
 
@@ -85,13 +111,19 @@ def rerun_report(folder: Path) -> float:
     env = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"}
     start = time.perf_counter()
     subprocess.run(
-        [tools / "datalad", "rerun", "--report", "--since="], cwd=folder, capture_output=True, check=True, env=env
+        [tools / "datalad", "rerun", "--report", "--since="],
+        cwd=folder,
+        capture_output=True,
+        check=True,
+        env=env,
     )
     return time.perf_counter() - start
 
 
 @click.command()
-@click.option("--no-datalad", is_flag=True, help="Leave out `datalad rerun --report`, which takes minutes.")
+@click.option(
+    "--no-datalad", is_flag=True, help="Leave out `datalad rerun --report`, which takes minutes."
+)
 def main(no_datalad: bool) -> None:
     """Print the table."""
     click.echo(

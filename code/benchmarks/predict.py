@@ -27,7 +27,7 @@ CONFIGURATION = "3d_fullres"
 
 def models_of(study: Path) -> dict[str, Path]:
     """The folder of each model that the study's TOML names."""
-    from cordstudy.study import load_study
+    from cordstudy.study.loading import load_study
 
     value = load_study(study, "phantom")
     return {name: study / value.model(name) for name in value.models}
@@ -47,35 +47,59 @@ def images_of(study: Path, count: int, folder: Path) -> dict[str, Path]:
     return found
 
 
-def ours(models: dict[str, Path], testsets: dict[str, Path], out: Path, axes: tuple[int, ...]) -> float:
+def ours(
+    models: dict[str, Path], testsets: dict[str, Path], out: Path, axes: tuple[int, ...]
+) -> float:
     """Seconds of one process for everything."""
     images = [image for folder in testsets.values() for image in sorted(folder.iterdir())]
     masks = [
-        [out / model / image.parent.name / image.name.replace("_0000", "") for model in models] for image in images
+        [out / model / image.parent.name / image.name.replace("_0000", "") for model in models]
+        for image in images
     ]
     script = (
-        "import json, sys; from pathlib import Path; from cordstudy.pipeline.predictor import predict_files\n"
+        "import json, sys; from pathlib import Path; from cordstudy.pipeline.learning.predictor import predict_files\n"
         "models, images, masks, axes = map(json.loads, sys.argv[1:])\n"
         "predict_files([Path(p) for p in models], [Path(p) for p in images], [[Path(p) for p in m] for m in masks],\n"
         "              folds=[0], mirror_axes=axes, tile_step=0.5)\n"
     )
-    words = (json.dumps(value, default=str) for value in (list(models.values()), images, masks, axes))
-    from cordstudy.pipeline.determinism import CAPS, THREADS
+    words = (
+        json.dumps(value, default=str) for value in (list(models.values()), images, masks, axes)
+    )
+    from cordstudy.base.determinism import CAPS, THREADS
 
     return timed([sys.executable, "-P", "-c", script, *words], CAPS | THREADS)
 
 
-def theirs(models: dict[str, Path], testsets: dict[str, Path], out: Path, axes: tuple[int, ...]) -> float:
+def theirs(
+    models: dict[str, Path], testsets: dict[str, Path], out: Path, axes: tuple[int, ...]
+) -> float:
     """Seconds of a call of `nnUNetv2_predict` for each model and test set."""
     seconds, tool = 0.0, str(Path(sys.executable).with_name("nnUNetv2_predict"))
     calls = [(model, testset) for model in models for testset in testsets]
     for number, (model, testset) in enumerate(calls, start=1):
         folder = models[model]
         dataset, trainer = folder.parent.name, folder.name.partition("__")[0]
-        argv = [tool, "-i", str(testsets[testset]), "-o", str(out / model / testset), "-d", dataset[7:10],
-                "-c", CONFIGURATION, "-tr", trainer, "-f", "0", "-device", "cpu",
-                *(() if axes else ("--disable_tta",))]  # fmt: skip
-        env = {f"nnUNet_{name}": str(folder.parents[1]) for name in ("raw", "preprocessed", "results")}
+        argv = [
+            tool,
+            "-i",
+            str(testsets[testset]),
+            "-o",
+            str(out / model / testset),
+            "-d",
+            dataset[7:10],
+            "-c",
+            CONFIGURATION,
+            "-tr",
+            trainer,
+            "-f",
+            "0",
+            "-device",
+            "cpu",
+            *(() if axes else ("--disable_tta",)),
+        ]
+        env = {
+            f"nnUNet_{name}": str(folder.parents[1]) for name in ("raw", "preprocessed", "results")
+        }
         taken = timed(argv, env)
         seconds += taken
         click.echo(f"nnUNetv2_predict {number} of {len(calls)}: {taken:.1f} s", err=True)
@@ -93,7 +117,7 @@ def timed(argv: list[str], env: dict[str, str]) -> float:
 
 def disagreeing(one: Path, other: Path) -> tuple[int, int, int]:
     """Masks in all, those that differ, and the voxels in which they do."""
-    from cordstudy.pipeline.predictor import largest_component
+    from cordstudy.pipeline.learning.predictor import largest_component
 
     paths = sorted(one.rglob("*.nii.gz"))
     voxels = []
@@ -104,10 +128,17 @@ def disagreeing(one: Path, other: Path) -> tuple[int, int, int]:
 
 
 @click.command()
-@click.option("--study", default=CODE.parent / "demo", show_default=True, help="A finished phantom study.",
-              type=click.Path(path_type=Path, exists=True, file_okay=False))  # fmt: skip
+@click.option(
+    "--study",
+    default=CODE.parent / "demo",
+    show_default=True,
+    help="A finished phantom study.",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+)
 @click.option("--cases", default=2, show_default=True, help="Images of each test set.")
-@click.option("--mirror/--no-mirror", default=True, show_default=True, help="Average over mirrored copies.")
+@click.option(
+    "--mirror/--no-mirror", default=True, show_default=True, help="Average over mirrored copies."
+)
 def main(study: Path, cases: int, mirror: bool) -> None:
     """Print the table."""
     axes = (0, 1, 2) if mirror else ()
@@ -119,9 +150,13 @@ def main(study: Path, cases: int, mirror: bool) -> None:
         masks, differ, voxels = disagreeing(folder / "ours", folder / "theirs")
     calls = len(models) * len(testsets)
     click.echo(f"{'':44}{'s':>9}{'to ours':>9}")
-    click.echo(f"{f'one process, {len(models)} models, {len(testsets)} test sets':44}{own:9.1f}{1:9.2f}")
+    click.echo(
+        f"{f'one process, {len(models)} models, {len(testsets)} test sets':44}{own:9.1f}{1:9.2f}"
+    )
     click.echo(f"{f'{calls} calls of nnUNetv2_predict':44}{peer:9.1f}{peer / own:9.2f}")
-    click.echo(f"{masks} masks, {'mirrored' if mirror else 'not mirrored'}: {differ} differ, in {voxels} voxels")
+    click.echo(
+        f"{masks} masks, {'mirrored' if mirror else 'not mirrored'}: {differ} differ, in {voxels} voxels"
+    )
 
 
 if __name__ == "__main__":

@@ -48,16 +48,26 @@ class Study:
 
     def do(self, *argv: str, cwd: Path | None = None, check: bool = True) -> str:
         """Run a command in the study; its standard output."""
-        done = subprocess.run(argv, cwd=cwd or self.folder, env=self.environment, capture_output=True, text=True)
+        done = subprocess.run(
+            argv, cwd=cwd or self.folder, env=self.environment, capture_output=True, text=True
+        )
         if check and done.returncode:
-            raise SystemExit(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+            raise SystemExit(
+                f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+            )
         return done.stdout
 
     def start(self) -> subprocess.Popen:
         """Begin a run of the study."""
         log = (self.disk / "run.log").open("w")
-        return subprocess.Popen([*STUDY, "run", "--jobs", "2"], cwd=self.folder, env=self.environment,
-                                stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # fmt: skip
+        return subprocess.Popen(
+            [*STUDY, "run", "--jobs", "2"],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
 
     def is_done(self) -> bool:
         """Whether all steps are."""
@@ -72,12 +82,15 @@ class Study:
     def faults(self) -> Iterator[str]:
         """What a disturbance left behind."""
         checks = {
-            "audit": [*STUDY, "audit", "--all", "--content"], "git fsck": ["git", "fsck", "--connectivity-only"],
+            "audit": [*STUDY, "audit", "--all", "--content"],
+            "git fsck": ["git", "fsck", "--connectivity-only"],
             "annex fsck": ["git", "annex", "fsck", "-q"],
             "sources fsck": ["git", "submodule", "--quiet", "foreach", "git annex fsck -q"],
-        }  # fmt: skip
+        }
         for name, argv in checks.items():
-            done = subprocess.run(argv, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+            done = subprocess.run(
+                argv, cwd=self.folder, env=self.environment, capture_output=True, text=True
+            )
             if done.returncode:
                 yield f"{name}: {done.stdout[-2000:]}{done.stderr[-500:]}"
         if told := self.do("git", "status", "--porcelain", "--ignore-submodules=none"):
@@ -86,7 +99,9 @@ class Study:
             yield f"refs: {told}"
         if left := [path for own in self.beside.glob("cordstudy-*") for path in own.iterdir()]:
             yield f"workspaces: {left}"
-        if {path.name for path in self.beside.iterdir() if not path.name.startswith("cordstudy-")} != {"theirs"}:
+        if {
+            path.name for path in self.beside.iterdir() if not path.name.startswith("cordstudy-")
+        } != {"theirs"}:
             yield "something beside the study was removed or added"
         if (self.beside / "theirs/data.txt").read_text() != "precious\n":
             yield "something beside the study was changed"
@@ -137,8 +152,12 @@ def change(study: Study, name: str, text: str, *, editor: str = "") -> None:
     try:
         path.write_bytes((before or b"") + text.encode())
         study.do("git", "add", "--", name, check=False)
-        done = subprocess.run(["git", "commit", "-q", *message, "--", name], cwd=study.folder, env=environment,
-                              capture_output=True)  # fmt: skip
+        done = subprocess.run(
+            ["git", "commit", "-q", *message, "--", name],
+            cwd=study.folder,
+            env=environment,
+            capture_output=True,
+        )
         if not done.returncode:
             return
     except OSError:  # a full disk
@@ -160,7 +179,7 @@ def move_tip(study: Study, running: subprocess.Popen, rng: random.Random) -> Non
 
 def edit_code(study: Study, running: subprocess.Popen, rng: random.Random) -> None:
     """A comment at the end of a module that steps import."""
-    path = rng.choice(sorted((study.folder / "code/src/cordstudy/pipeline").glob("*.py")))
+    path = rng.choice(sorted((study.folder / "code/src/cordstudy/pipeline").glob("*/*.py")))
     change(study, str(path.relative_to(study.folder)), f"# {rng.random()}\n")
 
 
@@ -222,12 +241,21 @@ def own_disk() -> Iterator[tuple[Path, bool]]:
 
 def outside() -> str:
     """A digest of what must not be touched: this repository."""
-    questions = (["git", "rev-parse", "HEAD"], ["git", "for-each-ref"], ["git", "status", "--porcelain"])
-    told = [subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True).stdout for argv in questions]
+    questions = (
+        ["git", "rev-parse", "HEAD"],
+        ["git", "for-each-ref"],
+        ["git", "status", "--porcelain"],
+    )
+    told = [
+        subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True).stdout
+        for argv in questions
+    ]
     return hashlib.sha256("".join(told).encode()).hexdigest()
 
 
-def disturb(study: Study, rng: random.Random, kinds: list[str], most: int, counts: Counter[str]) -> None:
+def disturb(
+    study: Study, rng: random.Random, kinds: list[str], most: int, counts: Counter[str]
+) -> None:
     """Run a study until it is done, disturbing it up to so many times; then undisturbed."""
     for _ in range(3 * most + 10):
         running = study.start()
@@ -264,7 +292,9 @@ def main(times: int, seed: int) -> None:
             disturb(study, rng, kinds, times, counts)
             found = [*study.faults(), *(["another tree"] if study.results() != expected else [])]
             faults += [f"round {rounds}: {fault}" for fault in found]
-            click.echo(f"round {rounds}: {counts.total()} disturbances, {len(found)} faults", err=True)
+            click.echo(
+                f"round {rounds}: {counts.total()} disturbances, {len(found)} faults", err=True
+            )
             subprocess.run(["chmod", "-R", "u+w", str(study.folder)], check=False)
             shutil.rmtree(study.folder, ignore_errors=True)
             shutil.rmtree(study.beside, ignore_errors=True)
@@ -272,7 +302,9 @@ def main(times: int, seed: int) -> None:
         faults.append("this repository was touched")
     for kind in DISTURBANCES:
         click.echo(f"{kind:30} {counts[kind]:4}")
-    click.echo(f"{'all':30} {counts.total():4}, in {rounds} rounds, {time.monotonic() - start:.0f} s, seed {seed}")
+    click.echo(
+        f"{'all':30} {counts.total():4}, in {rounds} rounds, {time.monotonic() - start:.0f} s, seed {seed}"
+    )
     click.echo(f"{'faults':30} {len(faults):4}")
     for fault in faults:
         click.echo(fault)

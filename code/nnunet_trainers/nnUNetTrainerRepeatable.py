@@ -1,5 +1,5 @@
 """Where stock nnU-Net finds the study's trainer: the folder to name in `nnUNet_extTrainer`."""
 
-from cordstudy.pipeline.trainer import nnUNetTrainerRepeatable
+from cordstudy.pipeline.learning.trainer import nnUNetTrainerRepeatable
 
 __all__ = ["nnUNetTrainerRepeatable"]

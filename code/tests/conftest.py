@@ -16,24 +16,35 @@ from pathlib import Path
 
 import pytest
 
-from cordstudy.provenance.gitannex import install_annex
-from cordstudy.provenance.run import Site
+from cordstudy.provenance.calling.gitannex import install_annex
+from cordstudy.provenance.running.runner import Site
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = REPOSITORY.parent / "shared"
 TINY = Path(__file__).with_name("tiny.toml")
 
 
-def run(*argv: str | Path, cwd: Path, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *argv: str | Path, cwd: Path, check: bool = True, **env: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command; with `check` its failure is the test's."""
     done = subprocess.run(
-        list(map(str, argv)), cwd=cwd, text=True, capture_output=True, stdin=subprocess.DEVNULL, env=os.environ | env
+        list(map(str, argv)),
+        cwd=cwd,
+        text=True,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | env,
     )
-    assert done.returncode == 0 or not check, f"{argv}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0 or not check, (
+        f"{argv}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    )
     return done
 
 
-def study(folder: Path, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+def study(
+    folder: Path, *arguments: str | Path, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     """Run a study's own launcher."""
     return run(folder / "code/study", *arguments, cwd=folder, check=check)
 
@@ -55,7 +66,9 @@ def log_of(folder: Path) -> dict[str, tuple[str, dict]]:
     for entry in git(folder, "log", "-z", "--format=%H%n%B").split("\0"):
         name, _, body = entry.partition("\n")
         if body.startswith("[DATALAD RUNCMD] "):
-            text = body.split("=== Do not change lines below ===\n")[1].split("\n^^^ Do not change")[0]
+            text = body.split("=== Do not change lines below ===\n")[1].split(
+                "\n^^^ Do not change"
+            )[0]
             found[body.splitlines()[0].removeprefix("[DATALAD RUNCMD] ")] = (name, json.loads(text))
     return found
 
@@ -81,7 +94,9 @@ def tiny(new_study: Callable[[], Path]) -> Path:
     """A recorded tiny study. Tests look at it, and change copies only."""
     folder = new_study()
     study(folder, "--study", "tiny", "run", "--jobs", "2", "notebook")
-    study(folder, "--study", "tiny", "run", "--jobs", "2")  # the report is the last record, whichever step is faster
+    study(
+        folder, "--study", "tiny", "run", "--jobs", "2"
+    )  # the report is the last record, whichever step is faster
     return folder
 
 
@@ -136,14 +151,27 @@ def small_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         git(place, "config", "user.name", "Tester")
         git(place, "config", "user.email", "tester@example.org")
         install_annex(place, private=False)
-        (place / ".gitattributes").write_text("* annex.backend=SHA256E\n*.txt annex.largefiles=nothing\n")
+        (place / ".gitattributes").write_text(
+            "* annex.backend=SHA256E\n*.txt annex.largefiles=nothing\n"
+        )
         (place / "image.bin").write_text(f"content of {place.name}")
         (place / "notes.txt").write_text("notes\n")
         (place / ".datalad").mkdir()
-        (place / ".datalad/config").write_text('[datalad "dataset"]\n\tid = 6d4a0e4e-0000-4000-8000-000000000001\n')
+        (place / ".datalad/config").write_text(
+            '[datalad "dataset"]\n\tid = 6d4a0e4e-0000-4000-8000-000000000001\n'
+        )
         run("git", "annex", "add", "-q", ".", cwd=place)
         commit(place, "start", ".")
-    git(folder, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", source, "inputs/source")
+    git(
+        folder,
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        source,
+        "inputs/source",
+    )
     install_annex(folder / "inputs/source", private=False)
     run("git", "annex", "get", "-q", ".", cwd=folder / "inputs/source")
     (folder / ".gitignore").write_text("/.cordstudy/\n")

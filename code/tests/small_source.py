@@ -8,10 +8,10 @@ import nibabel as nib
 import numpy as np
 from conftest import run
 
-from cordstudy.pipeline.convert import convert
-from cordstudy.pipeline.splits import write_splits
-from cordstudy.steps import rules_content
-from cordstudy.study import load_study
+from cordstudy.pipeline.raw.convert import convert
+from cordstudy.pipeline.sources.split import write_splits
+from cordstudy.study.loading import load_study
+from cordstudy.study.steps import rules_content
 
 SOURCE = "inputs/source"
 IMAGE = "sub-a1/anat/sub-a1_T2w.nii.gz"
@@ -64,7 +64,9 @@ def write_source(folder: Path) -> None:
         mask = np.zeros(voxels.shape, np.uint8)
         mask[3:5, 3:5, 2:6] = 1
         save(folder / MASK.replace("sub-a1", name), volume(mask))
-        (folder / SIDECAR.replace("sub-a1", name)).write_text('{"GeneratedBy": [{"Name": "Manual"}]}')
+        (folder / SIDECAR.replace("sub-a1", name)).write_text(
+            '{"GeneratedBy": [{"Name": "Manual"}]}'
+        )
     (folder / PARTICIPANTS).write_text("\n".join(lines) + "\n")
     (folder / "exclude.yml").write_text("motion:\n- sub-b2  # moved\n")
     run("datalad", "-l", "error", "save", "-m", "Add everything", cwd=folder)
@@ -93,9 +95,14 @@ def steps(folder: Path, toml: str = TOML) -> None:
     rules.write_text(json.dumps(rules_content(study, "small")))
     split, published = study.split, study.datasets["small"].split
     write_splits(
-        [rules], Path("splits"), seed=split.seed, test_fraction=split.test_fraction, folds=split.folds,
-        stratify=split.stratify, published_splits={"small": Path(published)} if published else {},
-    )  # fmt: skip
+        [rules],
+        Path("splits"),
+        seed=split.seed,
+        test_fraction=split.test_fraction,
+        folds=split.folds,
+        stratify=split.stratify,
+        published_splits={"small": Path(published)} if published else {},
+    )
     convert(rules, Path("splits/small.tsv"), Path("raw"))
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from conftest import commit, git, run, study
 
-from cordstudy.pipeline.bids import content_key
-from cordstudy.pipeline.convert import Job, convert_case
-from cordstudy.pipeline.raw import Case
-from cordstudy.pipeline.volumes import RPI, read_volume, to_orientation
+from cordstudy.pipeline.raw.convert import Job, convert_case
+from cordstudy.pipeline.raw.volumes import RPI, read_volume, to_orientation
+from cordstudy.pipeline.sources.cases import Case
+from cordstudy.pipeline.sources.finding import content_key
 
 RAW = "derivatives/tiny/nnunet-raw"
 IMAGE = "sub-torontoHC007/anat/sub-torontoHC007_acq-cspineAxial_T2w.nii.gz"
@@ -45,7 +45,10 @@ def test_cases_lead_back_to_their_bids_image_voxel_for_voxel(tiny):
             made = nib.load(tiny / RAW / raw / f"images{part}" / f"{row['case_id']}_0000.nii.gz")
             original = nib.load(tiny / row["image"])
             assert (to_orientation(original, RPI).get_fdata() == made.get_fdata()).all()
-            assert row["case_id"] == f"{row['dataset']}_{Path(row['image']).name.removesuffix('.nii.gz')}"
+            assert (
+                row["case_id"]
+                == f"{row['dataset']}_{Path(row['image']).name.removesuffix('.nii.gz')}"
+            )
 
 
 def test_an_image_already_in_rpi_keeps_its_annex_key(tiny):
@@ -67,7 +70,9 @@ def test_a_merged_dataset_holds_the_same_keys_under_the_same_case_ids(tiny):
     merged = tiny / RAW / "Dataset504_general"
     parts = [tiny / RAW / name for name in ("Dataset501_inspired", "Dataset502_canproco")]
     for folder in ("imagesTr", "labelsTr"):
-        sources = {path.name: path.readlink().name for part in parts for path in (part / folder).iterdir()}
+        sources = {
+            path.name: path.readlink().name for part in parts for path in (part / folder).iterdir()
+        }
         assert {path.name: path.readlink().name for path in (merged / folder).iterdir()} == sources
 
 
@@ -75,7 +80,9 @@ def test_content_that_is_nowhere_to_be_had_is_named(tiny_copy):
     source = tiny_copy / "inputs/tiny-inspired"
     run("git", "annex", "drop", "-q", "--force", IMAGE, cwd=source)
     toml = tiny_copy / "code/studies/tiny.toml"
-    toml.write_text(toml.read_text().replace('role = "train"', 'role = "train"\nresample_masks = true', 1))
+    toml.write_text(
+        toml.read_text().replace('role = "train"', 'role = "train"\nresample_masks = true', 1)
+    )
     commit(tiny_copy, "test: another rule", toml)
     failed = study(tiny_copy, "--study", "tiny", "run", "convert:inspired", check=False)
     assert failed.returncode == 1
@@ -100,13 +107,17 @@ def test_the_same_key_means_the_same_bytes(tiny):
         assert row["image_sha256"] in row["image_key"]
 
 
-def job(image: nib.Nifti1Image, mask: nib.Nifti1Image, folder: Path, *, resample: bool = False) -> Job:
+def job(
+    image: nib.Nifti1Image, mask: nib.Nifti1Image, folder: Path, *, resample: bool = False
+) -> Job:
     """A case of two images, stored in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     nib.save(image, folder / "image.nii.gz")
     nib.save(mask, folder / "mask.nii.gz")
     told = dict.fromkeys(Case.__dataclass_fields__, "n/a")
-    case = Case(**told | {"image": str(folder / "image.nii.gz"), "mask": str(folder / "mask.nii.gz")})
+    case = Case(
+        **told | {"image": str(folder / "image.nii.gz"), "mask": str(folder / "mask.nii.gz")}
+    )
     return Job(case, folder / "converted.nii.gz", folder / "converted_mask.nii.gz", resample)
 
 
@@ -121,11 +132,15 @@ def converted(made: Job) -> list[tuple]:
 
 
 REAL = {
-    "sagittal": ("spine-generic-unf/sub-unf01/anat/sub-unf01_T2w",
-                 "spine-generic-unf/derivatives/labels/sub-unf01/anat/sub-unf01_T2w_seg-manual"),
-    "axial": ("epi-leipzig/sub-leipzigR01/func/sub-leipzigR01_task-rest_rec-MoCoMean_bold",
-              "epi-leipzig/derivatives/label/sub-leipzigR01/func/sub-leipzigR01_task-rest_desc-spinalcordmask"),
-}  # fmt: skip
+    "sagittal": (
+        "spine-generic-unf/sub-unf01/anat/sub-unf01_T2w",
+        "spine-generic-unf/derivatives/labels/sub-unf01/anat/sub-unf01_T2w_seg-manual",
+    ),
+    "axial": (
+        "epi-leipzig/sub-leipzigR01/func/sub-leipzigR01_task-rest_rec-MoCoMean_bold",
+        "epi-leipzig/derivatives/label/sub-leipzigR01/func/sub-leipzigR01_task-rest_desc-spinalcordmask",
+    ),
+}
 
 
 @pytest.mark.slow
@@ -170,16 +185,24 @@ def test_data_type_scaling_and_oblique_axes_are_kept(tmp_path):
     made = job(image, nib.Nifti1Image(cube(stored.shape), image.affine), tmp_path)
     convert_case(made)
     out = nib.load(made.image)
-    assert out.get_data_dtype() == np.int16 and (out.dataobj.slope, out.dataobj.inter) == (0.25, -10)
+    assert out.get_data_dtype() == np.int16 and (out.dataobj.slope, out.dataobj.inter) == (
+        0.25,
+        -10,
+    )
     assert (int(out.header["sform_code"]), int(out.header["qform_code"])) == (1, 1)
-    back = out.as_reoriented(nib.orientations.ornt_transform(
-        nib.io_orientation(out.affine), nib.io_orientation(image.affine)))  # fmt: skip
+    back = out.as_reoriented(
+        nib.orientations.ornt_transform(
+            nib.io_orientation(out.affine), nib.io_orientation(image.affine)
+        )
+    )
     assert np.allclose(back.affine, image.affine, atol=1e-5)
     assert (back.get_fdata() == stored * 0.25 - 10).all()
 
 
 def test_a_mask_stored_in_another_orientation_is_turned_to_its_image(tmp_path):
-    image = nib.Nifti1Image(np.random.default_rng(1).random((9, 11, 7)).astype(np.float32), oblique("LAS"))
+    image = nib.Nifti1Image(
+        np.random.default_rng(1).random((9, 11, 7)).astype(np.float32), oblique("LAS")
+    )
     mask = nib.Nifti1Image(cube(image.shape), image.affine)
     convert_case(one := job(image, mask, tmp_path / "one"))
     convert_case(two := job(image, to_orientation(mask, "RIP"), tmp_path / "two"))
@@ -201,9 +224,13 @@ def test_a_mask_on_another_grid_is_resampled_to_the_nearest_voxel_where_the_stud
 
 
 def test_converting_twice_gives_the_same_bytes(tmp_path):
-    image = nib.Nifti1Image(np.random.default_rng(1).random((9, 11, 7)).astype(np.float32), oblique("PIR"))
+    image = nib.Nifti1Image(
+        np.random.default_rng(1).random((9, 11, 7)).astype(np.float32), oblique("PIR")
+    )
     mask = nib.Nifti1Image(cube(image.shape), image.affine)
-    assert convert_case(job(image, mask, tmp_path / "a")) == convert_case(job(image, mask, tmp_path / "b"))
+    assert convert_case(job(image, mask, tmp_path / "a")) == convert_case(
+        job(image, mask, tmp_path / "b")
+    )
 
 
 def test_a_fourth_axis_of_one_volume_is_dropped(tmp_path):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, SHARED, commit, git, log_of, run, study
 
-from cordstudy.pipeline.metrics import dice
-from cordstudy.pipeline.predictor import largest_component
+from cordstudy.pipeline.judging.measures import dice
+from cordstudy.pipeline.learning.predictor import largest_component
 
 pytestmark = pytest.mark.slow
 README = (REPOSITORY / "README.md").read_text()
@@ -19,9 +19,12 @@ REAL = {
     "T1w": (UNF, "sub-unf01/anat/sub-unf01_T1w", "derivatives/labels/{}_seg-manual"),
     "T2w": (UNF, "sub-unf01/anat/sub-unf01_T2w", "derivatives/labels/{}_seg-manual"),
     "T2star": (UNF, "sub-unf01/anat/sub-unf01_T2star", "derivatives/labels/{}_seg-manual"),
-    "EPI": (LEIPZIG, "sub-leipzigR01/func/sub-leipzigR01_task-rest_rec-MoCoMean_bold",
-            "derivatives/label/sub-leipzigR01/func/sub-leipzigR01_task-rest_desc-spinalcordmask"),
-}  # fmt: skip
+    "EPI": (
+        LEIPZIG,
+        "sub-leipzigR01/func/sub-leipzigR01_task-rest_rec-MoCoMean_bold",
+        "derivatives/label/sub-leipzigR01/func/sub-leipzigR01_task-rest_desc-spinalcordmask",
+    ),
+}
 """Dataset, image and mask (of the image's name) of each real image, in the README's order."""
 TOLERANCE = 0.01
 """How far a figure of the README may lie from what this machine computes."""
@@ -37,7 +40,10 @@ def test_the_demo_ends_with_the_table_of_the_readme_and_what_to_do_next(demo):
     table = re.search(r"```\n(Mean Dice.*?)```", README, re.DOTALL)[1]
     told = printed[printed.index("Mean Dice") :]
     assert re.sub(r"[\d.]+", "#", told).startswith(re.sub(r"[\d.]+", "#", table))
-    numbers = [[float(n) for n in re.findall(r"\d+\.\d{3}|(?<= )\d+", text[: len(table)])] for text in (table, told)]
+    numbers = [
+        [float(n) for n in re.findall(r"\d+\.\d{3}|(?<= )\d+", text[: len(table)])]
+        for text in (table, told)
+    ]
     assert len(numbers[0]) == 48 and np.allclose(*numbers, atol=TOLERANCE)
     assert f"Report: {folder}/derivatives/phantom/report/index.html" in told
     for words in ("datalad get", "datalad rerun", "code/study"):
@@ -81,7 +87,9 @@ def test_the_commands_of_the_readme_run_word_for_word(demo):
     stock = sorted(p for p in (made / "stock").glob("*.nii.gz"))
     for path in stock:
         ours = demo[0] / "derivatives/phantom/predictions/general/sci-colorado" / path.name
-        largest = largest_component(nib.load(path).get_fdata() > 0) > 0  # stock nnU-Net keeps every component
+        largest = (
+            largest_component(nib.load(path).get_fdata() > 0) > 0
+        )  # stock nnU-Net keeps every component
         agree = dice(largest, nib.load(ours).get_fdata() > 0)
         assert agree > 0.9, "stock nnU-Net mirrors along all axes"
 
@@ -95,35 +103,73 @@ def test_the_general_model_segments_real_images_as_the_readme_says(demo, real_mr
         made = nib.load(tmp_path / f"{Path(image).name}_seg.nii.gz")
         assert made.shape == original.shape and np.allclose(made.affine, original.affine)
         found[name] = dice(
-            made.get_fdata() > 0, nib.load(real_mri / data / f"{mask.format(image)}.nii.gz").get_fdata() >= 0.5
+            made.get_fdata() > 0,
+            nib.load(real_mri / data / f"{mask.format(image)}.nii.gz").get_fdata() >= 0.5,
         )
     assert found["T2w"] > 0.8 and np.mean(list(found.values())) > 0.6
     row = re.search(r"^\| general \|(.*)\|$", README, re.MULTILINE)[1]
-    assert np.allclose([float(cell) for cell in row.split("|")], list(found.values()), atol=TOLERANCE)
+    assert np.allclose(
+        [float(cell) for cell in row.split("|")], list(found.values()), atol=TOLERANCE
+    )
 
 
 def test_the_real_images_convert_as_two_bids_sources(new_study, real_mri):
     folder = new_study()
     settings = {
-        "unf": (UNF, '["anat/T1w", "anat/T2w", "anat/T2star"]', "derivatives/labels", "{stem}_seg-manual"),
-        "leipzig": (LEIPZIG, '["func/task-rest_rec-MoCoMean_bold"]', "derivatives/label",
-                    "{subject}_task-rest_desc-spinalcordmask"),
-    }  # fmt: skip
+        "unf": (
+            UNF,
+            '["anat/T1w", "anat/T2w", "anat/T2star"]',
+            "derivatives/labels",
+            "{stem}_seg-manual",
+        ),
+        "leipzig": (
+            LEIPZIG,
+            '["func/task-rest_rec-MoCoMean_bold"]',
+            "derivatives/label",
+            "{subject}_task-rest_desc-spinalcordmask",
+        ),
+    }
     toml = folder / "code/studies/tiny.toml"
     text = toml.read_text()
     for name, (data, images, labels, mask) in settings.items():
         run("datalad", "-l", "error", "create", "-d", ".", f"inputs/{name}", cwd=folder)
-        run("cp", "-r", "--no-preserve=mode", f"{SHARED}/real-mri/{data}/.", f"inputs/{name}/", cwd=folder)
-        run("datalad", "-l", "error", "save", "-d", ".", "-r", "-m", f"Add {name}", f"inputs/{name}", cwd=folder)
+        run(
+            "cp",
+            "-r",
+            "--no-preserve=mode",
+            f"{SHARED}/real-mri/{data}/.",
+            f"inputs/{name}/",
+            cwd=folder,
+        )
+        run(
+            "datalad",
+            "-l",
+            "error",
+            "save",
+            "-d",
+            ".",
+            "-r",
+            "-m",
+            f"Add {name}",
+            f"inputs/{name}",
+            cwd=folder,
+        )
         text += f'\n[datasets.{name}]\npath = "inputs/{name}"\nrole = "test"\nlicence = "CC0"\nimages = {images}\n'
         text += f'labels = "{labels}"\nmask = "{mask}"\n'
     toml.write_text(text)
     commit(folder, "test: add the real images", toml)
     study(folder, "--study", "tiny", "run", "convert:unf", "convert:leipzig")
     cases = [
-        row for name in settings for row in rows(next(folder.glob(f"derivatives/tiny/nnunet-raw/*_{name}/cases.tsv")))
+        row
+        for name in settings
+        for row in rows(next(folder.glob(f"derivatives/tiny/nnunet-raw/*_{name}/cases.tsv")))
     ]
-    assert [row["contrast"] for row in cases] == ["T1w", "T2w", "T2star", "task-rest_rec-MoCoMean_bold"]
+    assert [row["contrast"] for row in cases] == [
+        "T1w",
+        "T2w",
+        "T2star",
+        "task-rest_rec-MoCoMean_bold",
+    ]
     for row in cases:
         raw = next(folder.glob(f"derivatives/tiny/nnunet-raw/*_{row['dataset']}"))
         mask = nib.load(raw / "labelsTs" / f"{row['case_id']}.nii.gz").get_fdata()
@@ -133,7 +179,9 @@ def test_the_real_images_convert_as_two_bids_sources(new_study, real_mri):
 
 def test_the_questions_of_a_reviewer_are_answered_as_the_page_says(demo):
     page = (REPOSITORY / "code/docs/audit.md").read_text()
-    found = re.findall(r"^## (\d+)\..*?```sh\n(.*?)```\n```\n(.*?)```", page, re.DOTALL | re.MULTILINE)
+    found = re.findall(
+        r"^## (\d+)\..*?```sh\n(.*?)```\n```\n(.*?)```", page, re.DOTALL | re.MULTILINE
+    )
     assert [number for number, _, _ in found] == [str(n) for n in range(1, 13)]
     for number, command, answer in found:
         told = " ".join(run("bash", "-euc", command, cwd=demo[0]).stdout.split())

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from conftest import Step, git, log_of, run
 
-from cordstudy.errors import StudyError
-from cordstudy.provenance import gitannex
-from cordstudy.provenance import run as running
-from cordstudy.provenance.gate import check
-from cordstudy.provenance.gitannex import run as run_command
-from cordstudy.provenance.history import History
-from cordstudy.provenance.landing import NotLanded, finished
-from cordstudy.provenance.run import Site, land_finished, run_step, sole_run
-from cordstudy.provenance.status import states
+from cordstudy.base.errors import StudyError
+from cordstudy.provenance.audit.gate import check
+from cordstudy.provenance.audit.status import states
+from cordstudy.provenance.calling import gitannex
+from cordstudy.provenance.calling.gitannex import run as run_command
+from cordstudy.provenance.history.index import History
+from cordstudy.provenance.running import runner as running
+from cordstudy.provenance.running.landing import NotLanded, finished
+from cordstudy.provenance.running.runner import Site, land_finished, run_step, sole_run
 
 COUNTED = "echo x >> {count}; mkdir -p out; cat notes.txt inputs/source/notes.txt > out/a.txt"
 """A step that leaves a mark outside each time that it runs, and reads a file and one of a source."""
@@ -41,9 +41,11 @@ def edit(path: str) -> str:
     return f"echo other >> {path}; git commit -qm edit {path}"
 
 
-MOVE_PIN = ("cd inputs/source; echo other >> notes.txt; "
-            "git -c user.name=x -c user.email=x@y commit -qm edit notes.txt; "
-            "cd ../..; git commit -qm move inputs/source")  # fmt: skip
+MOVE_PIN = (
+    "cd inputs/source; echo other >> notes.txt; "
+    "git -c user.name=x -c user.email=x@y commit -qm edit notes.txt; "
+    "cd ../..; git commit -qm move inputs/source"
+)
 """Somebody moves the pin of a source."""
 
 
@@ -54,7 +56,10 @@ def test_a_record_on_inputs_that_changed_meanwhile_stays_on_what_ran(small, site
     run_step(small, step, site=site)
     ((made, _),) = log_of(small).values()
     assert git(small, "rev-parse", f"{made}^") == base, "the parent of the record is what ran"
-    assert len(git(small, "log", "-1", "--format=%P").split()) == 2 and git(small, "status", "--porcelain") == ""
+    assert (
+        len(git(small, "log", "-1", "--format=%P").split()) == 2
+        and git(small, "status", "--porcelain") == ""
+    )
     assert git(small, "show", f"{made}:out/a.txt") == git(small, "show", "HEAD:out/a.txt")
     assert states(small, [step])["counted"].word == ("done" if "attributes" in change else "stale")
     kinds = {finding.kind for finding in check(History(small), folders=("out",))}
@@ -73,15 +78,22 @@ def test_a_new_file_that_a_declared_glob_takes_in_counts_as_another_input(small,
 
 
 def test_a_record_joins_a_tip_with_the_same_inputs_in_one_line(small, site, tmp_path):
-    meanwhile = as_other(small, "git commit -q --allow-empty -m other; echo > x; git add x; git commit -qm x")
+    meanwhile = as_other(
+        small, "git commit -q --allow-empty -m other; echo > x; git add x; git commit -qm x"
+    )
     run_step(small, counted(tmp_path, meanwhile), site=site)
-    assert git(small, "log", "--merges") == "" and git(small, "log", "-1", "--format=%s").startswith("[DATALAD")
+    assert git(small, "log", "--merges") == "" and git(
+        small, "log", "-1", "--format=%s"
+    ).startswith("[DATALAD")
     assert git(small, "log", "-1", "--format=%s", "HEAD^") == "x"
 
 
-def test_a_step_whose_base_is_no_longer_history_lands_only_on_the_same_inputs(small, site, tmp_path):
+def test_a_step_whose_base_is_no_longer_history_lands_only_on_the_same_inputs(
+    small, site, tmp_path
+):
     meanwhile = as_other(
-        small, "git commit -q --amend -m amended; git reflog expire --expire=now --all; git gc -q --prune=now"
+        small,
+        "git commit -q --amend -m amended; git reflog expire --expire=now --all; git gc -q --prune=now",
     )
     run_step(small, counted(tmp_path, meanwhile), site=site)
     assert git(small, "log", "-1", "--format=%s", "HEAD^") == "amended"
@@ -90,16 +102,26 @@ def test_a_step_whose_base_is_no_longer_history_lands_only_on_the_same_inputs(sm
     other = Step("other", script, inputs=("notes.txt",), outputs=("out/b.txt",))
     with pytest.raises(NotLanded, match=r"its input notes\.txt is another"):
         run_step(small, other, site=site)
-    assert [kept.step for kept in finished(small)] == ["it.other"] and not (small / "out/b.txt").exists()
+    assert [kept.step for kept in finished(small)] == ["it.other"] and not (
+        small / "out/b.txt"
+    ).exists()
 
 
-@pytest.mark.parametrize("change", [
-    "git switch -q -c other", "git checkout -q --detach", "git switch -q -c other; git commit -q --allow-empty -m x",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        "git switch -q -c other",
+        "git checkout -q --detach",
+        "git switch -q -c other; git commit -q --allow-empty -m x",
+    ],
+)
 def test_a_step_lands_on_the_branch_that_it_started_from(small, site, tmp_path, change):
     run_step(small, counted(tmp_path, as_other(small, change)), site=site)
     assert git(small, "log", "-1", "--format=%s", "main") == "[DATALAD RUNCMD] Do counted"
-    assert "RUNCMD" not in git(small, "log", "--format=%s", "HEAD") and git(small, "status", "--porcelain") == ""
+    assert (
+        "RUNCMD" not in git(small, "log", "--format=%s", "HEAD")
+        and git(small, "status", "--porcelain") == ""
+    )
 
 
 def test_a_detached_head_is_refused_before_anything_runs(small, site, tmp_path):
@@ -116,27 +138,40 @@ def hook(folder, name: str, script: str) -> None:
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
-def test_a_finished_step_is_kept_and_lands_later_without_running_again(small, site, tmp_path, monkeypatch):
+def test_a_finished_step_is_kept_and_lands_later_without_running_again(
+    small, site, tmp_path, monkeypatch
+):
     monkeypatch.setattr(gitannex, "INDEX_WAIT_S", 0.3)
     step, before = counted(tmp_path), git(small, "rev-parse", "HEAD")
     hindrances = {
-        "the index is held": ((small / ".git/index.lock").touch, (small / ".git/index.lock").unlink),
+        "the index is held": (
+            (small / ".git/index.lock").touch,
+            (small / ".git/index.lock").unlink,
+        ),
         "a hook refuses": (
-            lambda: hook(small / ".git/hooks", "reference-transaction", "grep -q refs/heads/ && exit 1; exit 0"),
+            lambda: hook(
+                small / ".git/hooks",
+                "reference-transaction",
+                "grep -q refs/heads/ && exit 1; exit 0",
+            ),
             lambda: (small / ".git/hooks/reference-transaction").unlink(),
         ),
         "a file is in the way": (
             lambda: ((small / "out").mkdir(), (small / "out/a.txt").write_text("mine")),
             lambda: ((small / "out/a.txt").unlink(), (small / "out").rmdir()),
         ),
-    }  # fmt: skip
+    }
     for name, (hinder, free) in hindrances.items():
         hinder()
         with pytest.raises(NotLanded, match="finished, but could not land") as raised:
-            lands(small, step, site) if (tmp_path / "count").exists() else run_step(small, step, site=site)
+            lands(small, step, site) if (tmp_path / "count").exists() else run_step(
+                small, step, site=site
+            )
         assert "nothing of it is lost" in raised.value.hint, name
         free()
-        assert git(small, "rev-parse", "HEAD") == before and git(small, "status", "--porcelain") == "", name
+        assert (
+            git(small, "rev-parse", "HEAD") == before and git(small, "status", "--porcelain") == ""
+        ), name
         git(small, "gc", "-q", "--prune=now")
     lands(small, step, site)
     assert times(tmp_path) == 1 and states(small, [step])["counted"].word == "done"
@@ -149,7 +184,9 @@ def lands(small, step: Step, site) -> None:
         land_finished(small, [step], done=(), site=site, report=lambda *_: None)
 
 
-def test_a_finished_step_whose_content_cannot_come_home_stays_in_its_workspace(small, site, tmp_path):
+def test_a_finished_step_whose_content_cannot_come_home_stays_in_its_workspace(
+    small, site, tmp_path
+):
     objects, aside = small / ".git/annex", small / ".git/annex-aside"
     meanwhile = as_other(small, f"mv {objects} {aside}; echo > {objects}")
     script = f"echo x >> {tmp_path}/count; mkdir out; echo voxels > out/a.bin; {meanwhile}"
@@ -164,8 +201,12 @@ def test_a_finished_step_whose_content_cannot_come_home_stays_in_its_workspace(s
     run("git", "annex", "fsck", "-q", cwd=small)
 
 
-def test_a_kept_step_replaces_outputs_that_changed_only_where_it_would_run_again_anyway(small, site, tmp_path):
-    theirs = as_other(small, "mkdir out; echo theirs > out/a.txt; git add out; git commit -qm theirs")
+def test_a_kept_step_replaces_outputs_that_changed_only_where_it_would_run_again_anyway(
+    small, site, tmp_path
+):
+    theirs = as_other(
+        small, "mkdir out; echo theirs > out/a.txt; git add out; git commit -qm theirs"
+    )
     step = counted(tmp_path, theirs)
     with pytest.raises(NotLanded, match=r"out/a\.txt changed in the study"):
         run_step(small, step, site=site)
@@ -174,7 +215,10 @@ def test_a_kept_step_replaces_outputs_that_changed_only_where_it_would_run_again
     assert (small / "out/a.txt").read_text() == "theirs\n" and len(finished(small)) == 1
     lands(small, step, site)
     assert (small / "out/a.txt").read_text() != "theirs\n" and times(tmp_path) == 1
-    assert states(small, [step])["counted"].word == "done" and git(small, "status", "--porcelain") == ""
+    assert (
+        states(small, [step])["counted"].word == "done"
+        and git(small, "status", "--porcelain") == ""
+    )
 
 
 IN_THE_WAY = {
@@ -193,7 +237,11 @@ def test_a_step_lands_over_nothing_of_others(small, site, tmp_path, what):
         run_step(small, step, site=site)
     tip = git(small, "rev-parse", "HEAD")
     if what != "a subdataset":
-        assert os.readlink(small / "out") == "/nowhere" if what == "a link" else mine(small) == "mine\n"
+        assert (
+            os.readlink(small / "out") == "/nowhere"
+            if what == "a link"
+            else mine(small) == "mine\n"
+        )
     assert git(small, "status", "--porcelain") == "" and len(finished(small)) == 1
     with pytest.raises(NotLanded):
         lands(small, step, site)
@@ -215,7 +263,9 @@ def test_names_of_inputs_and_outputs_are_taken_byte_for_byte(small, site, tmp_pa
     git(small, "commit", "-q", "-m", "odd names")
     run("git", "annex", "lock", "-q", "odd", cwd=small)
     meanwhile = as_other(small, "git commit -q --allow-empty -m x")
-    step = Step("odd", f"mkdir out; cp -L odd/* out; {meanwhile}", inputs=("odd/*",), outputs=("out/*",))
+    step = Step(
+        "odd", f"mkdir out; cp -L odd/* out; {meanwhile}", inputs=("odd/*",), outputs=("out/*",)
+    )
     run_step(small, step, site=site)
     assert {path.name: path.read_bytes() for path in (small / "out").iterdir()} == {
         f"{name}.bin": f"content of {name}".encode() for name in ODD_NAMES
@@ -237,10 +287,14 @@ def test_a_name_with_a_line_s_end_which_git_annex_cannot_take_is_refused(small, 
 
 
 SETTINGS = {
-    "protocol.file.allow": "never", "protocol.allow": "never", "transfer.hideRefs": "refs",
-    "uploadpack.hideRefs": "refs", "branch.main.mergeOptions": "--squash", "merge.verifySignatures": "true",
+    "protocol.file.allow": "never",
+    "protocol.allow": "never",
+    "transfer.hideRefs": "refs",
+    "uploadpack.hideRefs": "refs",
+    "branch.main.mergeOptions": "--squash",
+    "merge.verifySignatures": "true",
     "fetch.fsckObjects": "true",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("key", SETTINGS)
@@ -249,21 +303,38 @@ def test_no_setting_of_the_study_holds_up_a_landing(small, site, tmp_path, monke
     if where == "local":
         git(small, "config", key, SETTINGS[key])
     else:
-        settings(monkeypatch, tmp_path, {key: SETTINGS[key], "user.name": "Tester", "user.email": "t@example.org"})
-    run_step(small, counted(tmp_path, as_other(small, "git commit -q --allow-empty -m x")), site=site)
-    assert git(small, "status", "--porcelain") == "" and "RUNCMD" in git(small, "log", "-1", "--format=%s")
+        settings(
+            monkeypatch,
+            tmp_path,
+            {key: SETTINGS[key], "user.name": "Tester", "user.email": "t@example.org"},
+        )
+    run_step(
+        small, counted(tmp_path, as_other(small, "git commit -q --allow-empty -m x")), site=site
+    )
+    assert git(small, "status", "--porcelain") == "" and "RUNCMD" in git(
+        small, "log", "-1", "--format=%s"
+    )
 
 
 def test_a_pin_that_moves_unseen_by_the_user_s_git_counts_as_another_input(small, site):
     git(small, "config", "-f", ".gitmodules", "submodule.inputs/source.ignore", "all")
     git(small, "commit", "-q", "-a", "-m", "ignore it")
-    move = MOVE_PIN.replace("commit -qm move inputs/source", "add -f inputs/source; git commit -qm move")
+    move = MOVE_PIN.replace(
+        "commit -qm move inputs/source", "add -f inputs/source; git commit -qm move"
+    )
     base = git(small, "rev-parse", "HEAD")
-    step = Step("whole", f"mkdir out; echo > out/a.txt; {as_other(small, move)}", inputs=("inputs/source",))
+    step = Step(
+        "whole", f"mkdir out; echo > out/a.txt; {as_other(small, move)}", inputs=("inputs/source",)
+    )
     run_step(small, step, site=site)
     ((made, _),) = log_of(small).values()
-    assert git(small, "rev-parse", "HEAD:inputs/source") != git(small, "rev-parse", f"{base}:inputs/source")
-    assert git(small, "rev-parse", f"{made}^") == base and states(small, [step])["whole"].word == "stale"
+    assert git(small, "rev-parse", "HEAD:inputs/source") != git(
+        small, "rev-parse", f"{base}:inputs/source"
+    )
+    assert (
+        git(small, "rev-parse", f"{made}^") == base
+        and states(small, [step])["whole"].word == "stale"
+    )
 
 
 def test_a_branch_that_is_gone_leaves_its_step_kept(small, site, tmp_path):
@@ -276,12 +347,18 @@ def test_a_branch_that_is_gone_leaves_its_step_kept(small, site, tmp_path):
 def test_a_commit_with_its_editor_open_delays_a_landing_and_loses_nothing(small, site, tmp_path):
     (small / "mine.txt").write_text("mine\n")
     git(small, "add", "mine.txt")
-    other = subprocess.Popen(["git", "commit", "-q", "-a"], cwd=small,
-                             env=os.environ | {"GIT_EDITOR": "sleep 4; echo mine >"})  # fmt: skip
+    other = subprocess.Popen(
+        ["git", "commit", "-q", "-a"],
+        cwd=small,
+        env=os.environ | {"GIT_EDITOR": "sleep 4; echo mine >"},
+    )
     run_step(small, counted(tmp_path), site=site)
     other.wait()
     assert other.returncode == 0 and git(small, "status", "--porcelain") == ""
-    assert set(git(small, "log", "-2", "--format=%s").splitlines()) == {"mine", "[DATALAD RUNCMD] Do counted"}
+    assert set(git(small, "log", "-2", "--format=%s").splitlines()) == {
+        "mine",
+        "[DATALAD RUNCMD] Do counted",
+    }
 
 
 @pytest.mark.parametrize("where", ["core.hooksPath", "init.templateDir"])
@@ -290,7 +367,11 @@ def test_hooks_of_the_user_touch_no_record(small, site, tmp_path, monkeypatch, w
     hooks = folder if where == "core.hooksPath" else folder / "hooks"
     hook(hooks, "commit-msg", 'sed -i "1s/^/PROJECT-1 /" "$1"')
     hook(hooks, "pre-commit", "exit 1")
-    settings(monkeypatch, tmp_path, {where: str(folder), "commit.gpgsign": "true", "user.signingkey": "nobody"})
+    settings(
+        monkeypatch,
+        tmp_path,
+        {where: str(folder), "commit.gpgsign": "true", "user.signingkey": "nobody"},
+    )
     step = counted(tmp_path)
     run_step(small, step, site=site)
     assert states(small, [step])["counted"].word == "done"
@@ -317,7 +398,9 @@ def test_a_disk_that_fills_up_while_a_step_lands_loses_nothing(small_original, t
     """The study is on a disk that is filled to the last byte once the step has its result; scratch is elsewhere."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", disk], capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", disk], capture_output=True, text=True
+    )
     if mounted.returncode:
         pytest.skip(f"no disk of 160 MB to fill: {mounted.stderr.strip()}")
     try:
@@ -333,7 +416,10 @@ def test_a_disk_that_fills_up_while_a_step_lands_loses_nothing(small_original, t
         assert git(small, "status", "--porcelain") == ""
         lands(small, step, site)
         assert times(tmp_path) == 1 and (small / "out/a.bin").stat().st_size == 300 * 1024
-        assert git(small, "status", "--porcelain") == "" and states(small, [step])["full"].word == "done"
+        assert (
+            git(small, "status", "--porcelain") == ""
+            and states(small, [step])["full"].word == "done"
+        )
         run("git", "annex", "fsck", "-q", cwd=small)
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
@@ -342,7 +428,9 @@ def test_a_disk_that_fills_up_while_a_step_lands_loses_nothing(small_original, t
 def test_a_record_that_says_other_than_what_ran_fails_its_step(small, site, tmp_path, monkeypatch):
     honest = running.datalad_run
     monkeypatch.setattr(
-        running, "datalad_run", lambda *words, inputs, **more: honest(*words, inputs=inputs[:1], **more)
+        running,
+        "datalad_run",
+        lambda *words, inputs, **more: honest(*words, inputs=inputs[:1], **more),
     )
     with pytest.raises(StudyError, match="does not say what was run"):
         run_step(small, counted(tmp_path), site=site)

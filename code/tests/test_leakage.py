@@ -8,7 +8,9 @@ import pytest
 from conftest import git, study
 
 RAW = "derivatives/tiny/nnunet-raw"
-MERGED, UNSEEN, HOME = (f"{RAW}/Dataset{name}/cases.tsv" for name in ("504_general", "503_epi", "501_inspired"))
+MERGED, UNSEEN, HOME = (
+    f"{RAW}/Dataset{name}/cases.tsv" for name in ("504_general", "503_epi", "501_inspired")
+)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -30,7 +32,10 @@ def audit(folder: Path):
 def test_an_honest_study_has_nothing_in_common_anywhere_and_its_table_says_so(tiny):
     told = audit(tiny)
     assert told.returncode == 0, told.stderr
-    assert "15 comparisons by subject, session, keys and converted files: nothing in common" in told.stdout
+    assert (
+        "15 comparisons by subject, session, keys and converted files: nothing in common"
+        in told.stdout
+    )
     table = rows(tiny / "derivatives/tiny/evaluation/leakage.tsv")
     assert {row["n_hits"] for row in table} == {"0"} and len(table) == 15 * 6
     assert {row["against"] for row in table if row["fold"] == "n/a"} == {
@@ -49,18 +54,31 @@ def test_a_person_in_two_datasets_under_two_names_shows_by_the_files(tiny_copy, 
     rewrite(tiny_copy / UNSEEN, [tested[0] | {column: trained[column]}, *tested[1:]])
     told = audit(tiny_copy)
     assert told.returncode == 1
-    hit = next(line for line in told.stdout.splitlines() if line.startswith("general") and "test: epi" in line)
+    hit = next(
+        line
+        for line in told.stdout.splitlines()
+        if line.startswith("general") and "test: epi" in line
+    )
     assert f"{trained['case_id']} = {tested[0]['case_id']}" in hit
 
 
 def test_a_subject_on_both_sides_is_named_for_each_model_that_learned_from_it(tiny_copy):
     found = rows(tiny_copy / HOME)
-    trained, tested = (next(row for row in found if row["part"] == part) for part in ("train", "test"))
-    moved = [row | {"participant_id": trained["participant_id"]} if row is tested else row for row in found]
+    trained, tested = (
+        next(row for row in found if row["part"] == part) for part in ("train", "test")
+    )
+    moved = [
+        row | {"participant_id": trained["participant_id"]} if row is tested else row
+        for row in found
+    ]
     rewrite(tiny_copy / HOME, moved)
     told = audit(tiny_copy)
     assert told.returncode == 1 and "2 of 15 comparisons" in told.stderr
-    hits = [line for line in told.stdout.splitlines() if f"subject: {trained['case_id']} = {tested['case_id']}" in line]
+    hits = [
+        line
+        for line in told.stdout.splitlines()
+        if f"subject: {trained['case_id']} = {tested['case_id']}" in line
+    ]
     assert [line.split()[0] for line in hits] == ["general", "inspired"]
 
 

@@ -8,8 +8,8 @@ import pytest
 from conftest import run
 from small_source import FOLLOW, IMAGE, MASK, PARTICIPANTS, SIDECAR, SOURCE, TOML, add, steps
 
-from cordstudy.errors import StudyError
-from cordstudy.pipeline.splits import write_splits
+from cordstudy.base.errors import StudyError
+from cordstudy.pipeline.sources.split import write_splits
 
 
 @pytest.fixture
@@ -22,7 +22,9 @@ def link(path: str, to: str) -> Callable[[Path, Path], None]:
 
     def damage(source: Path, private: Path) -> None:
         place = source / path
-        shutil.copytree(place.resolve(), private / place.name, dirs_exist_ok=True) if place.is_dir() else None
+        shutil.copytree(
+            place.resolve(), private / place.name, dirs_exist_ok=True
+        ) if place.is_dir() else None
         shutil.copy(place, private / place.name) if place.is_file() else None
         shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
         place.symlink_to(to.format(private=private, source=source.absolute()))
@@ -68,7 +70,9 @@ LEAVING = {
 
 
 @pytest.mark.parametrize("name", LEAVING)
-def test_a_link_that_leaves_its_source_is_refused_where_it_leads_is_told_and_nothing_written(folder, name):
+def test_a_link_that_leaves_its_source_is_refused_where_it_leads_is_told_and_nothing_written(
+    folder, name
+):
     private = folder.parent / "private"
     private.mkdir()
     LEAVING[name](folder / SOURCE, private)
@@ -85,31 +89,58 @@ def test_a_published_split_that_leaves_the_source_that_holds_it_is_refused(folde
     link("split.tsv", "{private}/split.tsv")(folder / SOURCE, tmp_path)
     for path in ("inputs/source/split.tsv", "code/../inputs/source/split.tsv"):
         with pytest.raises(StudyError, match="leaves the source"):
-            write_splits([folder / "rules.json"], Path("others"), seed=1, test_fraction=0.2, folds=2, stratify=(),
-                         published_splits={"small": Path(path)})  # fmt: skip
+            write_splits(
+                [folder / "rules.json"],
+                Path("others"),
+                seed=1,
+                test_fraction=0.2,
+                folds=2,
+                stratify=(),
+                published_splits={"small": Path(path)},
+            )
     assert not Path("others").exists()
 
 
 def test_an_image_that_leaves_its_source_may_be_excluded(folder, tmp_path):
     link(IMAGE, "/nowhere/image.nii.gz")(folder / SOURCE, tmp_path)
-    steps(folder, add('exclude = [{ images = ["sub-a1_T2w"], reason = "a link", source = "us" }]')(TOML))
+    steps(
+        folder,
+        add('exclude = [{ images = ["sub-a1_T2w"], reason = "a link", source = "us" }]')(TOML),
+    )
     assert "sub-a1" not in (folder / "raw/cases.tsv").read_text()
 
 
 @pytest.mark.parametrize("kind", ["submodule", "worktree", "gitfile", "inner link"])
-def test_a_link_to_the_annex_or_within_the_source_is_followed_wherever_its_repository_lies(folder, kind):
+def test_a_link_to_the_annex_or_within_the_source_is_followed_wherever_its_repository_lies(
+    folder, kind
+):
     source = folder / SOURCE
     if kind == "worktree":
         source.rename(folder / "elsewhere")
-        run("git", "-C", folder / "elsewhere", "worktree", "add", "-q", source, "-b", "other", cwd=folder)
+        run(
+            "git",
+            "-C",
+            folder / "elsewhere",
+            "worktree",
+            "add",
+            "-q",
+            source,
+            "-b",
+            "other",
+            cwd=folder,
+        )
         run("git", "annex", "get", "-q", ".", cwd=source)
     elif kind == "inner link":
         (source / IMAGE).rename(source / "image.nii.gz")
         (source / IMAGE).symlink_to("../../image.nii.gz")
-        (source / "image.nii.gz").write_bytes(b"") if not (source / "image.nii.gz").is_symlink() else None
+        (source / "image.nii.gz").write_bytes(b"") if not (
+            source / "image.nii.gz"
+        ).is_symlink() else None
         key = (source / "image.nii.gz").readlink().name
         (source / "image.nii.gz").unlink()
-        (source / "image.nii.gz").symlink_to(next((source / ".git/annex/objects").rglob(f"{key}/{key}")))
+        (source / "image.nii.gz").symlink_to(
+            next((source / ".git/annex/objects").rglob(f"{key}/{key}"))
+        )
     else:
         (folder / "modules").mkdir()
         (source / ".git").rename(folder / "modules/source")
@@ -130,7 +161,9 @@ def test_where_the_disk_has_no_room_for_content_that_is_told_and_not_that_it_is_
     larger = key.replace(key.split("-")[1], f"s{10**18}")
     (folder / SOURCE / IMAGE).unlink()
     (folder / SOURCE / IMAGE).symlink_to(f"../../.git/annex/objects/Xx/Yy/{larger}/{larger}")
-    with pytest.raises(StudyError, match=f"{IMAGE}: its content is not here, and the disk is full") as raised:
+    with pytest.raises(
+        StudyError, match=f"{IMAGE}: its content is not here, and the disk is full"
+    ) as raised:
         steps(folder)
     assert "make room" in raised.value.hint
 

@@ -10,17 +10,17 @@ import psutil
 import pytest
 from conftest import REPOSITORY, Step, git, log_of
 
-from cordstudy.errors import StudyError
-from cordstudy.provenance import guard
-from cordstudy.provenance.run import run_step, sole_run
-from cordstudy.provenance.status import states
+from cordstudy.base.errors import StudyError
+from cordstudy.provenance.audit.status import states
+from cordstudy.provenance.calling import guard
+from cordstudy.provenance.running.runner import run_step, sole_run
 
 RUNNING = """
 import sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}, {code!r}]
 from conftest import Step
-from cordstudy.provenance.run import Site, run_steps, sole_run
+from cordstudy.provenance.running.runner import Site, run_steps, sole_run
 study = Path({study!r})
 site = Site(scratch=study / ".cordstudy/work", logs=study / ".cordstudy/logs/it", workers=1)
 script = "(setsid sleep 300 &) ; (setsid env -i sleep 300 &) ; mkdir out; echo 1 > out/{{0}}.txt; sleep 300"
@@ -32,8 +32,12 @@ with sole_run(study, site):
 
 def start(small: Path) -> subprocess.Popen:
     """A run of two steps that would take five minutes; it is well under way."""
-    text = RUNNING.format(tests=str(Path(__file__).parent), code=str(REPOSITORY / "code/src"), study=str(small))
-    running = subprocess.Popen([sys.executable, "-c", text], cwd=small, stderr=subprocess.PIPE, text=True)
+    text = RUNNING.format(
+        tests=str(Path(__file__).parent), code=str(REPOSITORY / "code/src"), study=str(small)
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", text], cwd=small, stderr=subprocess.PIPE, text=True
+    )
     until = time.monotonic() + 60
     while len(sleeping(small)) < 6:
         assert time.monotonic() < until and running.poll() is None, running.stderr.read()
@@ -58,7 +62,10 @@ def computing(small: Path) -> list[int]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(guard.MARK, "").startswith(f"{small}/") and process.status() != "zombie":
+            if (
+                process.environ().get(guard.MARK, "").startswith(f"{small}/")
+                and process.status() != "zombie"
+            ):
                 found.append(process.pid)
         except psutil.Error:
             continue
@@ -130,7 +137,13 @@ def test_clearing_touches_only_workspaces_that_carry_the_study_s_mark(small, sit
     (mine / "workspace.json").write_text(f'{{"study": "{small}", "finished": ""}}')
     with sole_run(small, site):
         run_step(small, Step("one", "mkdir out; echo 1 > out/a.txt"), site=site)
-    assert sorted(path.name for path in site.scratch.iterdir()) == ["odd.1", "odd.2", "odd.3", "other.abc", "precious"]
+    assert sorted(path.name for path in site.scratch.iterdir()) == [
+        "odd.1",
+        "odd.2",
+        "odd.3",
+        "other.abc",
+        "precious",
+    ]
     assert (site.scratch / "precious/data.txt").read_text() == "x"
 
 
@@ -140,14 +153,18 @@ def test_clearing_a_step_s_old_outputs_follows_no_link(small, site, tmp_path):
     (small / "out").symlink_to(tmp_path / "precious")
     git(small, "add", "out")
     git(small, "commit", "-q", "-m", "a link")
-    step = Step("one", "rm -f out; mkdir out; echo 1 > out/a.txt", inputs=("out",), outputs=("out/*",))
+    step = Step(
+        "one", "rm -f out; mkdir out; echo 1 > out/a.txt", inputs=("out",), outputs=("out/*",)
+    )
     with pytest.raises(StudyError):
         run_step(small, step, site=site)
     assert (tmp_path / "precious/a.txt").read_text() == "x"
 
 
 def test_progress_is_kept_until_its_step_has_landed(small, site):
-    script = "P=$CORDSTUDY_PROGRESS; ls $P >&2; mkdir -p $P; touch $P/1; mkdir out; echo 1 > out/a.txt"
+    script = (
+        "P=$CORDSTUDY_PROGRESS; ls $P >&2; mkdir -p $P; touch $P/1; mkdir out; echo 1 > out/a.txt"
+    )
     step = Step("long", script)
     with pytest.raises(Exception, match="failed"):
         run_step(small, Step("long", f"{script}; exit 1"), site=site)

@@ -10,8 +10,8 @@ import surface_distance
 from medpy.metric import binary
 from scipy import ndimage
 
-from cordstudy.pipeline.evaluate import Pair, score
-from cordstudy.pipeline.metrics import (
+from cordstudy.pipeline.judging.evaluate import Pair, score
+from cordstudy.pipeline.judging.measures import (
     Measures,
     bounding_box,
     components,
@@ -21,8 +21,8 @@ from cordstudy.pipeline.metrics import (
     measure,
     relative_volume_error,
 )
-from cordstudy.pipeline.predictor import largest_component
-from cordstudy.pipeline.volumes import RPI, to_orientation
+from cordstudy.pipeline.learning.predictor import largest_component
+from cordstudy.pipeline.raw.volumes import RPI, to_orientation
 
 ONE_MM = (1.0, 1.0, 1.0)
 
@@ -50,7 +50,9 @@ DIAGONAL = math.dist((0, 0, 0), (4, 4, 4))
         (mask(A), mask(), 0.0, 0.0, math.inf, 1),
     ],
 )
-def test_overlaps_of_a_few_voxels(pred, ref, expected_dice, expected_iou, expected_error, expected_components):
+def test_overlaps_of_a_few_voxels(
+    pred, ref, expected_dice, expected_iou, expected_error, expected_components
+):
     assert dice(pred, ref) == pytest.approx(expected_dice)
     assert iou(pred, ref) == pytest.approx(expected_iou)
     assert relative_volume_error(pred, ref) == pytest.approx(expected_error)
@@ -61,7 +63,13 @@ def test_overlaps_of_a_few_voxels(pred, ref, expected_dice, expected_iou, expect
     ("pred", "ref", "nsd", "hd95", "assd"),
     [
         (mask(A, B), mask(A, B), 1.0, 0.0, 0.0),
-        (mask(A), mask(A, B), 1.0, 0.9, 0.25),  # distances 0 | 0, 1: the 95th percentile of 0, 0, 1 is 0.9
+        (
+            mask(A),
+            mask(A, B),
+            1.0,
+            0.9,
+            0.25,
+        ),  # distances 0 | 0, 1: the 95th percentile of 0, 0, 1 is 0.9
         (mask(A), mask(C), 0.0, 3 * math.sqrt(3), 3 * math.sqrt(3)),
         (mask(), mask(A), 0.0, DIAGONAL, DIAGONAL),
         (mask(A), mask(), 0.0, DIAGONAL, DIAGONAL),
@@ -77,13 +85,28 @@ def test_distances_of_a_few_voxels(pred, ref, nsd, hd95, assd):
 def test_a_missing_prediction_is_the_worst_there_can_be_whatever_its_reference(ref, tmp_path):
     path = tmp_path / "ref.nii.gz"
     nib.Nifti1Image(ref.astype(np.uint8), np.eye(4)).to_filename(path)
-    row = dict.fromkeys(("dataset", "case_id", "participant_id", "session", "contrast", "vendor", "pathology",
-                         "label_origin"), "x")  # fmt: skip
+    row = dict.fromkeys(
+        (
+            "dataset",
+            "case_id",
+            "participant_id",
+            "session",
+            "contrast",
+            "vendor",
+            "pathology",
+            "label_origin",
+        ),
+        "x",
+    )
     found = score(Pair("model", 1, row, path, tmp_path / "missing.nii.gz", 1.0))
     measures = Measures(*found[-len(fields(Measures)) :])
     assert (measures.dice, measures.iou, measures.nsd) == (0, 0, 0)
     assert measures.hd95_mm == measures.assd_mm == pytest.approx(DIAGONAL)
-    assert (measures.relative_volume_error, measures.csa_pred_mm2, measures.components) == (-1, 0, 0)
+    assert (measures.relative_volume_error, measures.csa_pred_mm2, measures.components) == (
+        -1,
+        0,
+        0,
+    )
 
 
 def test_distances_are_in_millimetres():
@@ -91,9 +114,13 @@ def test_distances_are_in_millimetres():
     assert (found.nsd, found.assd_mm) == pytest.approx((2 / 3, 1.25))
 
 
-def cord(tilt: float, radius_mm: float = 4.0, spacing: tuple[float, float, float] = (0.5, 0.5, 1.0)) -> np.ndarray:
+def cord(
+    tilt: float, radius_mm: float = 4.0, spacing: tuple[float, float, float] = (0.5, 0.5, 1.0)
+) -> np.ndarray:
     """A cylinder of a horizontal radius, whose centre moves `tilt` mm a mm upwards."""
-    x, y, z = np.meshgrid(*(np.arange(n) * mm for n, mm in zip((80, 60, 40), spacing)), indexing="ij")
+    x, y, z = np.meshgrid(
+        *(np.arange(n) * mm for n, mm in zip((80, 60, 40), spacing)), indexing="ij"
+    )
     return (x - 20 - tilt * (z - 20)) ** 2 + (y - 15) ** 2 <= radius_mm**2
 
 
@@ -121,7 +148,11 @@ def real(real_mri) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
     path = "spine-generic-unf/derivatives/labels/sub-unf01/anat/sub-unf01_T2w_seg-manual.nii.gz"
     image = to_orientation(nib.load(real_mri / path), RPI)
     ref = image.get_fdata() >= 0.5
-    pred = np.roll(ndimage.binary_erosion(ref, iterations=1) | (ref & (np.indices(ref.shape)[2] % 3 > 0)), 1, axis=1)
+    pred = np.roll(
+        ndimage.binary_erosion(ref, iterations=1) | (ref & (np.indices(ref.shape)[2] % 3 > 0)),
+        1,
+        axis=1,
+    )
     return pred, ref, image.header.get_zooms()
 
 
@@ -131,7 +162,9 @@ def test_distances_agree_with_distance_transforms_of_the_whole_image(real):
     fields = [ndimage.distance_transform_edt(~border, sampling=spacing) for border in borders]
     to_ref, to_pred = fields[1][borders[0]], fields[0][borders[1]]
     found = measure(pred, ref, spacing, nsd_tolerance_mm=1.0)
-    assert found.hd95_mm == pytest.approx(np.percentile(np.concatenate((to_ref, to_pred)), 95), abs=1e-6)
+    assert found.hd95_mm == pytest.approx(
+        np.percentile(np.concatenate((to_ref, to_pred)), 95), abs=1e-6
+    )
     assert found.assd_mm == pytest.approx((to_ref.mean() + to_pred.mean()) / 2, abs=1e-6)
     near = np.concatenate((to_ref <= 1, to_pred <= 1)).mean()
     assert found.nsd == pytest.approx(near, abs=1e-6)
@@ -151,11 +184,17 @@ def test_medpy_agrees_where_definitions_do(real):
 def test_deepminds_surface_distance_agrees_where_definitions_do(real):
     pred, ref, spacing = real
     found = measure(pred, ref, spacing, nsd_tolerance_mm=1.0)
-    assert found.dice == pytest.approx(surface_distance.compute_dice_coefficient(ref, pred), abs=1e-6)
+    assert found.dice == pytest.approx(
+        surface_distance.compute_dice_coefficient(ref, pred), abs=1e-6
+    )
     theirs = surface_distance.compute_surface_distances(ref, pred, spacing)
-    assert found.hd95_mm == pytest.approx(surface_distance.compute_robust_hausdorff(theirs, 95), rel=0.5)
+    assert found.hd95_mm == pytest.approx(
+        surface_distance.compute_robust_hausdorff(theirs, 95), rel=0.5
+    )
     nsd = surface_distance.compute_surface_dice_at_tolerance(theirs, 1.0)
-    assert found.nsd == pytest.approx(nsd, abs=0.1), "theirs weighs surface elements by area, ours counts voxels"
+    assert found.nsd == pytest.approx(nsd, abs=0.1), (
+        "theirs weighs surface elements by area, ours counts voxels"
+    )
 
 
 def test_flat_borders_are_the_same_distance_apart_for_deepmind_and_here():
@@ -172,7 +211,9 @@ def test_what_lies_outside_the_masks_box_changes_nothing(real):
     wide = [np.pad(one, ((9, 3), (0, 8), (5, 5))) for one in (pred, ref)]
     small, large = (measure(*pair, spacing, nsd_tolerance_mm=1.0) for pair in ((pred, ref), wide))
     assert astuple(small) == pytest.approx(astuple(large), abs=1e-9)
-    assert [s.stop - s.start for s in bounding_box(mask(A, C))] == [4, 4, 4] and mask()[bounding_box(mask())].size == 0
+    assert [s.stop - s.start for s in bounding_box(mask(A, C))] == [4, 4, 4] and mask()[
+        bounding_box(mask())
+    ].size == 0
 
 
 def test_the_largest_component_is_kept_and_an_empty_mask_stays_empty():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, SHARED, git, run, study
 
-from cordstudy.pipeline.phantom_sources import SOURCES
+from cordstudy.pipeline.phantom.originals import SOURCES
 
 
 @pytest.fixture
@@ -44,7 +44,9 @@ def test_a_phantom_records_how_it_was_made_and_that_record_reruns_to_the_same_co
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_phantom_is_valid_bids(made, name):
-    done = run("bids-validator-deno", "--format", "json", f"inputs/phantom-{name}", cwd=made, check=False)
+    done = run(
+        "bids-validator-deno", "--format", "json", f"inputs/phantom-{name}", cwd=made, check=False
+    )
     issues = json.loads(done.stdout)["issues"]["issues"]
     assert [issue for issue in issues if issue["severity"] == "error"] == []
 
@@ -70,26 +72,43 @@ def test_participants_of_the_phantoms_are_among_the_published_ones():
     if not trees.is_dir():
         pytest.skip("no true trees: ../shared/real-trees is not there")
     for name, source in SOURCES.items():
-        table = trees / (f"published_split_{name}.tsv" if name != "ds005143" else "ds005143_participants.tsv")
+        table = trees / (
+            f"published_split_{name}.tsv" if name != "ds005143" else "ds005143_participants.tsv"
+        )
         known = {line.split("\t")[0] for line in table.read_text().splitlines()}
         assert {f"sub-{p.name}" for p in source.participants} <= known
 
 
 def test_images_are_stored_in_many_orientations_and_spacings(tiny):
     found = {
-        (nib.aff2axcodes(i.affine), tuple(np.round(i.header.get_zooms(), 1))) for i in map(nib.load, _images(tiny))
+        (nib.aff2axcodes(i.affine), tuple(np.round(i.header.get_zooms(), 1)))
+        for i in map(nib.load, _images(tiny))
     }
     assert len({codes for codes, _ in found}) == 3 and len({zooms for _, zooms in found}) > 3
 
 
 def _images(folder: Path) -> list[Path]:
-    return [p for p in folder.glob("inputs/tiny-*/sub-*/**/*.nii.gz") if re.search(r"(T2w|bold)\.nii\.gz$", p.name)]
+    return [
+        p
+        for p in folder.glob("inputs/tiny-*/sub-*/**/*.nii.gz")
+        if re.search(r"(T2w|bold)\.nii\.gz$", p.name)
+    ]
 
 
 @pytest.mark.slow
 def test_made_twice_phantoms_splits_and_conversions_are_the_same(tiny, new_study):
     again = new_study()
-    study(again, "--study", "tiny", "run", "merge:general", "merge:size-matched", "convert:epi", "--jobs", "2")
+    study(
+        again,
+        "--study",
+        "tiny",
+        "run",
+        "merge:general",
+        "merge:size-matched",
+        "convert:epi",
+        "--jobs",
+        "2",
+    )
     for path in ("inputs/tiny-inspired", "inputs/tiny-canproco", "inputs/tiny-epi"):
         assert git(again / path, "rev-parse", "HEAD") == git(tiny / path, "rev-parse", "HEAD")
     for path in ("derivatives/tiny/splits", "derivatives/tiny/nnunet-raw"):

@@ -10,8 +10,18 @@ from pathlib import Path
 import pytest
 from conftest import git, log_of, run, study
 
-RERUN = ("Split", "Convert epi", "Merge", "Plan inspired", "Train inspired", "Predict 3 test sets with inspired",
-         "Judge", "Compare the models", "Compare the training", "Write")  # fmt: skip
+RERUN = (
+    "Split",
+    "Convert epi",
+    "Merge",
+    "Plan inspired",
+    "Train inspired",
+    "Predict 3 test sets with inspired",
+    "Judge",
+    "Compare the models",
+    "Compare the training",
+    "Write",
+)
 """One record of each kind of step."""
 
 
@@ -28,9 +38,15 @@ def test_the_records_are_standard_and_portable(tiny):
     dsid = git(tiny, "config", "-f", ".datalad/config", "datalad.dataset.id")
     for subject, (_, record) in log_of(tiny).items():
         assert record["dsid"] == dsid and record["exit"] == 0 and record["pwd"] == "."
-        assert record["cmd"].startswith("code/study ") and "code/requirements.lock" in record["inputs"], subject
+        assert (
+            record["cmd"].startswith("code/study ") and "code/requirements.lock" in record["inputs"]
+        ), subject
         text = json.dumps(record)
-        assert str(tiny) not in text and os.environ["HOME"] not in text and socket.gethostname() not in text
+        assert (
+            str(tiny) not in text
+            and os.environ["HOME"] not in text
+            and socket.gethostname() not in text
+        )
 
 
 def test_text_is_in_git_and_images_checkpoints_and_the_page_are_annexed_as_sha256e(tiny):
@@ -53,7 +69,10 @@ def test_a_second_run_finds_nothing_to_do(tiny):
     before = git(tiny, "rev-parse", "HEAD")
     told = study(tiny, "--study", "tiny", "run").stdout
     assert "nothing to do" in told and git(tiny, "rev-parse", "HEAD") == before
-    assert "missing" not in (states := study(tiny, "--study", "tiny", "status").stdout) and "stale" not in states
+    assert (
+        "missing" not in (states := study(tiny, "--study", "tiny", "status").stdout)
+        and "stale" not in states
+    )
 
 
 def test_a_clone_of_the_study_gets_one_checkpoint_and_looks_around_without_content(tiny, tmp_path):
@@ -64,7 +83,9 @@ def test_a_clone_of_the_study_gets_one_checkpoint_and_looks_around_without_conte
         "nothing to save, working tree clean",
     )
     checkpoint = next(clone.glob("models/tiny/general/*/*/fold_0/checkpoint_final.pth"), None)
-    path = Path(git(clone, "ls-files", ":(glob)models/tiny/general/*/*/fold_0/checkpoint_final.pth"))
+    path = Path(
+        git(clone, "ls-files", ":(glob)models/tiny/general/*/*/fold_0/checkpoint_final.pth")
+    )
     assert checkpoint is None or not checkpoint.exists()
     run("datalad", "-l", "error", "get", path, cwd=clone)
     assert (clone / path).stat().st_size > 10_000
@@ -75,7 +96,9 @@ def test_a_clone_of_the_study_gets_one_checkpoint_and_looks_around_without_conte
 def test_datalad_rerun_makes_the_outputs_of_every_step_again(tiny_copy):
     before = git(tiny_copy, "rev-parse", "HEAD")
     records = log_of(tiny_copy)
-    listed = run("datalad", "-f", "json", "rerun", "--report", "--since=", cwd=tiny_copy).stdout.splitlines()
+    listed = run(
+        "datalad", "-f", "json", "rerun", "--report", "--since=", cwd=tiny_copy
+    ).stdout.splitlines()
     assert {json.loads(line)["commit"] for line in listed if '"run"' in line} >= {
         commit for commit, _ in records.values()
     }
@@ -90,13 +113,23 @@ def test_the_launcher_runs_its_own_tree_from_any_folder_and_worktree(tiny, tmp_p
     worktree = tmp_path / "worktree"
     git(tiny, "worktree", "add", "-q", "--detach", worktree, "HEAD")
     try:
-        (worktree / "code/src/cordstudy/errors.py").write_text("raise SystemExit('this is the worktree')\n")
+        (worktree / "code/src/cordstudy/base/errors.py").write_text(
+            "raise SystemExit('this is the worktree')\n"
+        )
         told = run(
-            worktree / "code/study", "status", cwd=tmp_path, check=False, PATH="/usr/bin:/bin", PYTHONPATH="/nowhere"
+            worktree / "code/study",
+            "status",
+            cwd=tmp_path,
+            check=False,
+            PATH="/usr/bin:/bin",
+            PYTHONPATH="/nowhere",
         )
         assert "this is the worktree" in told.stderr
         below = tiny / "code/src"
-        assert "split" in run("../study", "--study", "tiny", "status", cwd=below, PATH="/usr/bin:/bin").stdout
+        assert (
+            "split"
+            in run("../study", "--study", "tiny", "status", cwd=below, PATH="/usr/bin:/bin").stdout
+        )
     finally:
         shutil.rmtree(worktree)
         git(tiny, "worktree", "prune")

@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, run, study
 
-from cordstudy.errors import StudyError
-from cordstudy.pipeline.figures import Case, overlay, slice_through
-from cordstudy.pipeline.judging import read_judging
-from cordstudy.pipeline.notebook import execute, with_parameters
-from cordstudy.pipeline.report import published_beside
-from cordstudy.pipeline.tables import read_table
-from cordstudy.pipeline.viewer import MOST_VOXELS, niivue, volumes
+from cordstudy.base.errors import StudyError
+from cordstudy.base.tables import read_table
+from cordstudy.pipeline.judging.settings import read_settings
+from cordstudy.pipeline.report.figures import Case, overlay, slice_through
+from cordstudy.pipeline.report.notebook import execute, with_parameters
+from cordstudy.pipeline.report.report import published_beside
+from cordstudy.pipeline.report.viewer import MOST_VOXELS, niivue, volumes
 
 FOLDER = "derivatives/tiny/report"
 CHROMIUM = shutil.which("chromium")
@@ -45,17 +45,25 @@ def plain(page: str) -> str:
 def test_the_page_says_the_answer_its_numbers_and_what_they_rest_on(page):
     told = plain(page)
     for words in (
-        "Its datasets are synthetic", "On data that no model has seen, general is not shown to differ from the best",
+        "Its datasets are synthetic",
+        "On data that no model has seen, general is not shown to differ from the best",
         "On the specific models' own ground, it is",
-        "Shared plans: 3 models", "Balanced sampling", "size-matched: a general model of as many training images",
-        "Mean Dice of 2 trainings of each model", "None of this study's datasets is one of the 2023 study's",
-        "Worst cases", "Nothing leaks", "n = ",
-    ):  # fmt: skip
+        "Shared plans: 3 models",
+        "Balanced sampling",
+        "size-matched: a general model of as many training images",
+        "Mean Dice of 2 trainings of each model",
+        "None of this study's datasets is one of the 2023 study's",
+        "Worst cases",
+        "Nothing leaks",
+        "n = ",
+    ):
         assert words in told, words
 
 
 def test_the_page_stands_alone_and_is_text_that_a_browser_without_scripts_shows(page):
-    outside = re.sub(r'<script type="text/plain" id="niivue">.*?</script>', "", page, flags=re.DOTALL)
+    outside = re.sub(
+        r'<script type="text/plain" id="niivue">.*?</script>', "", page, flags=re.DOTALL
+    )
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', outside), "nothing is fetched"
     assert "url(" not in re.sub(r"url\(#", "", outside) and "@import" not in outside
     assert page.count('<img src="data:image/png') >= 6 and 'id="viewer" hidden' in page
@@ -65,7 +73,9 @@ def test_the_page_stands_alone_and_is_text_that_a_browser_without_scripts_shows(
 def test_every_number_that_links_leads_to_a_command_and_the_commands_work(page, tiny):
     anchors = set(re.findall(r'<a href="#([^"]+)"', page))
     assert anchors == anchors & set(re.findall(r'id="([^"]+)"', page))
-    commands = [html.unescape(one) for one in re.findall(r'<li id="how-[^"]+"><code>(.*?)</code>', page)]
+    commands = [
+        html.unescape(one) for one in re.findall(r'<li id="how-[^"]+"><code>(.*?)</code>', page)
+    ]
     assert len(commands) == len(set(commands)) > 20
     for table in ("summary", "comparisons", "strata", "replicates", "cases"):
         command = next(one for one in commands if f"/{table}.tsv:" in one)
@@ -78,15 +88,35 @@ def test_a_study_of_one_model_has_a_page_without_comparisons(tiny, tmp_path):
     only = [model | {"kind": "general"} for model in told["models"] if model["name"] == "inspired"]
     (tmp_path / "judging.json").write_text(json.dumps(told | {"models": only}))
     table = (tiny / "derivatives/tiny/evaluation/cases.tsv").read_text().splitlines(keepends=True)
-    (tmp_path / "cases.tsv").write_text("".join(line for line in table if line.startswith(("model\t", "inspired\t"))))
+    (tmp_path / "cases.tsv").write_text(
+        "".join(line for line in table if line.startswith(("model\t", "inspired\t")))
+    )
     shutil.copy(tiny / "derivatives/tiny/evaluation/leakage.tsv", tmp_path)
     judging = ("--judging", tmp_path / "judging.json")
-    run(tiny / "code/study", "compare", tmp_path / "cases.tsv", *judging, "--out", tmp_path, cwd=tiny)
+    run(
+        tiny / "code/study",
+        "compare",
+        tmp_path / "cases.tsv",
+        *judging,
+        "--out",
+        tmp_path,
+        cwd=tiny,
+    )
     raws = sorted((tiny / "derivatives/tiny/nnunet-raw").glob("Dataset50[123]*"))
-    run(tiny / "code/study", "report", tmp_path, *judging, "--published", "code/studies/published.tsv",
+    run(
+        tiny / "code/study",
+        "report",
+        tmp_path,
+        *judging,
+        "--published",
+        "code/studies/published.tsv",
         *(word for raw in raws for word in ("--dataset", raw)),
-        "--predictions", "derivatives/tiny/predictions/inspired",
-        "--out", tmp_path / "index.html", cwd=tiny)  # fmt: skip
+        "--predictions",
+        "derivatives/tiny/predictions/inspired",
+        "--out",
+        tmp_path / "index.html",
+        cwd=tiny,
+    )
     words = plain((tmp_path / "index.html").read_text())
     assert (
         "No answer: nothing unseen to judge on" in words
@@ -121,17 +151,26 @@ def case(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> Ca
     return Case(nib.Nifti1Image(voxels, affine), voxels, masks)
 
 
-@pytest.mark.parametrize(("shape", "spacing"), [((60, 50, 30), (1.0, 1.0, 2.0)), ((300, 300, 200), (0.3, 0.3, 0.5))])
+@pytest.mark.parametrize(
+    ("shape", "spacing"), [((60, 50, 30), (1.0, 1.0, 2.0)), ((300, 300, 200), (0.3, 0.3, 0.5))]
+)
 def test_volumes_of_the_viewer_are_cut_to_the_cord_and_stay_in_place(shape, spacing):
     shown = case(shape, spacing)
-    found = {name: nib.Nifti1Image.from_bytes(deflate.gzip_decompress(base64.b64decode(text)))
-             for name, text in volumes(shown).items()}  # fmt: skip
+    found = {
+        name: nib.Nifti1Image.from_bytes(deflate.gzip_decompress(base64.b64decode(text)))
+        for name, text in volumes(shown).items()
+    }
     assert set(found) == {"image", "reference", "general", "specific"}
-    assert np.prod(found["image"].shape) <= MOST_VOXELS and len({one.shape for one in found.values()}) == 1
+    assert (
+        np.prod(found["image"].shape) <= MOST_VOXELS
+        and len({one.shape for one in found.values()}) == 1
+    )
     assert found["specific"].get_fdata().max() == 0 and found["image"].get_fdata().max() == 255
     kept = np.argwhere(found["reference"].get_fdata() > 0)
     world = nib.affines.apply_affine(found["reference"].affine, kept.mean(axis=0))
-    true = nib.affines.apply_affine(shown.image.affine, np.argwhere(shown.masks["reference"]).mean(axis=0))
+    true = nib.affines.apply_affine(
+        shown.image.affine, np.argwhere(shown.masks["reference"]).mean(axis=0)
+    )
     assert np.abs(world - true).max() < 2 * max(spacing)
     assert volumes(shown) == volumes(shown)
 
@@ -139,15 +178,21 @@ def test_volumes_of_the_viewer_are_cut_to_the_cord_and_stay_in_place(shape, spac
 def test_pictures_of_a_case_come_out_the_same_and_an_empty_reference_has_one():
     shown = case((60, 50, 30), (1.0, 1.0, 2.0))
     assert overlay(shown) == overlay(shown) and slice_through(shown) == slice_through(shown)
-    empty = Case(shown.image, shown.voxels, {name: mask & False for name, mask in shown.masks.items()})
-    assert overlay(empty).startswith("data:image/png") and slice_through(empty).startswith("data:image/gif")
+    empty = Case(
+        shown.image, shown.voxels, {name: mask & False for name, mask in shown.masks.items()}
+    )
+    assert overlay(empty).startswith("data:image/png") and slice_through(empty).startswith(
+        "data:image/gif"
+    )
     assert volumes(empty)["reference"]
 
 
 def test_published_figures_stand_beside_those_of_the_same_datasets_only():
     rows = read_table(REPOSITORY / "code/studies/published.tsv", "path", "model", "dice")
     beside = {
-        name: published_beside(rows, read_judging(REPOSITORY / f"code/studies/{name}/judging.json"))
+        name: published_beside(
+            rows, read_settings(REPOSITORY / f"code/studies/{name}/judging.json")
+        )
         for name in ("phantom", "public", "full")
     }
     assert beside["phantom"] == [] and len(beside["full"]) == len(rows) == 18
@@ -196,16 +241,29 @@ def test_the_viewer_shows_the_worst_case_in_a_browser(tiny, tmp_path):
     handler = type("Handler", (PageServer,), {"page": page.encode(), "said": said})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    flags = ["--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path}", "--use-angle=swiftshader",
-             "--enable-unsafe-swiftshader", "--window-size=1000,2000", "--remote-debugging-port=0"]  # fmt: skip
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={tmp_path}",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+        "--window-size=1000,2000",
+        "--remote-debugging-port=0",
+    ]
     address = f"http://127.0.0.1:{server.server_port}/"
     with (tmp_path / "chromium.log").open("w") as log:
         browser = subprocess.Popen([CHROMIUM, *flags, address], stdout=log, stderr=log)
     try:
         told = said.get(timeout=180)
     except queue.Empty:
-        pytest.fail(f"the viewer said nothing; chromium: {(tmp_path / 'chromium.log').read_text()[-2000:]}")
+        pytest.fail(
+            f"the viewer said nothing; chromium: {(tmp_path / 'chromium.log').read_text()[-2000:]}"
+        )
     finally:
         browser.kill()
         browser.wait()
@@ -223,7 +281,9 @@ def test_the_executed_notebook_keeps_its_outputs_and_nothing_of_the_machine(tiny
     assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
     kinds = {kind for cell in code for output in cell["outputs"] for kind in output["data"]}
     assert {"image/png", "text/html"} <= kinds
-    assert str(tiny) not in text and "execution" not in {key for cell in cells for key in cell["metadata"]}
+    assert str(tiny) not in text and "execution" not in {
+        key for cell in cells for key in cell["metadata"]
+    }
 
 
 def notebook(source: str, name: str = "one", **metadata: object) -> nbformat.NotebookNode:

@@ -12,20 +12,28 @@ from pathlib import Path
 import pytest
 from conftest import Step, commit, git, log_of, run, study
 
-from cordstudy.errors import StudyError
-from cordstudy.provenance import gitannex
-from cordstudy.provenance.run import run_step, run_steps
-from cordstudy.provenance.status import states
+from cordstudy.base.errors import StudyError
+from cordstudy.provenance.audit.status import states
+from cordstudy.provenance.calling import gitannex
+from cordstudy.provenance.running.runner import run_step, run_steps
 
 
 def test_a_step_becomes_one_standard_record_that_datalad_reruns(small, site):
-    step = Step("copy", "mkdir -p out; cat image.bin inputs/source/image.bin > out/a.bin",
-                inputs=("image.bin", "inputs/source/*.bin"), outputs=("out/*",))  # fmt: skip
+    step = Step(
+        "copy",
+        "mkdir -p out; cat image.bin inputs/source/image.bin > out/a.bin",
+        inputs=("image.bin", "inputs/source/*.bin"),
+        outputs=("out/*",),
+    )
     run_step(small, step, site=site)
     assert (small / "out/a.bin").read_text() == "content of smallcontent of source"
     ((made, record),) = log_of(small).values()
     assert made == git(small, "rev-parse", "HEAD")
-    assert record["inputs"] == list(step.inputs) and record["outputs"] == ["out/*"] and record["exit"] == 0
+    assert (
+        record["inputs"] == list(step.inputs)
+        and record["outputs"] == ["out/*"]
+        and record["exit"] == 0
+    )
     before = git(small, "rev-parse", "HEAD")
     run("datalad", "-l", "error", "rerun", made, cwd=small)
     assert git(small, "rev-parse", "HEAD") == before
@@ -44,7 +52,9 @@ def test_a_step_becomes_one_standard_record_that_datalad_reruns(small, site):
         ("mkdir out; echo > out/a.txt; exit 3", "exit 3"),
     ],
 )
-def test_a_step_that_does_other_than_it_declares_fails_and_leaves_only_its_log(small, site, script, said):
+def test_a_step_that_does_other_than_it_declares_fails_and_leaves_only_its_log(
+    small, site, script, said
+):
     before = git(small, "rev-parse", "HEAD")
     with pytest.raises(StudyError) as raised:
         run_step(small, Step("bad", script, inputs=("image.bin",)), site=site)
@@ -55,7 +65,9 @@ def test_a_step_that_does_other_than_it_declares_fails_and_leaves_only_its_log(s
 
 
 def test_writing_through_a_link_into_an_input_is_noticed(small, site):
-    script = "mkdir out; echo > out/a.txt; chmod u+w $(readlink -f image.bin); echo spoilt > image.bin"
+    script = (
+        "mkdir out; echo > out/a.txt; chmod u+w $(readlink -f image.bin); echo spoilt > image.bin"
+    )
     with pytest.raises(StudyError, match=r"wrote to its input image\.bin"):
         run_step(small, Step("bad", script, inputs=("image.bin",)), site=site)
 
@@ -66,17 +78,27 @@ def test_a_step_reads_no_input_whose_content_is_not_what_its_key_says(small, sit
     path.chmod(0o644)
     path.write_text("x" * path.stat().st_size)
     path.chmod(0o444)
-    step = Step("reads", "mkdir out; cat image.bin inputs/source/image.bin > out/a.txt",
-                inputs=("image.bin", "inputs/source/*.bin"))  # fmt: skip
-    told = r"image\.bin is damaged" if where == "." else r"image\.bin"  # there git-annex itself hands on nothing
+    step = Step(
+        "reads",
+        "mkdir out; cat image.bin inputs/source/image.bin > out/a.txt",
+        inputs=("image.bin", "inputs/source/*.bin"),
+    )
+    told = (
+        r"image\.bin is damaged" if where == "." else r"image\.bin"
+    )  # there git-annex itself hands on nothing
     with pytest.raises(StudyError, match=told):
         run_step(small, step, site=site)
-    assert log_of(small) == {} and path.read_text().startswith("xxx"), "it is left for `git annex fsck` to find"
+    assert log_of(small) == {} and path.read_text().startswith("xxx"), (
+        "it is left for `git annex fsck` to find"
+    )
 
 
 def test_steps_that_run_at_the_same_time_all_land(small, site):
     steps = [
-        Step(f"s{n}", f"sleep 0.{n}; mkdir -p out; echo {n} > out/{n}.txt", outputs=(f"out/{n}.txt",)) for n in range(4)
+        Step(
+            f"s{n}", f"sleep 0.{n}; mkdir -p out; echo {n} > out/{n}.txt", outputs=(f"out/{n}.txt",)
+        )
+        for n in range(4)
     ]
     after = Step("after", "cat out/*.txt > all.txt", inputs=("out/*.txt",), outputs=("all.txt",))
     run_steps(small, [*steps, after], jobs=4, site=site, report=lambda *_: None)
@@ -96,7 +118,9 @@ def test_a_step_lands_once_another_process_lets_go_of_the_index(small, site, mon
     monkeypatch.setattr(gitannex, "INDEX_WAIT_S", 0.5)
     before = git(small, "rev-parse", "HEAD")
     with pytest.raises(StudyError, match=r"index\.lock"):
-        run_step(small, Step("never", "mkdir out; echo 2 > out/b.txt", outputs=("out/b.txt",)), site=site)
+        run_step(
+            small, Step("never", "mkdir out; echo 2 > out/b.txt", outputs=("out/b.txt",)), site=site
+        )
     lock.unlink()
     assert git(small, "rev-parse", "HEAD") == before and git(small, "status", "--porcelain") == ""
 
@@ -112,7 +136,11 @@ def test_a_step_whose_outputs_stay_the_same_has_a_record_of_its_present_inputs(s
 
 
 def test_an_output_that_a_step_no_longer_writes_is_gone_with_its_record(small, site):
-    run_step(small, Step("two", "mkdir out; echo > out/a.txt; echo > out/b.txt", outputs=("out/*",)), site=site)
+    run_step(
+        small,
+        Step("two", "mkdir out; echo > out/a.txt; echo > out/b.txt", outputs=("out/*",)),
+        site=site,
+    )
     run_step(small, Step("one", "mkdir out; echo > out/a.txt", outputs=("out/*",)), site=site)
     assert git(small, "ls-files", "out") == "out/a.txt"
 
@@ -131,7 +159,10 @@ def test_an_output_that_changed_meanwhile_is_not_overwritten(small, site):
         (("run", "no-such-step"), "there is no step 'no-such-step'"),
         (("--study", "nothing", "run"), "there is no study 'nothing'"),
         (("inputs", "get", "nothing"), "there is no dataset 'nothing'"),
-        (("segment", "README.md", "--model", "nothing", "--out", "x"), "the study has no model 'nothing'"),
+        (
+            ("segment", "README.md", "--model", "nothing", "--out", "x"),
+            "the study has no model 'nothing'",
+        ),
     ],
 )
 def test_a_name_that_does_not_exist_is_told_with_those_that_do(tiny, arguments, said):
@@ -152,7 +183,11 @@ def test_a_dirty_tree_is_refused(tiny_copy, change):
 def test_a_source_that_cannot_be_installed_is_named_with_where_it_was_looked_for(tiny_copy):
     toml = tiny_copy / "code/studies/tiny.toml"
     lines = [line for line in toml.read_text().splitlines() if not line.startswith("phantom")]
-    toml.write_text("\n".join(lines).replace('role = "', 'licence = "CC0"\nrole = "').replace("seed = 3", "seed = 4"))
+    toml.write_text(
+        "\n".join(lines)
+        .replace('role = "', 'licence = "CC0"\nrole = "')
+        .replace("seed = 3", "seed = 4")
+    )
     commit(tiny_copy, "test: no phantoms", toml)
     git(tiny_copy, "submodule", "deinit", "-q", "-f", "inputs/tiny-epi")
     run("rm", "-rf", "inputs/tiny-epi", ".git/modules/inputs", cwd=tiny_copy)
@@ -160,7 +195,10 @@ def test_a_source_that_cannot_be_installed_is_named_with_where_it_was_looked_for
     failed = study(tiny_copy, "--study", "tiny", "run", check=False)
     assert failed.returncode == 1
     pin = git(tiny_copy, "rev-parse", "HEAD:inputs/tiny-epi")[:8]
-    assert f"cannot be installed at {pin} from ./inputs/tiny-epi" in failed.stderr and "hint: " in failed.stderr
+    assert (
+        f"cannot be installed at {pin} from ./inputs/tiny-epi" in failed.stderr
+        and "hint: " in failed.stderr
+    )
     failed = study(tiny_copy, "--study", "tiny", "cases", "--dataset", "epi", check=False)
     assert "code/study --study tiny inputs get epi" in failed.stderr
 
@@ -190,12 +228,18 @@ def test_a_scratch_that_others_use_too_loses_nothing(tiny_copy, tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('scratch = ""', "scratch: '' is no str"), ("cores = 0", "cores: 0 is no int"), ("cores = true", "cores: True"),
-        ("device = 1", "device: 1 is no str"), ("fast = 1", "fast: unknown key"), ("cores = ", "site.toml: "),
-        ('scratch = "/proc/none"', "no folder can be made"), ('scratch = "~nobody-here/x"', "no folder can be made"),
-        ('scratch = "a\\u0000b"', "no folder can be made"), ('scratch = "README.md"', "no folder can be made"),
+        ('scratch = ""', "scratch: '' is no str"),
+        ("cores = 0", "cores: 0 is no int"),
+        ("cores = true", "cores: True"),
+        ("device = 1", "device: 1 is no str"),
+        ("fast = 1", "fast: unknown key"),
+        ("cores = ", "site.toml: "),
+        ('scratch = "/proc/none"', "no folder can be made"),
+        ('scratch = "~nobody-here/x"', "no folder can be made"),
+        ('scratch = "a\\u0000b"', "no folder can be made"),
+        ('scratch = "README.md"', "no folder can be made"),
     ],
-)  # fmt: skip
+)
 def test_a_setting_of_the_machine_that_cannot_be_read_is_named(tiny_copy, content, said):
     (tiny_copy / "site.toml").write_text(content)
     failed = study(tiny_copy, "--study", "tiny", "inputs", "get", check=False)
@@ -217,26 +261,39 @@ def test_a_step_that_could_not_land_is_told_as_such_and_lands_with_the_next_run(
     hook.unlink()
     told = study(tiny_copy, "--study", "tiny", "run", "split").stdout
     assert "landed  split, which was finished" in told and "nothing to do" in told
-    assert study(tiny_copy, "--study", "tiny", "status", check=False).stdout.startswith("done     split")
+    assert study(tiny_copy, "--study", "tiny", "status", check=False).stdout.startswith(
+        "done     split"
+    )
 
 
 def test_getting_a_source_pins_only_what_was_made_and_leaves_no_commit_behind(tiny_copy):
-    source, pinned = tiny_copy / "inputs/tiny-epi", git(tiny_copy, "rev-parse", "HEAD:inputs/tiny-epi")
+    source, pinned = (
+        tiny_copy / "inputs/tiny-epi",
+        git(tiny_copy, "rev-parse", "HEAD:inputs/tiny-epi"),
+    )
     git(source, "checkout", "-q", "--detach")
     (source / "mine.txt").write_text("mine\n")
     commit(source, "my own", "mine.txt")
     mine, before = git(source, "rev-parse", "HEAD"), git(tiny_copy, "rev-parse", "HEAD")
     failed = study(tiny_copy, "--study", "tiny", "inputs", "get", "epi", check=False)
     assert failed.returncode == 1 and "a commit that no branch holds" in failed.stderr
-    assert git(source, "rev-parse", "HEAD") == mine and git(tiny_copy, "rev-parse", "HEAD") == before
+    assert (
+        git(source, "rev-parse", "HEAD") == mine and git(tiny_copy, "rev-parse", "HEAD") == before
+    )
     git(source, "branch", "kept")
     study(tiny_copy, "--study", "tiny", "inputs", "get", "epi")
-    assert git(source, "rev-parse", "HEAD") == pinned and git(tiny_copy, "rev-parse", "HEAD") == before
+    assert (
+        git(source, "rev-parse", "HEAD") == pinned and git(tiny_copy, "rev-parse", "HEAD") == before
+    )
     git(source, "checkout", "-q", "kept")
     commit(tiny_copy, "chore: move the pin", "inputs/tiny-epi")
     git(source, "checkout", "-q", "--detach", pinned)
     told = study(tiny_copy, "--study", "tiny", "inputs", "get", "epi")
-    assert git(source, "rev-parse", "HEAD") == mine == git(tiny_copy, "rev-parse", "HEAD:inputs/tiny-epi")
+    assert (
+        git(source, "rev-parse", "HEAD")
+        == mine
+        == git(tiny_copy, "rev-parse", "HEAD:inputs/tiny-epi")
+    )
     assert "made" not in told.stdout + told.stderr
 
 
@@ -246,11 +303,13 @@ def test_a_finished_study_needs_no_source_to_say_that_it_is_done(tiny, tmp_path)
     before = git(clone, "rev-parse", "HEAD")
     for arguments in (("run",), ("run", "report")):
         assert "nothing to do" in study(clone, "--study", "tiny", *arguments).stdout
-    assert git(clone, "rev-parse", "HEAD") == before and not list((clone / "inputs/tiny-epi").iterdir())
+    assert git(clone, "rev-parse", "HEAD") == before and not list(
+        (clone / "inputs/tiny-epi").iterdir()
+    )
 
 
 def test_a_step_that_failed_in_one_study_is_not_told_of_another(tiny_copy):
-    module = tiny_copy / "code/src/cordstudy/pipeline/splits.py"
+    module = tiny_copy / "code/src/cordstudy/pipeline/sources/split.py"
     module.write_text(f"{module.read_text()}\nraise SystemExit('broken')\n")
     shutil.copy(tiny_copy / "code/studies/tiny.toml", tiny_copy / "code/studies/other.toml")
     commit(tiny_copy, "test: break it", module, "code/studies/other.toml")
@@ -265,7 +324,11 @@ def test_a_detached_head_is_refused_before_anything_is_written(tiny_copy):
     git(tiny_copy, "checkout", "-q", "--detach")
     for arguments in (("run",), ("inputs", "get")):
         failed = study(tiny_copy, "--study", "tiny", *arguments, check=False)
-        assert failed.returncode == 1 and "HEAD is detached" in failed.stderr and "hint: git switch" in failed.stderr
+        assert (
+            failed.returncode == 1
+            and "HEAD is detached" in failed.stderr
+            and "hint: git switch" in failed.stderr
+        )
 
 
 @pytest.mark.slow
@@ -281,8 +344,15 @@ def test_a_killed_training_leaves_the_tree_as_before_and_the_next_run_goes_on(ti
     assert running.returncode == 1 and "step train:inspired:fold0 failed" in told
     shown = study(tiny_copy, "--study", "tiny", "status", check=False)
     line = next(line for line in shown.stdout.splitlines() if "train:inspired:fold0" in line)
-    assert shown.returncode == 1 and line.startswith("failed") and "step train:inspired:fold0 failed" in line
-    assert git(tiny_copy, "rev-parse", "HEAD") == before and git(tiny_copy, "status", "--porcelain") == ""
+    assert (
+        shown.returncode == 1
+        and line.startswith("failed")
+        and "step train:inspired:fold0 failed" in line
+    )
+    assert (
+        git(tiny_copy, "rev-parse", "HEAD") == before
+        and git(tiny_copy, "status", "--porcelain") == ""
+    )
     assert not list((tiny_copy / ".cordstudy/workspaces").iterdir())
     study(tiny_copy, "--study", "tiny", "run", "train:inspired:fold0")
     assert "Train inspired, fold 0, for 5 steps" in log_of(tiny_copy)
@@ -294,7 +364,11 @@ def _process_of(folder: str, command: str) -> int:
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 words = (entry / "cmdline").read_bytes().decode().split("\0")
-                if "cordstudy" in words and command in words and str((entry / "cwd").readlink()).startswith(folder):
+                if (
+                    "cordstudy" in words
+                    and command in words
+                    and str((entry / "cwd").readlink()).startswith(folder)
+                ):
                     return int(entry.name)
             except OSError:
                 continue

@@ -6,9 +6,9 @@ import tomllib
 import pytest
 from conftest import REPOSITORY, TINY, commit, git, study
 
-from cordstudy.errors import StudyError
-from cordstudy.steps import parameter_files, source_files, steps
-from cordstudy.study import load_study, parse_study
+from cordstudy.base.errors import StudyError
+from cordstudy.study.loading import load_study, parse_study
+from cordstudy.study.steps import parameter_files, source_files, steps
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,22 @@ from cordstudy.study import load_study, parse_study
         ("epochs = 1\n", "epochs = 1\nepoch = 2\n", "train.epoch: unknown key"),
         ("tile_step = 1.0", "", "predict.tile_step: this key or section is missing"),
         ("seed = 3", 'seed = "three"', "split.seed: Input should be a valid integer"),
-        ("test_fraction = 0.25", "test_fraction = 1.5", "split.test_fraction: Input should be less than 1"),
+        (
+            "test_fraction = 0.25",
+            "test_fraction = 1.5",
+            "split.test_fraction: Input should be less than 1",
+        ),
         ("folds = [0]", "folds = [2]", "train.folds: there is no fold 2, split.folds is 2"),
-        ('inspired = ["inspired"]', 'inspired = ["epi"]', "models.inspired: 'epi' is not a dataset with role"),
-        ('path = "inputs/tiny-epi"', 'path = "/data/epi"', "datasets.epi.path: String should match pattern"),
+        (
+            'inspired = ["inspired"]',
+            'inspired = ["epi"]',
+            "models.inspired: 'epi' is not a dataset with role",
+        ),
+        (
+            'path = "inputs/tiny-epi"',
+            'path = "/data/epi"',
+            "datasets.epi.path: String should match pattern",
+        ),
         ('role = "test"', 'role = "tets"', "datasets.epi.role: Input should be 'train' or 'test'"),
         ("[split]", "[split", "Expected ']'"),
     ],
@@ -43,7 +55,11 @@ def test_a_fault_ends_the_command_with_an_error_and_nothing_written(tiny_copy):
     commit(tiny_copy, "test: unknown section", toml)
     before = git(tiny_copy, "rev-parse", "HEAD")
     failed = study(tiny_copy, "--study", "tiny", "run", check=False)
-    assert failed.returncode == 1 and "extra: unknown key" in failed.stderr and "hint: " in failed.stderr
+    assert (
+        failed.returncode == 1
+        and "extra: unknown key" in failed.stderr
+        and "hint: " in failed.stderr
+    )
     assert git(tiny_copy, "rev-parse", "HEAD") == before
 
 
@@ -64,7 +80,9 @@ def test_every_input_of_a_step_is_in_the_sources_the_code_or_made_by_an_earlier_
 
 
 def test_all_models_of_the_phantom_study_train_for_the_same_number_of_steps():
-    trained = [step for step in steps(load_study(REPOSITORY, "phantom")) if step.name.startswith("train:")]
+    trained = [
+        step for step in steps(load_study(REPOSITORY, "phantom")) if step.name.startswith("train:")
+    ]
     assert len(trained) == 6
     lengths = {step.argv[step.argv.index("--epochs") :] for step in trained}
     assert len(lengths) == 1

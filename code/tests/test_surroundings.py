@@ -16,20 +16,36 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, git, log_of, run
 
-from cordstudy.errors import machine_fault
-from cordstudy.pipeline.tables import write_file
+from cordstudy.base.errors import machine_fault
+from cordstudy.base.tables import write_file
 
 RAW = "derivatives/tiny/nnunet-raw"
 MODEL = "models/tiny/inspired/Dataset501_inspired/nnUNetTrainerRepeatable__nnUNetPlans__3d_fullres"
 ODD = 'it\'s a "st$udy" (1) {x} ü'
-TRAIN = ("--configuration", "3d_fullres", "--fold", "0", "--seed", "0", "--epochs", "1", "--iterations", "1",
-         "--validations", "1", "--identical", "anywhere")  # fmt: skip
+TRAIN = (
+    "--configuration",
+    "3d_fullres",
+    "--fold",
+    "0",
+    "--seed",
+    "0",
+    "--epochs",
+    "1",
+    "--iterations",
+    "1",
+    "--validations",
+    "1",
+    "--identical",
+    "anywhere",
+)
 
 
 @pytest.fixture(scope="module")
 def cache() -> str:
     """The cache folder with the environment, whatever HOME a test gives."""
-    return str(Path(run(REPOSITORY / "code/study", "env", cwd=REPOSITORY).stdout.strip()).parents[2])
+    return str(
+        Path(run(REPOSITORY / "code/study", "env", cwd=REPOSITORY).stdout.strip()).parents[2]
+    )
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -73,7 +89,9 @@ def plain() -> tuple[int, str]:
 ALONE = ("GIT_DIR", "GIT_INDEX_FILE", "PYTHONHOME", "PYTHONWARNINGS", "HOME")
 
 
-@pytest.mark.parametrize("names", [tuple(STEERING), *((name,) for name in ALONE)], ids=lambda names: names[-1])
+@pytest.mark.parametrize(
+    "names", [tuple(STEERING), *((name,) for name in ALONE)], ids=lambda names: names[-1]
+)
 def test_variables_that_steer_git_or_python_change_neither_what_is_told_nor_another_repository(
     plain, cache, tmp_path, names
 ):
@@ -95,7 +113,18 @@ def test_variables_that_steer_git_or_python_change_neither_what_is_told_nor_anot
 def test_replaced_commits_and_grafts_are_not_followed_and_git_says_nothing_of_it(tmp_path):
     git(tmp_path, "init", "-q", "-b", "main", "x")
     for message in ("true", "forged"):
-        git(tmp_path / "x", "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-q", "--allow-empty", "-m", message)
+        git(
+            tmp_path / "x",
+            "-c",
+            "user.name=x",
+            "-c",
+            "user.email=x@y",
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            message,
+        )
     git(tmp_path / "x", "replace", "HEAD~1", "HEAD")
     (tmp_path / "x/.git/info/grafts").write_text(git(tmp_path / "x", "rev-parse", "HEAD") + "\n")
     told = run(REPOSITORY / "code/study", "exec", "git", "log", "--format=%s", cwd=tmp_path / "x")
@@ -103,15 +132,26 @@ def test_replaced_commits_and_grafts_are_not_followed_and_git_says_nothing_of_it
 
 
 def test_settings_of_git_that_a_user_gives_on_purpose_stay():
-    given = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "Somebody"}
-    told = run(REPOSITORY / "code/study", "exec", "git", "config", "user.name", cwd=REPOSITORY, **given)
+    given = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "user.name",
+        "GIT_CONFIG_VALUE_0": "Somebody",
+    }
+    told = run(
+        REPOSITORY / "code/study", "exec", "git", "config", "user.name", cwd=REPOSITORY, **given
+    )
     assert told.stdout == "Somebody\n"
 
 
 def test_a_missing_home_is_that_of_the_passwd_database(cache):
-    env = {name: value for name, value in os.environ.items() if name != "HOME"} | {"XDG_CACHE_HOME": cache}
+    env = {name: value for name, value in os.environ.items() if name != "HOME"} | {
+        "XDG_CACHE_HOME": cache
+    }
     argv = [REPOSITORY / "code/study", "exec", "sh", "-c", 'echo "$HOME"']
-    assert subprocess.check_output(argv, env=env, text=True).strip() == pwd.getpwuid(os.getuid()).pw_dir
+    assert (
+        subprocess.check_output(argv, env=env, text=True).strip()
+        == pwd.getpwuid(os.getuid()).pw_dir
+    )
 
 
 def test_the_launcher_finds_its_environment_from_a_repository_of_another_kind(tmp_path):
@@ -138,7 +178,9 @@ def test_a_temporary_folder_that_is_none_does_not_reach_git_annex(tmp_path, give
     (tmp_path / "file").write_text("")
     (tmp_path / "relative").mkdir()
     env = {"TMPDIR": given.format(folder=tmp_path)}
-    told = run(REPOSITORY / "code/study", "exec", "sh", "-c", 'echo "${TMPDIR-none}"', cwd=tmp_path, **env).stdout
+    told = run(
+        REPOSITORY / "code/study", "exec", "sh", "-c", 'echo "${TMPDIR-none}"', cwd=tmp_path, **env
+    ).stdout
     assert told == (f"{tmp_path}\n" if given == "{folder}" else "none\n")
 
 
@@ -148,18 +190,37 @@ def test_where_no_temporary_folder_can_be_written_that_is_the_error(tmp_path):
     failed = run(*walls, REPOSITORY / "code/study", "status", cwd=tmp_path, check=False)
     if "bwrap:" in failed.stderr:
         pytest.skip("bubblewrap cannot run here")
-    assert failed.returncode == 3 and failed.stderr.startswith("error: no folder for temporary files may be written")
+    assert failed.returncode == 3 and failed.stderr.startswith(
+        "error: no folder for temporary files may be written"
+    )
     nowhere = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
     assert "no folder for temporary files" in str(machine_fault(nowhere, ["study", "status"]))
 
 
 def test_a_cache_in_a_folder_with_a_colon_is_refused_where_it_is_named(tmp_path):
     for words in (("env",), ("status",)):
-        failed = run(REPOSITORY / "code/study", *words, cwd=tmp_path, check=False, XDG_CACHE_HOME=str(tmp_path / "a:b"))
-        assert failed.returncode == 3 and "holds a colon" in failed.stderr and "hint: export XDG" in failed.stderr
-    failed = run("python3", REPOSITORY / "code/environment.py", cwd=tmp_path, check=False,
-                 XDG_CACHE_HOME=str(tmp_path / "a:b"))  # fmt: skip
-    assert failed.returncode == 3 and "Traceback" not in failed.stderr and not list(tmp_path.iterdir())
+        failed = run(
+            REPOSITORY / "code/study",
+            *words,
+            cwd=tmp_path,
+            check=False,
+            XDG_CACHE_HOME=str(tmp_path / "a:b"),
+        )
+        assert (
+            failed.returncode == 3
+            and "holds a colon" in failed.stderr
+            and "hint: export XDG" in failed.stderr
+        )
+    failed = run(
+        "python3",
+        REPOSITORY / "code/environment.py",
+        cwd=tmp_path,
+        check=False,
+        XDG_CACHE_HOME=str(tmp_path / "a:b"),
+    )
+    assert (
+        failed.returncode == 3 and "Traceback" not in failed.stderr and not list(tmp_path.iterdir())
+    )
 
 
 def test_the_package_starts_in_a_folder_with_a_colon_and_its_processes_find_it(tmp_path):
@@ -177,7 +238,7 @@ SPAWNING = """\
 import multiprocessing
 from pathlib import Path
 
-COMMANDS = {"spawn": ("cordstudy.commands:command", "")}
+COMMANDS = {"spawn": ("cordstudy.base.commands:command", "")}
 
 
 def where(_):
@@ -207,8 +268,15 @@ def odd(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("given", ["demo", "a b", "it's $HOME {y}", "absolute"])
 def test_make_demo_takes_any_name_of_a_folder_in_any_place(odd, tmp_path, given):
     place = tmp_path / "x y" if given == "absolute" else odd / given
-    told = run("make", "-C", odd / "code", "demo", "JOBS=3", f"STUDY={place if given == 'absolute' else given}",
-               cwd=tmp_path)  # fmt: skip
+    told = run(
+        "make",
+        "-C",
+        odd / "code",
+        "demo",
+        "JOBS=3",
+        f"STUDY={place if given == 'absolute' else given}",
+        cwd=tmp_path,
+    )
     assert told.stdout.splitlines()[-5:-1] == [str(place / "code"), "run", "--jobs", "3"]
     assert (place / ".git").exists()
 
@@ -216,21 +284,53 @@ def test_make_demo_takes_any_name_of_a_folder_in_any_place(odd, tmp_path, given)
 def test_make_works_with_a_cache_in_a_folder_with_a_space(odd, cache, tmp_path):
     (tmp_path / "my cache").mkdir()
     (tmp_path / "my cache/cordstudy").symlink_to(f"{cache}/cordstudy")
-    told = run("make", "-C", odd / "code", "env", cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "my cache"),
-               PYTHONHOME="/nowhere", GIT_DIR="/nowhere")  # fmt: skip
+    told = run(
+        "make",
+        "-C",
+        odd / "code",
+        "env",
+        cwd=tmp_path,
+        XDG_CACHE_HOME=str(tmp_path / "my cache"),
+        PYTHONHOME="/nowhere",
+        GIT_DIR="/nowhere",
+    )
     assert f"environment: {tmp_path}/my cache/cordstudy/env/" in told.stdout
-    run("make", "-C", odd / "code", "test", "ARGS=--collect-only -q tests/test_splits.py", cwd=tmp_path)
+    run(
+        "make",
+        "-C",
+        odd / "code",
+        "test",
+        "ARGS=--collect-only -q tests/test_splits.py",
+        cwd=tmp_path,
+    )
 
 
 RC = "font.size: 31\naxes.facecolor: red\nsvg.fonttype: none\nfigure.dpi: 33\nbackend: pdf\n"
 HOSTILE = {
-    "MPLBACKEND": "svg", "MATPLOTLIBRC": "{home}/rc", "MPLCONFIGDIR": "{home}/.config/matplotlib", "LC_ALL": "C",
-    "LANG": "tr_TR.UTF-8", "PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1", "TZ": "Asia/Kathmandu", "COLUMNS": "20",
-    "LINES": "3", "TERM": "dumb", "OMP_NUM_THREADS": "7", "MKL_CBWR": "AVX2", "nnUNet_def_n_proc": "x",
-    "nnUNet_n_proc_DA": "5", "nnUNet_raw": "/nowhere", "nnUNet_compile": "t", "TORCH_LOGS": "nonsense",
-    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1", "IPYTHONDIR": "{home}/.ipython", "JUPYTER_CONFIG_DIR": "{home}/.jupyter",
-    "JUPYTER_PATH": "{home}/jupyter", "PYTHONSTARTUP": "{home}/startup.py",
-}  # fmt: skip
+    "MPLBACKEND": "svg",
+    "MATPLOTLIBRC": "{home}/rc",
+    "MPLCONFIGDIR": "{home}/.config/matplotlib",
+    "LC_ALL": "C",
+    "LANG": "tr_TR.UTF-8",
+    "PYTHONUTF8": "0",
+    "PYTHONIOENCODING": "latin-1",
+    "TZ": "Asia/Kathmandu",
+    "COLUMNS": "20",
+    "LINES": "3",
+    "TERM": "dumb",
+    "OMP_NUM_THREADS": "7",
+    "MKL_CBWR": "AVX2",
+    "nnUNet_def_n_proc": "x",
+    "nnUNet_n_proc_DA": "5",
+    "nnUNet_raw": "/nowhere",
+    "nnUNet_compile": "t",
+    "TORCH_LOGS": "nonsense",
+    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",
+    "IPYTHONDIR": "{home}/.ipython",
+    "JUPYTER_CONFIG_DIR": "{home}/.jupyter",
+    "JUPYTER_PATH": "{home}/jupyter",
+    "PYTHONSTARTUP": "{home}/startup.py",
+}
 
 
 @pytest.fixture(scope="module")
@@ -241,11 +341,17 @@ def hostile(tmp_path_factory, cache) -> dict[str, str]:
         write_file(home / path, RC)
     write_file(home / "startup.py", "raise SystemExit('startup')\n")
     profile = home / ".ipython/profile_default"
-    write_file(profile / "startup/50.py", "import pandas\npandas.set_option('display.precision', 9)\n")
+    write_file(
+        profile / "startup/50.py", "import pandas\npandas.set_option('display.precision', 9)\n"
+    )
     write_file(profile / "ipython_kernel_config.py", "c.InlineBackend.figure_formats = ['svg']\n")
     write_file(home / ".jupyter/jupyter_config.json", '{"ExecutePreprocessor": {"timeout": 0}}')
     told = {name: value.format(home=home) for name, value in HOSTILE.items()}
-    return told | {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "XDG_CACHE_HOME": cache}
+    return told | {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_CACHE_HOME": cache,
+    }
 
 
 SUBJECTS = {
@@ -271,7 +377,10 @@ def test_a_step_gives_its_recorded_bytes_whatever_its_user_has_set_in_a_folder_o
     for path in outputs:
         path.unlink()
     run("sh", "-c", f"umask 077; {record['cmd']}", cwd=folder, **hostile)
-    assert outputs and {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in outputs} == before
+    assert (
+        outputs
+        and {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in outputs} == before
+    )
 
 
 @pytest.fixture
@@ -279,7 +388,10 @@ def small_disk(tmp_path):
     """A folder on a disk of its own with little room; only root may make one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if os.getuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder]).returncode:
+    if (
+        os.getuid()
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder]).returncode
+    ):
         pytest.skip("a small disk needs root")
     yield folder
     subprocess.run(["umount", folder], check=True)
@@ -292,38 +404,77 @@ def writing(step: str, out: Path) -> tuple[str, ...]:
         return ("convert", rules, "--split", split, "--out", str(out / "raw"))
     if step == "train":
         return ("train", f"{RAW}/Dataset501_inspired", MODEL, "--out", str(out / "fold_0"), *TRAIN)
-    return ("predict", MODEL, f"{RAW}/Dataset501_inspired", "--out", str(out / "masks"), "--fold", "0",
-            "--tile-step", "1", "--identical", "anywhere")  # fmt: skip
+    return (
+        "predict",
+        MODEL,
+        f"{RAW}/Dataset501_inspired",
+        "--out",
+        str(out / "masks"),
+        "--fold",
+        "0",
+        "--tile-step",
+        "1",
+        "--identical",
+        "anywhere",
+    )
 
 
 @pytest.mark.parametrize("step", ["convert", "train", "predict"])
-def test_a_full_disk_is_told_as_such_in_one_line_and_nothing_broken_is_left_as_a_result(tiny, small_disk, step):
+def test_a_full_disk_is_told_as_such_in_one_line_and_nothing_broken_is_left_as_a_result(
+    tiny, small_disk, step
+):
     (small_disk / "filling").write_bytes(bytes(60 << 10))
     failed = run(tiny / "code/study", *writing(step, small_disk), cwd=tiny, check=False)
     lines = failed.stderr.splitlines()
-    assert failed.returncode == 1 and [line.partition(":")[0] for line in lines] == ["error", "hint"], failed.stderr
-    assert "the disk is full" in lines[0] and str(small_disk) in lines[0] and "make room" in lines[1]
+    assert failed.returncode == 1 and [line.partition(":")[0] for line in lines] == [
+        "error",
+        "hint",
+    ], failed.stderr
+    assert (
+        "the disk is full" in lines[0] and str(small_disk) in lines[0] and "make room" in lines[1]
+    )
     left = {path.name for path in small_disk.rglob("*") if path.is_file()}
     assert left <= {"filling", "plans.json", "dataset.json"}, "no part of a file, no temporary one"
 
 
-def test_a_disk_that_is_full_for_preprocessed_arrays_is_told_and_leaves_no_half_of_them(tiny, small_disk, tmp_path):
+def test_a_disk_that_is_full_for_preprocessed_arrays_is_told_and_leaves_no_half_of_them(
+    tiny, small_disk, tmp_path
+):
     out = writing("train", tmp_path)
     failed = run(tiny / "code/study", *out, cwd=tiny, check=False, CORDSTUDY_CACHE=str(small_disk))
-    assert failed.returncode == 1 and failed.stderr.startswith(f"error: {small_disk}"), failed.stderr
+    assert failed.returncode == 1 and failed.stderr.startswith(f"error: {small_disk}"), (
+        failed.stderr
+    )
     assert not list((small_disk / "preprocessed").iterdir())
 
 
 def test_a_file_above_a_users_limit_and_a_disk_for_reading_only_are_told(tiny, small_disk):
-    words = ["sh", "-c", 'ulimit -f 4; exec "$@"', "sh", str(tiny / "code/study"), *writing("convert", tiny / "other")]
+    words = [
+        "sh",
+        "-c",
+        'ulimit -f 4; exec "$@"',
+        "sh",
+        str(tiny / "code/study"),
+        *writing("convert", tiny / "other"),
+    ]
     failed = run(*words, cwd=tiny, check=False)
-    assert failed.returncode == 1 and "error: " in failed.stderr and "larger than may be written" in failed.stderr
+    assert (
+        failed.returncode == 1
+        and "error: " in failed.stderr
+        and "larger than may be written" in failed.stderr
+    )
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     failed = run(tiny / "code/study", *writing("convert", small_disk), cwd=tiny, check=False)
-    assert failed.returncode == 1 and f"error: {small_disk}" in failed.stderr and "for reading only" in failed.stderr
+    assert (
+        failed.returncode == 1
+        and f"error: {small_disk}" in failed.stderr
+        and "for reading only" in failed.stderr
+    )
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG])
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG]
+)
 def test_a_fault_of_the_machine_is_found_behind_what_a_library_made_of_it(number):
     try:
         try:
@@ -339,7 +490,10 @@ def test_a_fault_of_the_machine_is_found_behind_what_a_library_made_of_it(number
 
 def strangers(step: str, tmp_path: Path) -> Path:
     """Somebody's file where a step is told to write."""
-    below = {"train": "fold_0/checkpoint_final_mine.pth", "predict": "masks/inspired/sub-01_mine.nii.gz"}
+    below = {
+        "train": "fold_0/checkpoint_final_mine.pth",
+        "predict": "masks/inspired/sub-01_mine.nii.gz",
+    }
     path = tmp_path / below.get(step, "raw/imagesTr/mine_0000.nii.gz")
     write_file(path, "somebody's work")
     return path
@@ -350,10 +504,20 @@ def test_a_step_removes_nothing_that_it_did_not_write(tiny, tmp_path, step):
     path = strangers(step, tmp_path)
     words = writing(step, tmp_path)
     if step == "merge":
-        words = ("merge", f"{RAW}/Dataset501_inspired", f"{RAW}/Dataset502_canproco", "--out", str(tmp_path / "raw"))
+        words = (
+            "merge",
+            f"{RAW}/Dataset501_inspired",
+            f"{RAW}/Dataset502_canproco",
+            "--out",
+            str(tmp_path / "raw"),
+        )
     failed = run(tiny / "code/study", *words, cwd=tiny, check=False)
-    assert failed.returncode == 1 and "will not remove" in failed.stderr and path.name in failed.stderr
-    assert path.read_text() == "somebody's work" and [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
+    assert (
+        failed.returncode == 1 and "will not remove" in failed.stderr and path.name in failed.stderr
+    )
+    assert path.read_text() == "somebody's work" and [
+        p for p in tmp_path.rglob("*") if p.is_file()
+    ] == [path]
 
 
 def test_a_raw_dataset_that_is_not_named_as_one_is_no_reason_to_empty_a_folder(tiny, tmp_path):
@@ -371,7 +535,9 @@ def test_a_step_replaces_what_it_wrote_before_and_writes_through_no_link(tiny, t
     run(tiny / "code/study", *words, cwd=tiny)
     before = digests(tmp_path / "raw")
     run(tiny / "code/study", *words, cwd=tiny)
-    assert digests(tmp_path / "raw") == before and [path.name for path in tmp_path.iterdir()] == ["raw"]
+    assert digests(tmp_path / "raw") == before and [path.name for path in tmp_path.iterdir()] == [
+        "raw"
+    ]
     (tmp_path / "shared").write_text("shared")
     (tmp_path / "link").symlink_to("shared")
     write_file(tmp_path / "link", "own")
@@ -382,6 +548,15 @@ def test_segment_replaces_a_mask_and_writes_through_no_link(tiny, tmp_path):
     nib.save(nib.Nifti1Image(np.zeros((16, 16, 16), np.int16), np.eye(4)), tmp_path / "x.nii.gz")
     (tmp_path / "shared").write_text("shared")
     (tmp_path / "x_seg.nii.gz").symlink_to("shared")
-    run(tiny / "code/study", "--study", "tiny", "segment", tmp_path / "x.nii.gz", "--out", tmp_path, cwd=tiny)
+    run(
+        tiny / "code/study",
+        "--study",
+        "tiny",
+        "segment",
+        tmp_path / "x.nii.gz",
+        "--out",
+        tmp_path,
+        cwd=tiny,
+    )
     assert nib.load(tmp_path / "x_seg.nii.gz").shape == (16, 16, 16)
     assert (tmp_path / "shared").read_text() == "shared"

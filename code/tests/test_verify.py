@@ -9,11 +9,11 @@ import pytest
 import torch
 from conftest import commit, git, run, study
 
-from cordstudy.pipeline.likeness import compare
-from cordstudy.provenance.gitannex import install_annex
-from cordstudy.provenance.records import read_records
-from cordstudy.provenance.run import Site
-from cordstudy.provenance.verify import Item, Verdict, verify
+from cordstudy.provenance.audit.likeness import compare
+from cordstudy.provenance.audit.verify import Item, Verdict, verify
+from cordstudy.provenance.calling.gitannex import install_annex
+from cordstudy.provenance.history.records import read_records
+from cordstudy.provenance.running.runner import Site
 
 
 @pytest.fixture(scope="module")
@@ -31,22 +31,34 @@ def by_hand(tmp_path_factory) -> Path:
     record(folder, "builds on it", "cat twice.bin > more.bin", "more.bin", inputs=["twice.bin"])
     record(folder, "prints the time", "date +%s.%N > clock.txt", "clock.txt")
     record(folder, "reads what it does not say", "cat hidden.txt > copy.txt", "copy.txt")
-    record(folder, "writes what it does not say", "echo x > told.txt; echo y > untold.txt", "told.txt")
+    record(
+        folder, "writes what it does not say", "echo x > told.txt; echo y > untold.txt", "told.txt"
+    )
     (folder / "below").mkdir()
     (folder / "below/b.txt").write_text("3\n")
     run("datalad", "-l", "error", "save", "-m", "Add a folder", cwd=folder)
-    record(folder / "below", "in a folder", "cat b.txt ../a.txt > c.txt", "c.txt", inputs=["b.txt", "../a.txt"])
+    record(
+        folder / "below",
+        "in a folder",
+        "cat b.txt ../a.txt > c.txt",
+        "c.txt",
+        inputs=["b.txt", "../a.txt"],
+    )
     return folder
 
 
-def record(folder: Path, message: str, script: str, output: str, *, inputs: list[str] | None = None) -> None:
+def record(
+    folder: Path, message: str, script: str, output: str, *, inputs: list[str] | None = None
+) -> None:
     options = [word for path in inputs or [] for word in ("-i", path)]
     run("datalad", "-l", "error", "run", "-m", message, *options, "-o", output, script, cwd=folder)
 
 
 def verdicts(folder: Path, tmp_path: Path, *subjects: str) -> dict[str, Verdict]:
     """The verdicts on records by their subjects; all without."""
-    records = [r for r in reversed(list(read_records(folder))) if not subjects or r.subject in subjects]
+    records = [
+        r for r in reversed(list(read_records(folder))) if not subjects or r.subject in subjects
+    ]
     items = [Item(r.subject, r) for r in records]
     site = Site(scratch=tmp_path / "scratch", logs=tmp_path / "logs", workers=1)
 
@@ -64,13 +76,21 @@ def test_records_made_by_hand_get_a_verdict_each_and_faults_are_named(by_hand, t
     found = verdicts(by_hand, tmp_path)
     words = {name: verdict.word for name, verdict in found.items()}
     assert words == {
-        "honest": "identical", "builds on it": "identical", "in a folder": "identical", "prints the time": "different",
-        "reads what it does not say": "failed", "writes what it does not say": "different",
-    }  # fmt: skip
-    assert found["prints the time"].differs[0].startswith("clock.txt: 1 of 1 numbers differ, by up to")
+        "honest": "identical",
+        "builds on it": "identical",
+        "in a folder": "identical",
+        "prints the time": "different",
+        "reads what it does not say": "failed",
+        "writes what it does not say": "different",
+    }
+    assert (
+        found["prints the time"].differs[0].startswith("clock.txt: 1 of 1 numbers differ, by up to")
+    )
     assert "hidden.txt" in found["reads what it does not say"].differs[0]
     assert "untold.txt" in found["writes what it does not say"].differs[0]
-    assert git(by_hand, "rev-parse", "HEAD") == before and git(by_hand, "status", "--porcelain") == ""
+    assert (
+        git(by_hand, "rev-parse", "HEAD") == before and git(by_hand, "status", "--porcelain") == ""
+    )
 
 
 def test_what_made_a_missing_input_runs_first(by_hand, tmp_path):
@@ -92,7 +112,10 @@ def test_every_step_of_a_study_comes_out_identical_and_the_verdicts_can_be_attes
     assert {line[2] for line in lines} == {"anywhere"}
     path = next((tiny_copy / ".datalad/attestations").iterdir())
     content = json.loads(path.read_text())
-    assert content["commit"] == git(tiny_copy, "rev-parse", "HEAD~1") and len(content["verdicts"]) == 26
+    assert (
+        content["commit"] == git(tiny_copy, "rev-parse", "HEAD~1")
+        and len(content["verdicts"]) == 26
+    )
     assert content["environment"] == git(tiny_copy, "rev-parse", "HEAD:code/requirements.lock")
     assert not path.is_symlink() and str(tiny_copy) not in path.read_text()
     assert next(read_records(tiny_copy)).outputs == (str(path.relative_to(tiny_copy)),)
@@ -105,11 +128,15 @@ def test_every_step_of_a_study_comes_out_identical_and_the_verdicts_can_be_attes
 
 @pytest.mark.slow
 def test_a_step_that_prints_the_time_into_its_output_is_named(tiny_copy):
-    module = tiny_copy / "code/src/cordstudy/pipeline/splits.py"
+    module = tiny_copy / "code/src/cordstudy/pipeline/sources/split.py"
     written = 'write_table(out / f"{name}.tsv", COLUMNS, rows)'
     assert written in module.read_text()
     timed = written.replace("rows", '[*rows, ("sub-x", "test", str(time.time()))]')
-    module.write_text(module.read_text().replace(written, timed).replace("import math", "import math\nimport time"))
+    module.write_text(
+        module.read_text()
+        .replace(written, timed)
+        .replace("import math", "import math\nimport time")
+    )
     commit(tiny_copy, "test: print the time", module)
     study(tiny_copy, "--study", "tiny", "run", "split")
     told = study(tiny_copy, "--study", "tiny", "verify", "split", "--json", check=False)
@@ -119,7 +146,9 @@ def test_a_step_that_prints_the_time_into_its_output_is_named(tiny_copy):
     assert len(verdict["differs"]) == 3 and "numbers differ, by up to" in verdict["differs"][0]
     assert "1 of 1 records gave something else: split is different" in told.stderr
     since = study(tiny_copy, "verify", "--since", "HEAD~1", "--json", check=False)
-    assert [v["name"] for v in json.loads(since.stdout)] == ["Split the participants of 3 datasets, seed 3"]
+    assert [v["name"] for v in json.loads(since.stdout)] == [
+        "Split the participants of 3 datasets, seed 3"
+    ]
 
 
 def test_a_step_that_is_not_done_cannot_be_verified(new_study):
@@ -152,19 +181,56 @@ MOVED = {"network_weights": {"a": torch.tensor([0.0, 0.0, 0.5])}, "note": "x"}
 @pytest.mark.parametrize(
     ("name", "one", "two", "tolerance", "word", "text"),
     [
-        ("a.nii.gz", image(1), image(1, np.int16), None, "voxel-identical", "stored in other bytes"),
+        (
+            "a.nii.gz",
+            image(1),
+            image(1, np.int16),
+            None,
+            "voxel-identical",
+            "stored in other bytes",
+        ),
         ("a.nii.gz", image(1), image(2), None, "different", "1 voxels differ"),
-        ("a.pth", WEIGHTS, MOVED, None, "different", "1 of 1 arrays differ, by up to 0.5 in network_weights.a"),
-        ("a.pth", WEIGHTS, {**WEIGHTS, "note": "y"}, None, "different", "what is kept beside them does not"),
-        ("a.tsv", "x\t0.50\n", "x\t0.51\n", None, "different", "1 of 1 numbers differ, by up to 0.01"),
-        ("a.tsv", "x\t0.50\n", "x\t0.51\n", 0.02, "equivalent", "1 of 1 numbers differ, by up to 0.01"),
+        (
+            "a.pth",
+            WEIGHTS,
+            MOVED,
+            None,
+            "different",
+            "1 of 1 arrays differ, by up to 0.5 in network_weights.a",
+        ),
+        (
+            "a.pth",
+            WEIGHTS,
+            {**WEIGHTS, "note": "y"},
+            None,
+            "different",
+            "what is kept beside them does not",
+        ),
+        (
+            "a.tsv",
+            "x\t0.50\n",
+            "x\t0.51\n",
+            None,
+            "different",
+            "1 of 1 numbers differ, by up to 0.01",
+        ),
+        (
+            "a.tsv",
+            "x\t0.50\n",
+            "x\t0.51\n",
+            0.02,
+            "equivalent",
+            "1 of 1 numbers differ, by up to 0.01",
+        ),
         ("a.tsv", "x\t0.50\n", "x\t0.51\n", 0.001, "different", "1 of 1 numbers differ"),
         ("a.txt", "one\ntwo\n", "one\nthree\n", 1.0, "different", "2 lines differ: -two | +three"),
         ("a.bin", "abc", "abcd", None, "different", "3 and 4 bytes"),
     ],
 )
 def test_files_are_compared_by_what_they_hold(tmp_path, name, one, two, tolerance, word, text):
-    found = compare(stored(tmp_path / "1", name, one), stored(tmp_path / "2", name, two), tolerance=tolerance)
+    found = compare(
+        stored(tmp_path / "1", name, one), stored(tmp_path / "2", name, two), tolerance=tolerance
+    )
     assert found.word == word and text in found.text
 
 
@@ -177,11 +243,27 @@ def test_verify_says_that_it_runs_the_history_and_leaves_out_what_is_no_record(t
     since = git(tiny_copy, "rev-parse", "HEAD")
     cmd = '{"cmd": "true", "dsid": "x", "pwd": "..", "outputs": []}'
     block = f"=== Do not change lines below ===\n{cmd}\n^^^ Do not change lines above ^^^\n"
-    git(tiny_copy, "commit", "-q", "--allow-empty", "-m", f"[DATALAD RUNCMD] Leave the dataset\n\n{block}")
+    git(
+        tiny_copy,
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        f"[DATALAD RUNCMD] Leave the dataset\n\n{block}",
+    )
     told = study(tiny_copy, "verify", "--since", since, check=False)
     assert "there is no record to run again" in told.stderr
     good = block.replace("..", ".")
-    git(tiny_copy, "commit", "-q", "--allow-empty", "-m", f"[DATALAD RUNCMD] Do\x1b nothing\n\n{good}")
+    git(
+        tiny_copy,
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        f"[DATALAD RUNCMD] Do\x1b nothing\n\n{good}",
+    )
     told = study(tiny_copy, "verify", "--since", since, check=False)
-    assert told.stderr.startswith("running the commands of 1 records of this history again, with your rights\n")
+    assert told.stderr.startswith(
+        "running the commands of 1 records of this history again, with your rights\n"
+    )
     assert "Do\\x1b nothing" in told.stdout and "\x1b" not in told.stdout + told.stderr

@@ -30,7 +30,11 @@ mtr:
 - stanford  # Used different TR.
 """
 PUBLISHED = {
-    "inspired": ("{sub}/anat/{sub}_acq-cspineAxial_T2w", "derivatives/manual_labels", "_label-SC_seg"),
+    "inspired": (
+        "{sub}/anat/{sub}_acq-cspineAxial_T2w",
+        "derivatives/manual_labels",
+        "_label-SC_seg",
+    ),
     "sci-colorado": ("{sub}/anat/{sub}_T2w", "derivatives/labels", "_seg-manual"),
     "canproco": ("{sub}/ses-M0/anat/{sub}_ses-M0_T2w", "derivatives/labels", "_seg-manual"),
     "basel-mp2rage": ("{sub}/anat/{sub}_UNIT1", "derivatives/labels", "_label-SC_seg"),
@@ -68,11 +72,17 @@ def lay_out(folder: Path, files: Iterable[tuple[str, str]], texts: dict[str, str
 def listed_tree(name: str, folder: Path) -> Path:
     """One of the two public trees, every file of it."""
     rows = table(TREES / f"{LISTS[name]}.tsv.gz")
-    texts = {row["path"]: "{}" if row["path"].endswith(".json") else "" for row in rows if row["kind"] == "git"}
+    texts = {
+        row["path"]: "{}" if row["path"].endswith(".json") else ""
+        for row in rows
+        if row["kind"] == "git"
+    }
     texts["participants.tsv"] = (TREES / f"{name}_participants.tsv").read_text()
     if "exclude.yml" in texts:
         texts["exclude.yml"] = EXCLUDE
-    return lay_out(folder, [(row["path"], row["annex_key"]) for row in rows if row["kind"] == "annexed"], texts)
+    return lay_out(
+        folder, [(row["path"], row["annex_key"]) for row in rows if row["kind"] == "annexed"], texts
+    )
 
 
 def published_tree(name: str, folder: Path) -> Path:

@@ -46,7 +46,10 @@ rdflib._networking.urlopen = opened
 from rocrate_validator import models, services  # noqa: E402
 
 settings = services.ValidationSettings(
-    rocrate_uri=crate, profile_identifier=profile, requirement_severity=models.Severity.REQUIRED, metadata_only=True
+    rocrate_uri=crate,
+    profile_identifier=profile,
+    requirement_severity=models.Severity.REQUIRED,
+    metadata_only=True,
 )
 issues = services.validate(settings).get_issues()
 for issue in issues:

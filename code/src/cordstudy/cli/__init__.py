@@ -8,12 +8,10 @@ Does not own: what any command does. Step commands are entered past this package
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from cordstudy.cli import asking, inputs, running, using, verifying
-from cordstudy.commands import COMMANDS
+from cordstudy.study.closure import commands, help_line
 
 EPILOG = """\b
 Examples, from the root of a study:
@@ -37,11 +35,13 @@ class Commands(click.Group):
         """Write both lists."""
         super().format_commands(context, formatter)
         with formatter.section("Step commands (what records call; each has --help)"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl([(name, help_line(module)) for name, module in commands().items()])
 
 
 @click.group(
-    cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Commands,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
     "--study",
@@ -61,12 +61,14 @@ def cli(context: click.Context, name: str) -> None:
     context.obj = name
 
 
-@click.command("env")
-def environment() -> None:
-    """Print the folder of this commit's environment (made by `make -C code env`)."""
-    click.echo(sys.prefix)
-
-
-for command in (running.run, running.status, inputs.inputs, asking.cases, asking.audit, verifying.verify, using.results,
-                using.segment, environment):  # fmt: skip
+for command in (
+    running.run,
+    running.status,
+    inputs.inputs,
+    asking.cases,
+    asking.audit,
+    verifying.verify,
+    using.results,
+    using.segment,
+):
     cli.add_command(command)

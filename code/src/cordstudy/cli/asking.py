@@ -13,22 +13,27 @@ from pathlib import Path
 
 import click
 
-from cordstudy import steps as table
+from cordstudy.base.errors import StudyError, inline
+from cordstudy.cli.here import ROOT
 from cordstudy.cli.inputs import check_dataset
 from cordstudy.cli.saying import say, say_json_text
-from cordstudy.cli.site import ROOT
-from cordstudy.errors import StudyError, inline
-from cordstudy.pipeline.raw import FOUND_COLUMNS, LEFT_OUT_COLUMNS, Case, LeftOut
-from cordstudy.provenance.gate import FOLDERS, check, check_content, checked_files
-from cordstudy.provenance.history import Commit, History
-from cordstudy.provenance.lineage import faults, trace
-from cordstudy.provenance.rendering import Rendered, Steps, by_own_code, by_present_code
-from cordstudy.provenance.sandbox import check_sandbox
-from cordstudy.provenance.showing import as_json, as_page, as_text
-from cordstudy.study import Study, load_study
+from cordstudy.pipeline.sources.cases import FOUND_COLUMNS, LEFT_OUT_COLUMNS, Case, LeftOut
+from cordstudy.provenance.audit.gate import FOLDERS, check, check_content, checked_files
+from cordstudy.provenance.audit.lineage import faults, trace
+from cordstudy.provenance.audit.rendering import Rendered, Steps, by_own_code, by_present_code
+from cordstudy.provenance.audit.sandbox import check_sandbox
+from cordstudy.provenance.audit.views import as_json, as_page, as_text
+from cordstudy.provenance.history.index import Commit, History
+from cordstudy.study import steps as table
+from cordstudy.study.closure import files_of
+from cordstudy.study.layout import Layout
+from cordstudy.study.loading import load_study
+from cordstudy.study.models import models_of
+from cordstudy.study.parameters import rules_of
+from cordstudy.study.schema import Study
 
 EXPORTS = ("rocrate", "bids", "prov")
-RENDERER = tuple(f"{table.CODE}/{name}" for name in ("steps.py", "study.py", "commands.py"))
+RENDERER = files_of(["cordstudy.study.steps", "cordstudy.study.loading"])
 """The code that says what the steps of a study are."""
 
 
@@ -39,7 +44,7 @@ RENDERER = tuple(f"{table.CODE}/{name}" for name in ("steps.py", "study.py", "co
 @click.pass_obj
 def cases(name: str, names: tuple[str, ...], left_out: bool, tsv: bool) -> None:
     """Say which image-mask cases a study finds in its sources; no content is needed."""
-    from cordstudy.pipeline.tables import table_text
+    from cordstudy.base.tables import table_text
 
     study = load_study(ROOT, name)
     wanted = [check_dataset(study, one) for one in names] or list(study.datasets)
@@ -51,21 +56,22 @@ def cases(name: str, names: tuple[str, ...], left_out: bool, tsv: bool) -> None:
     elif left_out:
         _print_counts(Counter((row.dataset, row.contrast, row.reason) for row in rows))
     else:
-        _print_counts(Counter((row.dataset, row.contrast, f"label origin {row.label_origin}") for row in rows))
+        _print_counts(
+            Counter((row.dataset, row.contrast, f"label origin {row.label_origin}") for row in rows)
+        )
         out = sum(len(pair[1]) for pair in found)
         say(f"{len(rows)} cases; {out} images are left out: code/study cases --left-out")
 
 
 def _find(study: Study, name: str) -> tuple[list[Case], list[LeftOut]]:
-    from cordstudy.pipeline.bids import find_cases, model_made, unnamed_images
-    from cordstudy.pipeline.rules import parse_rules
+    from cordstudy.pipeline.sources.finding import find_cases, model_made, unnamed_images
 
     if not (ROOT / study.datasets[name].path / ".git").exists():
         raise StudyError(
             f"the source {study.datasets[name].path} is not installed",
             hint=f"code/study --study {study.name} inputs get {name}",
         )
-    rules = parse_rules(table.rules_content(study, name))
+    rules = rules_of(study, name)
     found, left_out = find_cases(ROOT, rules)
     if warning := model_made(found):
         say(f"warning: {warning}", err=True)
@@ -82,15 +88,36 @@ def _print_counts(counts: Counter[tuple[str, ...]]) -> None:
 @click.command()
 @click.argument("question", metavar="[PATH[:SELECTOR]]", required=False)
 @click.option("--depth", type=click.IntRange(min=0), help="How many runs deep the tree goes.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "html", *EXPORTS]), default="text",
-              show_default=True, help="How to tell it; the last three are of the whole study, to files.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of an export's files.")
-@click.option("--dataset", type=click.Path(path_type=Path, exists=True, file_okay=False),
-              help="Another DataLad dataset to ask, in place of this study.")  # fmt: skip
-@click.option("--all", "whole", is_flag=True, help="Whether the history accounts for everything here.")
-@click.option("--content", is_flag=True, help="With --all: whether annexed content here matches its keys; reads it.")
-@click.option("--render", is_flag=True, help="With --all: run the code of other commits too, in a sandbox "
-              "(bubblewrap), to compare the records that it made with what it renders.")  # fmt: skip
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "html", *EXPORTS]),
+    default="text",
+    show_default=True,
+    help="How to tell it; the last three are of the whole study, to files.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of an export's files."
+)
+@click.option(
+    "--dataset",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Another DataLad dataset to ask, in place of this study.",
+)
+@click.option(
+    "--all", "whole", is_flag=True, help="Whether the history accounts for everything here."
+)
+@click.option(
+    "--content",
+    is_flag=True,
+    help="With --all: whether annexed content here matches its keys; reads it.",
+)
+@click.option(
+    "--render",
+    is_flag=True,
+    help="With --all: run the code of other commits too, in a sandbox "
+    "(bubblewrap), to compare the records that it made with what it renders.",
+)
 @click.option("--leakage", is_flag=True, help="Whether training and test sides share anything.")
 @click.pass_obj
 def audit(name, question, depth, form, out, dataset, whole, content, render, leakage) -> None:
@@ -114,7 +141,10 @@ def audit(name, question, depth, form, out, dataset, whole, content, render, lea
     --format rocrate, bids and prov print the history of a study's results for other tools.
     """
     if sum(map(bool, (question, whole, leakage, form in EXPORTS))) != 1:
-        raise StudyError("ask one question: a path, --all, --leakage, or an export", hint="code/study audit --help")
+        raise StudyError(
+            "ask one question: a path, --all, --leakage, or an export",
+            hint="code/study audit --help",
+        )
     if (render or content) and not whole:
         raise StudyError("--content and --render go with --all", hint="code/study audit --help")
     repo = dataset or ROOT
@@ -127,7 +157,7 @@ def audit(name, question, depth, form, out, dataset, whole, content, render, lea
     elif out is None:
         raise StudyError(f"--format {form} writes files", hint="say where: --out FOLDER")
     else:
-        from cordstudy.provenance.export import export
+        from cordstudy.provenance.audit.exports import export
 
         for path in export(History(repo), form, out):
             say(path)
@@ -143,7 +173,10 @@ def _print_lineage(repo: Path, question: str, *, depth: int | None, form: str) -
     else:
         say(as_page(lineage))
     if broken := faults(lineage):
-        raise StudyError(f"the chain is broken in {len(broken)} places", hint="the last lines of the text say where")
+        raise StudyError(
+            f"the chain is broken in {len(broken)} places",
+            hint="the last lines of the text say where",
+        )
 
 
 def _print_gate(repo: Path, *, content: bool, render: bool) -> None:
@@ -160,13 +193,20 @@ def _print_gate(repo: Path, *, content: bool, render: bool) -> None:
         say(f"{finding.kind:20} {inline(finding.where)}\n{'':20} {inline(finding.what)}")
     unknown = sum(commit.id not in expected for commit in history.live) if ours else 0
     if unknown:
-        say(f"{unknown} records not rendered (made by other code"
-            + ("; its own code could not be run)" if render else "; --render runs it in a sandbox)"))  # fmt: skip
+        say(
+            f"{unknown} records not rendered (made by other code"
+            + ("; its own code could not be run)" if render else "; --render runs it in a sandbox)")
+        )
     if found:
-        raise StudyError(f"{len(found)} findings in the history of {history.id[:8]}", hint="git show COMMIT of each")
+        raise StudyError(
+            f"{len(found)} findings in the history of {history.id[:8]}",
+            hint="git show COMMIT of each",
+        )
     files = len(checked_files(history, folders))
-    say(f"{files} files of {len(history.live)} records: nothing found"
-        + ("; annexed content here matches its keys" if content else ""))  # fmt: skip
+    say(
+        f"{files} files of {len(history.live)} records: nothing found"
+        + ("; annexed content here matches its keys" if content else "")
+    )
 
 
 def _expected(history: History, *, render: bool) -> dict[str, Steps]:
@@ -181,8 +221,11 @@ def _by_own_code(history: History, others: list[Commit]) -> dict[str, Steps]:
     check_sandbox()
 
     def told(trees: int) -> None:
-        say(f"running the code of {trees} other states of this history in a sandbox (bubblewrap: no network, "
-            f"nothing that it writes stays) to render {len(others)} records", err=True)  # fmt: skip
+        say(
+            f"running the code of {trees} other states of this history in a sandbox (bubblewrap: no network, "
+            f"nothing that it writes stays) to render {len(others)} records",
+            err=True,
+        )
 
     return by_own_code(history, others, told)
 
@@ -199,11 +242,21 @@ def _studies() -> dict[str, list[table.Step]]:
 
 
 def _print_leakage(study: Study) -> None:
-    from cordstudy.pipeline.leakage import Model, compare_all, verdicts
+    from cordstudy.pipeline.judging.leakage import Side, compare_all, verdicts
 
-    models = [Model(one, ROOT / study.training_set(one), ROOT / study.model(one)) for one in study.all_models]
-    datasets = [ROOT / study.raw(one) for one in study.datasets]
-    _check_there([*(folder / "cases.tsv" for folder in datasets), *(m.folder / "splits_final.json" for m in models)])
+    layout = Layout(study)
+    models = []
+    for model in models_of(study).values():
+        models.append(
+            Side(model.name, ROOT / layout.training_set(model), ROOT / layout.model(model))
+        )
+    datasets = [ROOT / layout.raw(name) for name in study.datasets]
+    _check_there(
+        [
+            *(folder / "cases.tsv" for folder in datasets),
+            *(m.folder / "splits_final.json" for m in models),
+        ]
+    )
     found = compare_all(models, datasets)
     told = verdicts(found)
     width = max(len(item.against) for item in told) + 8
@@ -214,8 +267,13 @@ def _print_leakage(study: Study) -> None:
         say(f"{item.model:16} {against:{width}} {item.n_train:10} {item.n_against:9}  {common}")
     hits = sum(bool(item.hits) for item in told)
     if hits:
-        raise StudyError(f"{hits} of {len(told)} comparisons found something on both sides", hint="see the lines above")
-    say(f"\n{len(told)} comparisons by subject, session, keys and converted files: nothing in common")
+        raise StudyError(
+            f"{hits} of {len(told)} comparisons found something on both sides",
+            hint="see the lines above",
+        )
+    say(
+        f"\n{len(told)} comparisons by subject, session, keys and converted files: nothing in common"
+    )
 
 
 def _check_there(paths: list[Path]) -> None:

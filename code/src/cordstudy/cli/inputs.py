@@ -11,41 +11,45 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 from tqdm import tqdm
 
-from cordstudy import steps as table
+from cordstudy.base.errors import StudyError
+from cordstudy.cli.here import ROOT, read_site
 from cordstudy.cli.saying import say
-from cordstudy.cli.site import ROOT, read_site
-from cordstudy.errors import StudyError
-from cordstudy.pipeline.raw import Case
-from cordstudy.provenance import run as running
-from cordstudy.provenance import sources
-from cordstudy.provenance.gitannex import gitlinks
-from cordstudy.provenance.landing import current_branch
-from cordstudy.study import Study, load_study
+from cordstudy.pipeline.sources.cases import Case
+from cordstudy.provenance.calling.gitannex import gitlinks
+from cordstudy.provenance.running import runner as running
+from cordstudy.provenance.running import subdatasets as sources
+from cordstudy.provenance.running.landing import current_branch
+from cordstudy.study import steps as table
+from cordstudy.study.closure import code_files
+from cordstudy.study.loading import load_study
+from cordstudy.study.parameters import rules_of
+from cordstudy.study.schema import Study
 
 
 def sources_of(study: Study) -> list[sources.Source]:
     """The sources of a study as `provenance.sources` knows them."""
-    code = table.code_files("phantom")
+    code = code_files("phantom")
     return [
         sources.Source(name, dataset.path, phantom, code if phantom else (), dataset.ask or "")
         for name, dataset in study.datasets.items()
-        for phantom in [table.phantom_command(dataset)]
+        for phantom in [table.phantom_arguments(dataset)]
     ]
 
 
 def check_dataset(study: Study, name: str) -> str:
     """The name of a dataset. Raises StudyError for one that the study does not have."""
     if name not in study.datasets:
-        raise StudyError(f"there is no dataset {name!r}", hint=f"one of: {', '.join(study.datasets)}")
+        raise StudyError(
+            f"there is no dataset {name!r}", hint=f"one of: {', '.join(study.datasets)}"
+        )
     return name
 
 
 def find(study: Study, name: str) -> list[Case]:
     """The cases of an installed source."""
-    from cordstudy.pipeline.bids import find_cases  # bids2table: half a second
-    from cordstudy.pipeline.rules import parse_rules
+    from cordstudy.pipeline.sources.finding import find_cases  # bids2table: half a second
 
-    return find_cases(ROOT, parse_rules(table.rules_content(study, name)))[0]
+    return find_cases(ROOT, rules_of(study, name))[0]
 
 
 @click.group(invoke_without_command=True)
@@ -80,7 +84,9 @@ def _row(study: Study, source: sources.Source) -> tuple[str, ...]:
 @inputs.command("get")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--content", is_flag=True, help="Fetch the images and masks that the study uses.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Sources at a time.")
+@click.option(
+    "--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Sources at a time."
+)
 @click.pass_obj
 def inputs_get(name: str, names: tuple[str, ...], content: bool, jobs: int) -> None:
     """Install sources at their pin, all or by NAME; phantom ones are made here.
@@ -95,11 +101,19 @@ def inputs_get(name: str, names: tuple[str, ...], content: bool, jobs: int) -> N
         sources.prepare_study(ROOT)
         failed = _get_each(study, site, jobs=jobs, only=wanted)
         if content:
-            failed += [fault for one in wanted if one not in _names(failed) for fault in _try_content(study, one)]
+            failed += [
+                fault
+                for one in wanted
+                if one not in _names(failed)
+                for fault in _try_content(study, one)
+            ]
     if failed:
-        lines = "".join(f"\n  {source}: {error}\n    hint: {error.hint}" for source, error in failed)
+        lines = "".join(
+            f"\n  {source}: {error}\n    hint: {error.hint}" for source, error in failed
+        )
         raise StudyError(
-            f"{len(failed)} of {len(wanted)} sources could not be had:{lines}", hint="the other sources are here"
+            f"{len(failed)} of {len(wanted)} sources could not be had:{lines}",
+            hint="the other sources are here",
         )
 
 
@@ -118,7 +132,9 @@ def _try_content(study: Study, name: str) -> list[tuple[str, StudyError]]:
 def get_content(study: Study, name: str) -> None:
     """Have the images and masks of a study's cases here. Raises StudyError for what is not to be had."""
     source = next(one for one in sources_of(study) if one.name == name)
-    text = [spec for spec in table.source_files(study.datasets[name]) if not spec.endswith(".nii.gz")]
+    text = [
+        spec for spec in table.source_files(study.datasets[name]) if not spec.endswith(".nii.gz")
+    ]
     fetched = sources.get_files(ROOT, source, text=text, files=[])
     paths = [path for case in find(study, name) for path in (case.image, case.mask)]
     fetched += sources.get_files(ROOT, source, text=[], files=paths)
@@ -132,21 +148,34 @@ def get_sources(study: Study, site: running.Site, *, jobs: int, only: tuple[str,
         raise error
 
 
-def _get_each(study: Study, site: running.Site, *, jobs: int, only: tuple[str, ...]) -> list[tuple[str, StudyError]]:
+def _get_each(
+    study: Study, site: running.Site, *, jobs: int, only: tuple[str, ...]
+) -> list[tuple[str, StudyError]]:
     """Install what is not, `jobs` at a time; what went wrong, by source. Warns where a phantom
     comes out other than pinned."""
-    lacking = [one for one in sources_of(study) if one.name in only and not sources.is_ready(ROOT, one)]
+    lacking = [
+        one for one in sources_of(study) if one.name in only and not sources.is_ready(ROOT, one)
+    ]
     pins = gitlinks(ROOT, "HEAD")
 
     def get(source: sources.Source) -> tuple[sources.Source, str | StudyError]:
         try:
-            return source, sources.get_source(ROOT, source, scratch=site.scratch, workers=site.workers)
+            return source, sources.get_source(
+                ROOT, source, scratch=site.scratch, workers=site.workers
+            )
         except StudyError as error:
             return source, error
 
     failed = []
     with ThreadPoolExecutor(jobs) as pool:
-        bar = tqdm(pool.map(get, lacking), total=len(lacking), desc="sources", unit="source", disable=None, leave=False)
+        bar = tqdm(
+            pool.map(get, lacking),
+            total=len(lacking),
+            desc="sources",
+            unit="source",
+            disable=None,
+            leave=False,
+        )
         for source, told in bar:
             if isinstance(told, StudyError):
                 failed.append((source.name, told))
@@ -154,5 +183,7 @@ def _get_each(study: Study, site: running.Site, *, jobs: int, only: tuple[str, .
             bar.write(f"{told:7} {source.path}")
             if told == "pinned":
                 was = pins[source.path][:8]
-                bar.write(f"warning: {source.path} as made here is not what was pinned ({was}): pinned anew")
+                bar.write(
+                    f"warning: {source.path} as made here is not what was pinned ({was}): pinned anew"
+                )
     return failed

@@ -13,24 +13,30 @@ from dataclasses import asdict
 import click
 from tqdm import tqdm
 
-from cordstudy import steps as table
+from cordstudy.base.errors import inline
+from cordstudy.cli.here import ROOT, logs_of, read_site
 from cordstudy.cli.inputs import get_content, get_sources
 from cordstudy.cli.saying import say, say_json
-from cordstudy.cli.site import ROOT, logs_of, read_site
 from cordstudy.cli.using import print_results
-from cordstudy.errors import inline
-from cordstudy.provenance import run as running
-from cordstudy.provenance import sources
-from cordstudy.provenance.attestations import attested
-from cordstudy.provenance.history import History
-from cordstudy.provenance.landing import commit_files, current_branch
-from cordstudy.provenance.status import State, builds_on, left_behind, states
-from cordstudy.study import Study, load_study
+from cordstudy.provenance.audit.attestations import attested
+from cordstudy.provenance.audit.status import State, left_behind, states
+from cordstudy.provenance.history.index import History
+from cordstudy.provenance.running import runner as running
+from cordstudy.provenance.running import subdatasets as sources
+from cordstudy.provenance.running.landing import commit_files, current_branch
+from cordstudy.provenance.running.step import builds_on
+from cordstudy.study import steps as table
+from cordstudy.study.layout import Layout
+from cordstudy.study.loading import load_study
+from cordstudy.study.parameters import parameter_files
+from cordstudy.study.schema import Study
 
 
 @click.command()
 @click.argument("names", metavar="[STEP]...", nargs=-1)
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Steps at a time.")
+@click.option(
+    "--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Steps at a time."
+)
 @click.option("--dry-run", is_flag=True, help="Show each step's state and command; change nothing.")
 @click.pass_obj
 def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool) -> None:
@@ -52,13 +58,16 @@ def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool) -> None:
             sources.prepare_study(ROOT)
             get_sources(study, site, jobs=jobs, only=_sources_of(study, todo))
             todo = _todo(every, wanted)  # a source that came out otherwise has moved its pin
-        say(f"{len(wanted) - len(todo)} of {len(wanted)} steps are done" + ("" if todo else "; nothing to do"))
+        say(
+            f"{len(wanted) - len(todo)} of {len(wanted)} steps are done"
+            + ("" if todo else "; nothing to do")
+        )
         for dataset in study.datasets:
             if f"convert:{dataset}" in {step.name for step in todo}:
                 get_content(study, dataset)
         with Progress(len(todo)) as report:
             running.run_steps(ROOT, todo, jobs=jobs, site=site, report=report)
-    if (ROOT / study.summary_table).exists():
+    if (ROOT / Layout(study).summary_table).exists():
         print_results(study)
 
 
@@ -82,30 +91,45 @@ def status(context: click.Context, as_json: bool) -> None:
     whoever committed it: `code/study verify` proves. Exits with 0 when all steps are done, else with 1.
     """
     history = History(ROOT)
-    found = states(ROOT, table.steps(load_study(ROOT, context.obj)), logs=logs_of(context.obj), history=history)
+    found = states(
+        ROOT, table.steps(load_study(ROOT, context.obj)), logs=logs_of(context.obj), history=history
+    )
     claims = attested(history)
-    took = {commit.id: commit.record.resources for commit in history.records if commit.record.resources}
+    took = {
+        commit.id: commit.record.resources for commit in history.records if commit.record.resources
+    }
     for line in left_behind(history):
         say(f"note: {inline(line)}", err=True)
     if as_json:
-        say_json([
-            {"step": name, **asdict(state), "verdicts": [asdict(claim) for claim in claims.get(state.commit, ())],
-             "resources": took.get(state.commit)}
-            for name, state in found.items()
-        ])  # fmt: skip
+        say_json(
+            [
+                {
+                    "step": name,
+                    **asdict(state),
+                    "verdicts": [asdict(claim) for claim in claims.get(state.commit, ())],
+                    "resources": took.get(state.commit),
+                }
+                for name, state in found.items()
+            ]
+        )
     else:
         width = max(map(len, found))
         for name, state in found.items():
             words = Counter((claim.word, claim.by) for claim in claims.get(state.commit, ()))
-            told = ", ".join(f"attested {word} by {by}" + (f" {n} times" if n > 1 else "")
-                             for (word, by), n in words.items())  # fmt: skip
+            told = ", ".join(
+                f"attested {word} by {by}" + (f" {n} times" if n > 1 else "")
+                for (word, by), n in words.items()
+            )
             spent = _spent(took.get(state.commit))
             line = f"{state.word:8} {name:{width}} {state.commit[:8]:9} {spent:24} {inline(state.why or told)}"
             say(line.rstrip())
         counted = [one for state in found.values() if (one := took.get(state.commit))]
         if counted:
-            total = {"wall_s": sum(one["wall_s"] for one in counted), "cpu_s": sum(one["cpu_s"] for one in counted),
-                     "peak_mib": max(one["peak_mib"] for one in counted)}  # fmt: skip
+            total = {
+                "wall_s": sum(one["wall_s"] for one in counted),
+                "cpu_s": sum(one["cpu_s"] for one in counted),
+                "peak_mib": max(one["peak_mib"] for one in counted),
+            }
             say(f"{len(counted)} steps took{'':{width}} {_spent(total)}")
     context.exit(any(state.word != "done" for state in found.values()))
 
@@ -144,7 +168,9 @@ def _sources_of(study: Study, wanted: list[table.Step]) -> tuple[str, ...]:
     """The datasets that steps read."""
     read = {spec for step in wanted for spec in step.inputs}
     return tuple(
-        name for name, dataset in study.datasets.items() if any(spec.startswith(f"{dataset.path}/") for spec in read)
+        name
+        for name, dataset in study.datasets.items()
+        if any(spec.startswith(f"{dataset.path}/") for spec in read)
     )
 
 
@@ -152,11 +178,13 @@ def _commit_parameters(study: Study) -> None:
     """Bring the parameter files up to date with the study's TOML, in a commit of their own."""
     changed = {
         path: content
-        for path, content in table.parameter_files(study).items()
+        for path, content in parameter_files(study).items()
         if not (ROOT / path).is_file() or (ROOT / path).read_text() != content
     }
     if changed:
-        commit_files(ROOT, lambda _: changed, f"chore({study.name}): render the parameters of the study")
+        commit_files(
+            ROOT, lambda _: changed, f"chore({study.name}): render the parameters of the study"
+        )
 
 
 def _with_upstream(every: list[table.Step], chosen: list[table.Step]) -> list[table.Step]:

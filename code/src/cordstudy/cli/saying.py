@@ -10,7 +10,7 @@ import json
 
 import click
 
-from cordstudy.errors import visible
+from cordstudy.base.errors import visible
 
 
 def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:

@@ -13,29 +13,43 @@ from pathlib import Path
 
 import click
 
-from cordstudy import steps as table
+from cordstudy.base.errors import StudyError, inline
+from cordstudy.cli.here import ROOT, read_site
 from cordstudy.cli.saying import say, say_json
-from cordstudy.cli.site import ROOT, read_site
-from cordstudy.errors import StudyError, inline
-from cordstudy.provenance import run as running
-from cordstudy.provenance.gitlog import commit_id
-from cordstudy.provenance.records import read_records
-from cordstudy.provenance.status import states
-from cordstudy.provenance.verify import Item, Verdict, attest
-from cordstudy.provenance.verify import verify as run_again
-from cordstudy.study import load_study
+from cordstudy.provenance.audit.status import states
+from cordstudy.provenance.audit.verify import Item, Verdict, attest
+from cordstudy.provenance.audit.verify import verify as run_again
+from cordstudy.provenance.history.gitlog import commit_id
+from cordstudy.provenance.history.records import read_records
+from cordstudy.provenance.running import runner as running
+from cordstudy.study import steps as table
+from cordstudy.study.loading import load_study
 
 
 @click.command()
 @click.argument("names", metavar="[STEP]...", nargs=-1)
 @click.option("--sample", type=click.IntRange(min=1), help="So many steps, chosen by chance.")
-@click.option("--since", metavar="REV", help="Every record since a commit, of whatever tool, in place of the steps.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Records at a time.")
+@click.option(
+    "--since",
+    metavar="REV",
+    help="Every record since a commit, of whatever tool, in place of the steps.",
+)
+@click.option(
+    "--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Records at a time."
+)
 @click.option("--json", "as_json", is_flag=True, help="The verdicts as JSON.")
-@click.option("--attest", "attesting", is_flag=True, help="Commit the verdicts, as a record of their own.")
+@click.option(
+    "--attest", "attesting", is_flag=True, help="Commit the verdicts, as a record of their own."
+)
 @click.pass_obj
 def verify(
-    name: str, names: tuple[str, ...], sample: int | None, since: str | None, jobs: int, as_json: bool, attesting: bool
+    name: str,
+    names: tuple[str, ...],
+    sample: int | None,
+    since: str | None,
+    jobs: int,
+    as_json: bool,
+    attesting: bool,
 ) -> None:
     """Run recorded steps again in ephemeral clones and compare what comes out.
 
@@ -56,7 +70,10 @@ def verify(
     if attesting:
         running.check_clean(ROOT)
     site = read_site(name, jobs)
-    say(f"running the commands of {len(items)} records of this history again, with your rights", err=True)
+    say(
+        f"running the commands of {len(items)} records of this history again, with your rights",
+        err=True,
+    )
     width = max(len(inline(item.name)) for item in items)
     if not as_json:
         say(f"{'step':{width}}  {'record':8}  {'promises':9}  {'verdict':15}  seconds")
@@ -64,8 +81,10 @@ def verify(
     def report(verdict: Verdict) -> None:
         if as_json:
             return
-        say(f"{inline(verdict.name):{width}}  {verdict.record[:8]}  {verdict.identical:9}  {verdict.word:15}  "
-            f"{verdict.seconds:7.1f}")  # fmt: skip
+        say(
+            f"{inline(verdict.name):{width}}  {verdict.record[:8]}  {verdict.identical:9}  {verdict.word:15}  "
+            f"{verdict.seconds:7.1f}"
+        )
         for line in verdict.differs:
             say(f"  {inline(line)}")
 
@@ -74,7 +93,9 @@ def verify(
     if as_json:
         say_json([asdict(verdict) | {"holds": verdict.holds} for verdict in verdicts])
     if attesting:
-        say(f"attested in {attest(ROOT, verdicts, argv=['code/study', *sys.argv[1:]])}", err=as_json)
+        say(
+            f"attested in {attest(ROOT, verdicts, argv=['code/study', *sys.argv[1:]])}", err=as_json
+        )
     broken = [verdict for verdict in verdicts if not verdict.holds]
     if broken:
         raise StudyError(
@@ -89,7 +110,9 @@ def _items(name: str, names: tuple[str, ...]) -> list[Item]:
     wanted = table.select(every, names) if names else every
     found = states(ROOT, every)
     if undone := [step.name for step in wanted if names and found[step.name].word != "done"]:
-        raise StudyError(f"step {undone[0]} is {found[undone[0]].word}", hint=f"code/study run {undone[0]}")
+        raise StudyError(
+            f"step {undone[0]} is {found[undone[0]].word}", hint=f"code/study run {undone[0]}"
+        )
     records = {record.commit: record for record in read_records(ROOT)}
     return [
         Item(step.name, records[found[step.name].commit], step.identical, step.tolerances)
@@ -101,11 +124,13 @@ def _items(name: str, names: tuple[str, ...]) -> list[Item]:
 def _items_since(revision: str) -> list[Item]:
     """Every record since a commit, oldest first; verdicts of this command are none of them."""
     records = read_records(ROOT, commit=f"{commit_id(ROOT, revision)}..HEAD")
-    return [Item(record.subject, record) for record in reversed(list(records)) if not record.of_verdicts]
+    return [
+        Item(record.subject, record) for record in reversed(list(records)) if not record.of_verdicts
+    ]
 
 
 def _compare(recorded: Path, made: Path, tolerance: float | None) -> tuple[str, str]:
-    from cordstudy.pipeline.likeness import compare
+    from cordstudy.provenance.audit.likeness import compare
 
     found = compare(recorded, made, tolerance=tolerance)
     return found.word, found.text

@@ -1,0 +1,84 @@
+"""Reading text that others wrote: whole, of the kind that it should be, or one clear error.
+
+Owns: what no text, JSON or value may be, whoever wrote it, so that nothing fails deep below or waits for ever.
+Does not own: what a file means (`rules`, `sidecars`, `tables`, …), or where it may lie (`within`).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from cordstudy.base.errors import StudyError
+from cordstudy.base.within import regular
+
+T = TypeVar("T")
+LARGEST = 256 * 2**20
+"""The bytes of the largest text that is read."""
+CORRECT = "correct it where it comes from, or make it again"
+
+
+def read_text(
+    path: Path, *, largest: int = LARGEST, encoding: str = "utf-8", errors: str = "strict"
+) -> str:
+    """The text of a file. Raises StudyError where there is no file, and for one that is too large or no text."""
+    size = regular(path).stat().st_size
+    if size > largest:
+        raise StudyError(f"{path}: {size:,} bytes, at most {largest:,} are read", hint=CORRECT)
+    try:
+        text = path.read_text(encoding=encoding, errors=errors)
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: no UTF-8 text: {error}", hint="store it as UTF-8") from error
+    if "\0" in text:
+        raise StudyError(f"{path}: no text: it holds NUL", hint=CORRECT)
+    return text
+
+
+def read_json(path: Path, *, hint: str = CORRECT) -> Any:
+    """The content of a JSON file. Raises StudyError for one that is no JSON, or holds what none of ours does:
+    thousands of brackets in each other, numbers of thousands of digits, NUL, half characters."""
+    return parse_json(read_text(path), path, hint=hint)
+
+
+def parse_json(text: str, path: Path, *, hint: str = CORRECT) -> Any:
+    """The content of a text that `path` held; see `read_json`."""
+    try:
+        content = json.loads(text)
+        check_values(content)
+    except (ValueError, RecursionError) as error:
+        told = "brackets in brackets in brackets" if isinstance(error, RecursionError) else error
+        raise StudyError(f"{path}: not JSON: {told}", hint=hint) from error
+    return content
+
+
+def check_values(content: object) -> None:
+    """Raise ValueError or RecursionError where values, as JSON has them, hold text that can be no path or output."""
+    told = json.dumps(content, ensure_ascii=False, default=str)
+    if "\\u0000" in told:
+        raise ValueError("it holds NUL")
+    told.encode()
+
+
+def shaped(kind: type[T], content: object) -> T:
+    """Values as a dataclass, each of the type that it has there. Raises ValueError, in one line, where one is not."""
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise ValueError(
+            ": ".join([*(str(part) for part in fault["loc"]), fault["msg"]])
+        ) from error
+
+
+def faults(error: ValidationError) -> str:
+    """Every fault of values that were read, in words: the key, then what is wrong with it."""
+    words = {"extra_forbidden": "unknown key", "missing": "this key or section is missing"}
+    said = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"])
+        what = words.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+        said.append(f"{key}: {what}" if key else what)
+    return "; ".join(said)

@@ -1,0 +1,89 @@
+"""What is judged, and how: the models of a study, its datasets, the settings of the statistics.
+
+Owns: a study's judging file, which `code/study run` renders from the study's TOML, as values.
+Does not own: the statistics (`compare`), or the page about them (`report`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cordstudy.base.errors import StudyError
+from cordstudy.base.texts import faults, read_json
+
+HINT = "`code/study run` writes it from the study's TOML"
+
+
+class Values(BaseModel):
+    """Values of the judging file: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class JudgedModel(Values):
+    """One model: the datasets that it learned from, where its plans come from, how it was
+    trained."""
+
+    name: str
+    kind: Literal["general", "specific", "size-matched", "leave-one-out"]
+    learns_from: tuple[str, ...]
+    without: str
+    """The dataset that a leave-one-out model does not see."""
+    plans_of: str
+    epochs: int
+    balanced: bool
+    """Whether its batches drew its datasets with like chance."""
+
+
+class JudgedDataset(Values):
+    """One dataset, by its path in the study; a phantom is synthetic."""
+
+    name: str
+    path: str
+    phantom: bool
+
+
+class Settings(Values):
+    """All of it. `margin` is that of equivalence, in Dice; `resamples` and `seed` are the
+    bootstrap's."""
+
+    study: str
+    models: tuple[JudgedModel, ...]
+    datasets: tuple[JudgedDataset, ...]
+    trainings: int
+    nsd_tolerance_mm: float
+    margin: float
+    resamples: int
+    seed: int
+
+    def of_kind(self, *kinds: str) -> list[JudgedModel]:
+        """The models of some kinds."""
+        return [model for model in self.models if model.kind in kinds]
+
+    @property
+    def general(self) -> str:
+        """The model that the question is about."""
+        return self.of_kind("general")[0].name
+
+    @property
+    def specifics(self) -> list[str]:
+        """The models that it is compared with."""
+        return [model.name for model in self.of_kind("specific")]
+
+    @property
+    def unseen(self) -> list[str]:
+        """Datasets that no model learned from."""
+        seen = {name for model in self.models for name in model.learns_from}
+        return [dataset.name for dataset in self.datasets if dataset.name not in seen]
+
+
+def read_settings(path: Path) -> Settings:
+    """Read a judging file. Raises StudyError if it is not one."""
+    try:
+        return Settings.model_validate(read_json(path, hint=HINT))
+    except ValidationError as error:
+        message = f"{path}: not a study's judging file: {faults(error)}"
+        raise StudyError(message, hint=HINT) from error

@@ -1,0 +1,262 @@
+"""What each of the six phantom sources looks like: participants, images, labels, troubles.
+
+Owns: the table of sources, each an imitation of one original's layout at small size.
+Does not own: how a source is drawn and written (`phantom`).
+
+Participant ids, vendors and pathologies are after the published lists of the originals;
+every image is synthetic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cordstudy.pipeline.phantom.scanner import Acquisition
+
+NO_IMAGES, NO_MASK, SOFT_MASK, LEAVE_OUT = "no images", "no mask", "soft mask", "leave out"
+"""Troubles that the originals have too. LEAVE_OUT is an image spoilt by motion."""
+
+
+@dataclass(frozen=True)
+class Participant:
+    """One row of participants.tsv; `trouble` is one of the four above or empty."""
+
+    name: str
+    vendor: str
+    pathology: str
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image of every participant: BIDS datatype, what follows `sub-<id>_[ses-<id>_]`,
+    who made the mask (`origin`: manual, corrected or model), and how it is acquired."""
+
+    datatype: str
+    entities: str
+    origin: str
+    acquisition: Acquisition
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source data set."""
+
+    original: str
+    session: str
+    labels: str
+    """Folder of the masks below the root."""
+    mask_suffix: str
+    """What follows the image's stem; for a name that starts with `_task` the whole of it
+    replaces what follows the subject."""
+    images: tuple[Image, ...]
+    participants: tuple[Participant, ...]
+    cord_scale: float = 1.0
+    swap_sex_and_age: bool = False
+    """ds005143 has the two columns of participants.tsv exchanged."""
+    ignored: tuple[str, ...] = ()
+    """Patterns of .bidsignore: names that the original has and BIDS does not."""
+
+
+def _participants(rows: str) -> tuple[Participant, ...]:
+    fields = (row.split(maxsplit=3) for row in rows.strip().splitlines())
+    return tuple(Participant(*row) for row in fields)
+
+
+def _axial(
+    contrast: str, in_plane: float, thick: float, size: int, slices: int, **more
+) -> Acquisition:
+    more = {"orientation": "LAS", **more}
+    return Acquisition(contrast, (size, size, slices), (in_plane, in_plane, thick), **more)
+
+
+SOURCES = {
+    "data-multi-subject": Source(
+        original="https://github.com/spine-generic/data-multi-subject",
+        session="",
+        labels="derivatives/labels",
+        mask_suffix="_label-SC_seg",
+        ignored=("*_T2star.*",),
+        images=(
+            Image(
+                "anat", "T1w", "corrected", Acquisition("T1w", (54, 90, 76), (1.2, 1.2, 1.2), "RAS")
+            ),
+            Image(
+                "anat", "T2w", "corrected", Acquisition("T2w", (50, 92, 92), (1.1, 1.1, 1.1), "PSR")
+            ),
+            Image("anat", "T2star", "corrected", _axial("T2star", 0.9, 5.0, 116, 14)),
+            Image(
+                "anat",
+                "flip-1_mt-on_MTS",
+                "model",
+                _axial("MTon", 1.0, 5.0, 110, 14, orientation="RAS"),
+            ),
+            Image(
+                "anat",
+                "flip-2_mt-off_MTS",
+                "model",
+                _axial("MToff", 1.0, 5.0, 110, 14, orientation="RAS"),
+            ),
+            Image(
+                "dwi",
+                "rec-average_dwi",
+                "manual",
+                _axial("DWI", 1.0, 5.0, 92, 14, distortion_mm=1.2, ghost=0.03, noise=0.05),
+            ),
+        ),
+        participants=_participants("""
+            amu01           Siemens HC
+            beijingPrisma02 Siemens MildCompression
+            brnoUhb03       GE      HC
+            fslAchieva01    Philips HC
+            mgh01           Siemens HC
+            milan05         Siemens HC
+            mpicbs05        Siemens HC
+            oxfordFmrib04   Siemens HC  leave out
+            perform02       GE      HC
+            stanford04      GE      HC  no images
+            strasbourg03    Siemens HC
+            ucl01           Philips HC
+            ucdavis03       Siemens HC  soft mask
+            unf06           Siemens HC  no mask
+            vuiisIngenia01  Philips HC
+        """),
+    ),
+    "inspired": Source(
+        original="git@data.neuro.polymtl.ca:datasets/inspired",
+        session="",
+        labels="derivatives/manual_labels",
+        mask_suffix="_label-SC_seg",
+        cord_scale=0.97,
+        images=(
+            Image(
+                "anat",
+                "acq-cspineAxial_T2w",
+                "manual",
+                _axial("T2w", 0.8, 4.0, 120, 18, orientation="LPS", noise=0.04),
+            ),
+        ),
+        participants=_participants("""
+            torontoDCM001 GE      DCM
+            torontoDCM008 GE      DCM  soft mask
+            torontoHC007  GE      HC
+            torontoSCI012 GE      SCI
+            zurichDCM003  Siemens DCM
+            zurichDCM021  Siemens DCM  no mask
+            zurichHC008   Siemens HC
+            zurichHC003   Siemens HC   leave out
+            zurichSCI003  Siemens SCI
+            zurichSCI007  Siemens SCI  no images
+        """),
+    ),
+    "sci-colorado": Source(
+        original="git@data.neuro.polymtl.ca:datasets/sci-colorado",
+        session="",
+        labels="derivatives/labels",
+        mask_suffix="_seg-manual",
+        images=(
+            Image(
+                "anat",
+                "T2w",
+                "manual",
+                Acquisition("T2w", (20, 116, 116), (3.0, 0.95, 0.95), "PIR", noise=0.05, bias=0.5),
+            ),
+        ),
+        participants=_participants("""
+            5416 Siemens SCI
+            5543 Siemens SCI
+            5636 Siemens SCI soft mask
+            5660 Siemens SCI
+            5724 Siemens SCI
+            6002 Siemens SCI no mask
+            6092 Siemens SCI
+            6143 Siemens SCI leave out
+            6155 Siemens SCI
+            6442 Siemens SCI no images
+        """),
+    ),
+    "canproco": Source(
+        original="git@data.neuro.polymtl.ca:datasets/canproco",
+        session="M0",
+        labels="derivatives/labels",
+        mask_suffix="_seg-manual",
+        images=(
+            Image(
+                "anat", "T2w", "manual", Acquisition("T2w", (50, 92, 92), (1.1, 1.1, 1.1), "RSA")
+            ),
+        ),
+        participants=_participants("""
+            cal056 GE      MS
+            cal072 GE      MS
+            cal107 GE      HC
+            cal156 GE      MS
+            edm088 Siemens MS
+            edm138 Siemens HC
+            mon003 GE      MS   leave out
+            tor061 Siemens MS
+            tor073 Siemens MS
+            tor115 Siemens HC   soft mask
+            van135 Philips MS
+            van161 Philips MS
+            van171 Philips HC   no mask
+            van196 Philips MS   no images
+        """),
+    ),
+    "basel-mp2rage": Source(
+        original="git@data.neuro.polymtl.ca:datasets/basel-mp2rage",
+        session="",
+        labels="derivatives/labels",
+        mask_suffix="_label-SC_seg",
+        images=(
+            Image(
+                "anat",
+                "UNIT1",
+                "corrected",
+                Acquisition("UNIT1", (54, 90, 76), (1.2, 1.2, 1.2), "LPI", noise=0.05),
+            ),
+        ),
+        participants=_participants("""
+            C002 Siemens HC
+            C005 Siemens HC
+            C010 Siemens HC  soft mask
+            C032 Siemens HC
+            C102 Siemens HC  no mask
+            P049 Siemens MS
+            P094 Siemens MS
+            P110 Siemens MS
+            P118 Siemens MS  leave out
+            P157 Siemens MS
+            P172 Siemens MS
+            P179 Siemens MS  no images
+        """),
+    ),
+    "ds005143": Source(
+        original="https://github.com/OpenNeuroDatasets/ds005143",
+        session="",
+        labels="derivatives/label",
+        mask_suffix="_task-rest_desc-spinalcordmask",
+        swap_sex_and_age=True,
+        ignored=("*_rec-MoCoMean_bold.*",),
+        images=(
+            Image(
+                "func",
+                "task-rest_rec-MoCoMean_bold",
+                "manual",
+                _axial("EPI", 1.0, 5.0, 112, 16, distortion_mm=1.5, ghost=0.05, noise=0.03),
+            ),
+        ),
+        participants=_participants("""
+            ZurichCervC01 Siemens HC
+            ZurichCervC02 Siemens HC
+            genevaR101    Siemens HC  no images
+            hamburgP01    Siemens HC
+            hamburgP02    Siemens HC  soft mask
+            leipzigP01    Siemens HC  no mask
+            leipzigP03    Siemens HC
+            nwM01         Siemens HC  leave out
+            ouhscCSMS01   GE      CSM
+            stanfordR01   GE      HC
+            stanfordRMFM01 GE     FM
+        """),
+    ),
+}

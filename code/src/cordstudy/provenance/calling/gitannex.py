@@ -1,0 +1,299 @@
+"""Running git, git-annex and DataLad: the only module that starts them.
+
+Owns: argv lists to processes, their output as text, their failure as a StudyError, and that what a step
+started does not outlive the run.
+Does not own: what the output means (each caller reads its own), or what a private environment is
+(`surroundings`).
+
+`private` is for what happens in a workspace: there the user's settings do not count.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from cordstudy.base.errors import StudyError
+from cordstudy.provenance.calling import guard
+from cordstudy.provenance.calling.surroundings import private_environment
+
+QUIET_GIT = ("-c", "advice.detachedHead=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
+ZERO = "0" * 40
+AS_IT_IS = {"encoding": "utf-8", "errors": "surrogateescape"}
+"""How bytes become text and text bytes, without loss: a file's name may hold any, a carriage return among them."""
+INDEX_WAIT_S = 120.0
+"""How long another process may hold a study's index."""
+_guards: dict[str, subprocess.Popen] = {}
+"""What runs now, by its workspace."""
+_stopping = threading.Event()
+
+
+def git(
+    repo: Path,
+    *args: str,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    private: bool = False,
+) -> str:
+    """Run git in `repo`; its standard output. Raises StudyError with git's own words."""
+    return run(("git", *QUIET_GIT, *args), cwd=repo, stdin=stdin, env=env, private=private)
+
+
+def git_index(repo: Path, *args: str) -> None:
+    """Run a git command that begins by locking the index; wait while another process holds it.
+
+    Git itself gives up at once, and both a user's `git status` and git-annex, as it takes in content,
+    hold the index for a moment, `git commit` while its editor is open. Raises StudyError with git's own
+    words after `INDEX_WAIT_S`.
+    """
+    until = time.monotonic() + INDEX_WAIT_S
+    while True:
+        try:
+            git(repo, *args)
+            return
+        except StudyError as error:
+            if "index.lock" not in str(error) or time.monotonic() > until or _stopping.is_set():
+                raise
+        time.sleep(0.1)
+
+
+def git_ok(repo: Path, *args: str, stdin: str = "") -> bool:
+    """Whether a git command succeeds; for questions that git answers by its exit code."""
+    done = subprocess.run(
+        ["git", *args], cwd=repo, capture_output=True, input=stdin.encode(**AS_IT_IS)
+    )
+    return done.returncode == 0
+
+
+def annex(repo: Path, *args: str, stdin: str | None = None, private: bool = False) -> str:
+    """Run git-annex in `repo`; its standard output. Raises StudyError with its own words."""
+    return run(("git", *QUIET_GIT, "annex", *args), cwd=repo, stdin=stdin, private=private)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    private: bool = False,
+) -> str:
+    """Run a command to its end; its standard output as text."""
+    done = subprocess.run(
+        list(argv),
+        cwd=cwd,
+        capture_output=True,
+        input=(stdin or "").encode(**AS_IT_IS),
+        env={**_base(private), **(env or {})},
+    )
+    said, told = done.stdout.decode(**AS_IT_IS), done.stderr.decode(**AS_IT_IS)
+    if done.returncode:
+        lines = (told.strip() or said.strip()).splitlines()[-8:]
+        shown = " ".join([word for word in argv if word not in QUIET_GIT][:4])
+        raise StudyError(
+            f"`{shown} …` failed in {cwd} (exit {done.returncode}):\n" + "\n".join(lines)
+        )
+    return said
+
+
+def _base(private: bool) -> Mapping[str, str]:
+    return private_environment() if private else os.environ
+
+
+def annex_lines(repo: Path, *args: str, stdin: str, private: bool = False) -> Iterator[str]:
+    """Run git-annex and hand on the lines of its output as they come; its exit code is not looked at."""
+    argv = ["git", *QUIET_GIT, "annex", *args]
+    with tempfile.TemporaryFile() as asked:
+        asked.write(stdin.encode(**AS_IT_IS))
+        asked.seek(0)
+        with subprocess.Popen(
+            argv,
+            cwd=repo,
+            stdin=asked,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_base(private),
+        ) as running:
+            yield from (line.decode(**AS_IT_IS) for line in running.stdout)
+
+
+def guarded(
+    argv: Sequence[str], *, cwd: Path, log: Path, workspace: str, env: Mapping[str, str]
+) -> int:
+    """Run a command in a workspace's own environment, its output in `log`; its exit code.
+
+    All that it starts ends with it, and with this process (`guard`).
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    program = [sys.executable, "-P", "-I", guard.__file__, workspace, *argv]
+    with (
+        log.open("w") as stream,
+        subprocess.Popen(
+            program,
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env={**env, guard.MARK: workspace},
+        ) as running,
+    ):
+        _guards[workspace] = running
+        if _stopping.is_set():
+            running.terminate()
+        code = running.wait()
+        del _guards[workspace]
+    if code < 0:  # the guard itself was killed
+        guard.end_all(workspace)
+    return code
+
+
+def allow_all() -> None:
+    """Let what runs guarded begin, as at the start."""
+    _stopping.clear()
+
+
+def stop_all() -> None:
+    """End all that runs guarded, and let nothing more begin."""
+    _stopping.set()
+    for running in list(_guards.values()):
+        running.terminate()
+
+
+def datalad_run(
+    command: Sequence[str], *, message: str, outputs: Sequence[str], inputs: Sequence[str] = ()
+) -> list[str]:
+    """The argv that runs and records a command: words in which DataLad fills in what is in braces, one word
+    a shell's line. Explicit: it saves the declared outputs only, and is right where the tree is clean by
+    construction. Inputs are as they should be there."""
+    argv = [
+        "datalad",
+        "-l",
+        "warning",
+        "run",
+        "--explicit",
+        "--assume-ready",
+        "inputs",
+        "-m",
+        message,
+    ]
+    for option, specs in (("-i", inputs), ("-o", outputs)):
+        for spec in specs:
+            argv += [option, spec]
+    return [
+        *argv,
+        *(["--"] if len(command) > 1 else []),
+        *command,
+    ]  # after --, one word would be quoted
+
+
+def head(repo: Path, revision: str = "HEAD") -> str:
+    """The commit that HEAD, or another revision, is at."""
+    return git(repo, "rev-parse", "--verify", f"{revision}^{{commit}}").strip()
+
+
+def tree_entries(repo: Path, commit: str) -> dict[str, tuple[str, str]]:
+    """Mode and object id of every path at a commit."""
+    lines = git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).split("\0")
+    fields = (line.split("\t", 1) for line in lines if line)
+    return {path: (meta.split()[0], meta.split()[2]) for meta, path in fields}
+
+
+def gitlinks(repo: Path, commit: str) -> dict[str, str]:
+    """Pinned commit of every subdataset by its path."""
+    return {
+        path: held for path, (mode, held) in tree_entries(repo, commit).items() if mode == "160000"
+    }
+
+
+def install_annex(repo: Path, *, private: bool) -> None:
+    """Make a clone an annex. A `private` one is short-lived: it shares content with its origin
+    by hard links and never enters the shared git-annex branch."""
+    if private:
+        git(repo, "config", "annex.private", "true", private=True)
+        git(repo, "config", "annex.hardlink", "true", private=True)
+    annex(repo, "init", "-q", private=private)
+
+
+def settle_filter(repo: Path) -> None:
+    """Have plain git work in an annex in a shell that has no git-annex on its PATH: git's filter and
+    hooks then call this environment's."""
+    program = shlex.quote(str(Path(shutil.which("git-annex") or "git-annex").absolute()))
+    settings = {
+        "filter.annex.process": f"{program} filter-process",
+        "filter.annex.smudge": f"{program} smudge -- %f",
+        "filter.annex.clean": f"{program} smudge --clean -- %f",
+        "alias.annex": f"!{program}",
+    }
+    for key, value in settings.items():
+        git(repo, "config", key, value)
+
+
+def is_annex(repo: Path) -> bool:
+    """Whether git-annex is initialised there."""
+    return git_ok(repo, "config", "annex.uuid")
+
+
+def settle_identity(repo: Path, *, like: Path | None = None) -> None:
+    """Have a clone's own settings say who commits, as git and git-annex refuse to guess, and as others are
+    not heeded in workspaces, from where git-annex also writes to the study.
+
+    It is who commits in `like`, or in the clone itself; the login name where nobody has been set.
+    """
+    login = os.environ.get("USER") or os.environ.get("LOGNAME") or "user"
+    for key, fallback in (("user.name", login), ("user.email", f"{login}@localhost")):
+        told = subprocess.run(
+            ["git", "config", key], cwd=like or repo, capture_output=True, text=True
+        )
+        if like or not git_ok(repo, "config", "--local", key):
+            git(repo, "config", key, told.stdout.strip() or fallback)
+
+
+STEERING = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_SHALLOW_FILE",
+    "GIT_NAMESPACE",
+    "GIT_CONFIG",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+)
+"""Variables that would have git read another repository, or a part of it."""
+
+
+def read_git(repo: Path, *args: str, stdin: bytes = b"") -> bytes:
+    """Ask git for its objects as they are: no replacement, graft, cache of commits or variable of
+    the caller's stands between. Raises StudyError with git's own words."""
+    env = {key: value for key, value in os.environ.items() if key not in STEERING}
+    env |= {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull, "GIT_OPTIONAL_LOCKS": "0"}
+    argv = ["git", "-c", "core.commitGraph=false", *args]
+    with (
+        tempfile.TemporaryFile() as asked,
+        tempfile.TemporaryFile() as said,
+    ):  # one pipe is read much faster than three
+        asked.write(stdin)
+        asked.seek(0)
+        done = subprocess.run(
+            argv, cwd=repo, stdin=asked, stdout=subprocess.PIPE, stderr=said, env=env
+        )
+        said.seek(0)
+        told = said.read().decode(errors="surrogateescape").strip()
+    if done.returncode:
+        raise StudyError(
+            f"`git {' '.join(args[:3])} …` failed in {repo} (exit {done.returncode}): {told}"
+        )
+    return done.stdout

@@ -1,0 +1,68 @@
+"""The parameter files of a study: what is too long for a command line.
+
+Owns: their content, rendered from a study's values.
+Does not own: where they lie (`layout`), or what reads them (`sources.rules`, `judging.settings`).
+"""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import BaseModel
+
+from cordstudy.pipeline.judging.settings import JudgedDataset, JudgedModel, Settings
+from cordstudy.pipeline.sources.rules import Rules
+from cordstudy.study.layout import Layout
+from cordstudy.study.models import balanced, epochs, models_of, planned_by
+from cordstudy.study.schema import Study
+
+NOT_RULES = {"number", "split", "licence", "ask", "phantom", "phantom_participants"}
+"""What a dataset's rules file does not hold: nothing that finds or converts cases reads it."""
+
+
+def parameter_files(study: Study) -> dict[str, str]:
+    """Path and content of the parameter files: the rules of each dataset, and what the models are."""
+    layout = Layout(study)
+    files = {layout.rules(name): _text(rules_of(study, name)) for name in study.datasets}
+    files[layout.judging] = _text(settings_of(study))
+    return files
+
+
+def _text(values: BaseModel) -> str:
+    return json.dumps(values.model_dump(), indent=1, sort_keys=True) + "\n"
+
+
+def rules_of(study: Study, dataset: str) -> Rules:
+    """The rules of one dataset."""
+    values = study.datasets[dataset].model_dump(exclude=NOT_RULES)
+    return Rules.model_validate({"name": dataset, **values})
+
+
+def settings_of(study: Study) -> Settings:
+    """What is judged, and how."""
+    models = []
+    for model in models_of(study).values():
+        models.append(
+            JudgedModel(
+                name=model.name,
+                kind=model.kind,
+                learns_from=model.learns_from,
+                without=model.without,
+                plans_of=planned_by(study, model),
+                epochs=epochs(study, model),
+                balanced=balanced(study, model),
+            )
+        )
+    datasets = []
+    for name, dataset in study.datasets.items():
+        datasets.append(JudgedDataset(name=name, path=dataset.path, phantom=bool(dataset.phantom)))
+    return Settings(
+        study=study.name,
+        models=tuple(models),
+        datasets=tuple(datasets),
+        trainings=study.train.replicates,
+        nsd_tolerance_mm=study.judge.nsd_tolerance_mm,
+        margin=study.judge.margin,
+        resamples=study.judge.resamples,
+        seed=study.judge.seed,
+    )

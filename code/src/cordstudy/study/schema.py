@@ -1,0 +1,202 @@
+"""What may stand in `code/studies/<study>.toml`, as frozen values.
+
+Owns: its tables and keys, and what of them must agree.
+Does not own: reading the file (`loading`), what follows from it (`models`, `layout`, `steps`), or
+anything about a machine (`site.toml`, `cli`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from cordstudy.pipeline.sources.rules import SourceRules, Table
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class Dataset(SourceRules):
+    """A source as a study has it: its rules, and where it comes from."""
+
+    number: Annotated[int, Field(ge=501, le=599)]
+    """Of its nnU-Net dataset: told, so that no other dataset's coming or going moves it."""
+    split: Annotated[str, Field(pattern=r"^code/.+\.tsv$")] | None = None
+    """A published split (participant_id; split: train, val, test) in place of the study's."""
+    licence: str | None = None
+    """Of a public source."""
+    ask: str | None = None
+    """Whom to ask for access to a private source."""
+    phantom: str | None = None
+    """Which source the generator is to imitate; such a source is made, not fetched."""
+    phantom_participants: Count | None = None
+
+    @model_validator(mode="after")
+    def _has_one_access(self) -> Dataset:
+        told = [value for value in (self.licence, self.ask, self.phantom) if value is not None]
+        if len(told) != 1:
+            raise ValueError("needs one of licence (public), ask (private) and phantom (made here)")
+        if self.split and self.role == "test":
+            raise ValueError("split: a dataset that no model sees is for testing as a whole")
+        return self
+
+    @property
+    def access(self) -> str:
+        """Who may have the source, in words."""
+        if self.phantom:
+            return "made here"
+        return f"public, {self.licence}" if self.licence else f"private: ask {self.ask}"
+
+
+class ModelTable(Table):
+    """A model of the TOML: the datasets that it learns from; the number of its own nnU-Net
+    dataset where they are several. A list stands for the datasets alone."""
+
+    datasets: Annotated[list[Name], Field(min_length=1)]
+    number: Annotated[int, Field(ge=601, le=699)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, told: object) -> object:
+        return {"datasets": told} if isinstance(told, list) else told
+
+    @model_validator(mode="after")
+    def _has_a_number_if_merged(self) -> ModelTable:
+        if len(self.datasets) > 1 and self.number is None:
+            raise ValueError(
+                "several datasets are merged to a new nnU-Net dataset, which needs a number "
+                "from 601: { number = 601, datasets = [...] }"
+            )
+        if len(self.datasets) == 1 and self.number is not None:
+            raise ValueError("number: a model of one dataset learns from that dataset's own")
+        return self
+
+
+class Split(Table):
+    """How subjects are divided: a share for testing, the rest into folds, both in each
+    stratum of participants who are alike in `stratify`."""
+
+    seed: int
+    test_fraction: Share
+    folds: Annotated[int, Field(ge=2)]
+    stratify: list[Literal["vendor", "pathology", "site", "sex"]] = []
+
+
+class Reduction(Table):
+    """Values that replace those of nnU-Net's own plans, in its axis order (z, y, x)."""
+
+    spacing_mm: list[float]
+    patch_size: list[Count]
+    batch_size: Count
+    features: list[Count]
+    convolutions: Count
+
+
+class Plan(Table):
+    """nnU-Net's configuration, and what a small machine needs changed in it."""
+
+    configuration: Literal["2d", "3d_fullres"]
+    reduction: Reduction | None = None
+
+
+class Train(Table):
+    """The same training for every model: fairness by default."""
+
+    folds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    seed: int
+    replicates: Count = 1
+    """Trainings of each model, the n-th with the seed `seed` + n - 1; judging takes the first,
+    and the spread of all says how much a difference means."""
+    identical: Literal["here", "anywhere"] = "anywhere"
+    """Whether a checkpoint has the same bytes on every processor with AVX2, or (faster) on those
+    of one kind."""
+    epochs: Count
+    iterations: Count
+    validations: Count
+
+
+class Fairness(Table):
+    """What keeps a comparison of models from being one of something else: plans of the general model for
+    all, every dataset (not case) drawn alike, a general model no larger than the largest specific one,
+    general models without one dataset each, models trained longer or shorter (a deviation)."""
+
+    plans: Literal["per-model", "shared"] = "per-model"
+    sampling: Literal["cases", "datasets"] = "cases"
+    size_matched: bool = False
+    leave_one_out: bool = False
+    epochs: dict[Name, Count] = {}
+
+
+class Predict(Table):
+    """Test-time mirroring (axes of z, y, x as 0, 1, 2) and overlap of tiles."""
+
+    mirror_axes: list[Literal[0, 1, 2]] = []
+    tile_step: Annotated[float, Field(gt=0, le=1)]
+
+
+class Judge(Table):
+    """How models are judged: tolerance of the surface Dice, margin of equivalence (in Dice), bootstrap."""
+
+    nsd_tolerance_mm: Annotated[float, Field(gt=0)] = 1.0
+    margin: Annotated[float, Field(gt=0)] = 0.02
+    resamples: Count = 10_000
+    seed: int = 1
+
+
+class Study(Table):
+    """A whole study. `name` is that of its file."""
+
+    name: Name
+    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
+    models: Annotated[dict[Name, ModelTable], Field(min_length=1)]
+    split: Split
+    plan: Plan
+    train: Train
+    predict: Predict
+    fairness: Fairness = Fairness()
+    judge: Judge = Judge()
+
+    @model_validator(mode="after")
+    def _models_learn_from_training_sets(self) -> Study:
+        known = {name for name, dataset in self.datasets.items() if dataset.role == "train"}
+        for model, table in self.models.items():
+            unknown = sorted(set(table.datasets) - known)
+            if unknown:
+                raise ValueError(
+                    f'models.{model}: {unknown[0]!r} is not a dataset with role "train"'
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _folds_are_there(self) -> Study:
+        last = max(self.train.folds)
+        if last >= self.split.folds:
+            raise ValueError(
+                f"train.folds: there is no fold {last}, split.folds is {self.split.folds}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_is_twice(self) -> Study:
+        paths = [dataset.path for dataset in self.datasets.values()]
+        if len(set(paths)) < len(paths):
+            raise ValueError("datasets: two of them have the same path")
+        numbers: dict[int, str] = {}
+        for name, dataset in self.datasets.items():
+            other = numbers.setdefault(dataset.number, name)
+            if other != name:
+                raise ValueError(f"datasets.{name}.number: {dataset.number} is that of {other}")
+        for name, table in self.models.items():
+            if table.number is None:
+                continue
+            other = numbers.setdefault(table.number, name)
+            if other != name:
+                raise ValueError(f"models.{name}.number: {table.number} is that of {other}")
+        return self
+
+    @property
+    def replicates(self) -> range:
+        """The trainings of each model, from 1; the first is the one that is judged."""
+        return range(1, self.train.replicates + 1)

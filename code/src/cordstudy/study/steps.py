@@ -1,0 +1,376 @@
+"""A study as a table of steps, in an order in which they can run.
+
+Owns: the command, inputs and outputs of every step, rendered from a study's values alone.
+Does not own: the files of its code (`closure`), running them (`provenance.running`), or what they
+do (`pipeline`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cordstudy.base.errors import StudyError
+from cordstudy.study.closure import code_files, notebook_files
+from cordstudy.study.layout import Layout, trained
+from cordstudy.study.models import Model, balanced, epochs, models_of, planned_by
+from cordstudy.study.schema import Dataset, Reduction, Study
+
+TOLERANCES = (("**/training_log.txt", 0.05),)
+"""Losses and Dice of a training on another kind of machine; its weights have no such bound."""
+PHANTOM_SEED = 2023
+PUBLISHED = "code/studies/published.tsv"
+"""What the first study of this question found, by source dataset and model."""
+NOTEBOOK = "code/notebooks/results.ipynb"
+PLANNED = ("plans.json", "dataset.json", "dataset_fingerprint.json", "splits_final.json")
+RAW_TRAIN = ("imagesTr/*", "labelsTr/*")
+RAW_TEST = ("imagesTs/*", "labelsTs/*")
+ROOT = Path(__file__).resolve().parents[4]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One recorded command. Paths are relative to the study's root; `*` stands for any name."""
+
+    command: str
+    of: str
+    """What of a study it is for: a dataset, a model, a fold of one; empty for a whole study."""
+    message: str
+    arguments: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    identical: str = "anywhere"
+    """How far it gives the same bytes again: `anywhere` (x86-64 with AVX2, by the settings of
+    `base.determinism`), or `here` (processors of one kind, or one kind of GPU)."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.command}:{self.of}" if self.of else self.command
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The whole command."""
+        return ("code/study", self.command, *self.arguments)
+
+    @property
+    def tolerances(self) -> tuple[tuple[str, float], ...]:
+        """How far numbers in its outputs, by glob, may lie apart where it is run on another kind
+        of machine than it promises for: absolute, in the unit of the number."""
+        return () if self.identical == "anywhere" else TOLERANCES
+
+
+def steps(study: Study) -> list[Step]:
+    """All steps of a study, each after those that it builds on."""
+    models = list(models_of(study).values())
+    planners = [model for model in models if planned_by(study, model) == model.name]
+    followers = [model for model in models if model not in planners]
+    trainings = [(model, number) for number in study.replicates for model in models]
+    table = [_split(study)]
+    table += [_convert(study, name) for name in study.datasets]
+    table += [_merge(study, model) for model in models if model.merged]
+    table += [_plan(study, model) for model in (*planners, *followers)]
+    for model, number in trainings:
+        table += [_train(study, model, fold, number) for fold in study.train.folds]
+    table += [_predict(study, model, number) for model, number in trainings]
+    table += [_evaluate(study), _compare(study), _leakage(study), _report(study), _notebook(study)]
+    return table
+
+
+def select(table: Sequence[Step], names: Sequence[str]) -> list[Step]:
+    """The named steps. Raises StudyError for a name that is no step's."""
+    known = [step.name for step in table]
+    for name in names:
+        if name not in known:
+            raise StudyError(f"there is no step {name!r}", hint=f"one of: {', '.join(known)}")
+    return [step for step in table if step.name in names]
+
+
+def phantom_arguments(dataset: Dataset) -> tuple[str, ...]:
+    """The command, after `code/study`, that makes a phantom source; empty for another."""
+    if not dataset.phantom:
+        return ()
+    arguments = ("phantom", dataset.phantom, "--seed", str(PHANTOM_SEED))
+    if dataset.phantom_participants:
+        arguments += ("--participants", str(dataset.phantom_participants))
+    return arguments
+
+
+def participant_files(dataset: Dataset) -> Iterator[str]:
+    """What a study reads of a source about its participants."""
+    yield f"{dataset.path}/participants.tsv"
+    if dataset.exclude_file:
+        yield f"{dataset.path}/{dataset.exclude_file.path}"
+
+
+def source_files(dataset: Dataset) -> Iterator[str]:
+    """What a study reads of a source, as globs: participants, images, masks and their sidecars."""
+    yield from participant_files(dataset)
+    folder = f"sub-*/{dataset.session}" if dataset.session else "sub-*"
+    subject = f"sub-*_{dataset.session}" if dataset.session else "sub-*"
+    for image in dataset.images:
+        datatype, entities = image.split("/")
+        stem = f"{subject}_{entities}"
+        mask = dataset.mask.format(stem=stem, subject=subject)
+        yield f"{dataset.path}/{folder}/{datatype}/{stem}.nii.gz"
+        yield f"{dataset.path}/{dataset.labels}/{folder}/{datatype}/{mask}.nii.gz"
+        yield f"{dataset.path}/{dataset.labels}/{folder}/{datatype}/{mask}.json"
+
+
+def _step(
+    command: str,
+    of: str,
+    message: str,
+    arguments: Iterable[object],
+    *,
+    inputs: Iterable[str],
+    outputs: Iterable[str],
+    identical: str = "anywhere",
+) -> Step:
+    """A step whose code is among its inputs."""
+    return Step(
+        command=command,
+        of=of,
+        message=message,
+        arguments=tuple(str(argument) for argument in arguments),
+        inputs=tuple(sorted({*code_files(command), *inputs})),
+        outputs=tuple(outputs),
+        identical=identical,
+    )
+
+
+def _option(name: str, values: Iterable[object]) -> list[object]:
+    """A repeatable option for each value."""
+    words: list[object] = []
+    for value in values:
+        words += [f"--{name}", value]
+    return words
+
+
+def _below(folders: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Each name below each folder."""
+    names = list(names)
+    return [f"{folder}/{name}" for folder in folders for name in names]
+
+
+def _split(study: Study) -> Step:
+    layout, settings = Layout(study), study.split
+    rules = [layout.rules(name) for name in study.datasets]
+    arguments: list[object] = [*rules, "--out", layout.splits_folder, "--seed", settings.seed]
+    arguments += ["--test-fraction", settings.test_fraction, "--folds", settings.folds]
+    arguments += _option("stratify", settings.stratify)
+    inputs = list(rules)
+    for name, dataset in study.datasets.items():
+        inputs += participant_files(dataset)
+        if dataset.split:
+            arguments += ["--published", name, dataset.split]
+            inputs.append(dataset.split)
+    return _step(
+        "split",
+        "",
+        f"Split the participants of {len(rules)} datasets, seed {settings.seed}",
+        arguments,
+        inputs=inputs,
+        outputs=[layout.splits(name) for name in study.datasets],
+    )
+
+
+def _convert(study: Study, name: str) -> Step:
+    layout, dataset = Layout(study), study.datasets[name]
+    rules, split, out = layout.rules(name), layout.splits(name), layout.raw(name)
+    parts = [*RAW_TRAIN, *RAW_TEST] if dataset.role == "train" else list(RAW_TEST)
+    return _step(
+        "convert",
+        name,
+        f"Convert {name} to nnU-Net raw",
+        [rules, "--split", split, "--out", out],
+        inputs=[rules, split, *source_files(dataset)],
+        outputs=_below([out], [*parts, "dataset.json", "cases.tsv", "left_out.tsv"]),
+    )
+
+
+def _merge(study: Study, model: Model) -> Step:
+    layout = Layout(study)
+    parts, out = [layout.raw(name) for name in model.learns_from], layout.training_set(model)
+    arguments: list[object] = [*parts, "--out", out]
+    if model.kind == "size-matched":
+        arguments += ["--match-largest", study.split.seed]
+    return _step(
+        "merge",
+        model.name,
+        f"Merge {len(parts)} training sets for {model.name}",
+        arguments,
+        inputs=_below(parts, [*RAW_TRAIN, "cases.tsv"]),
+        outputs=_below([out], [*RAW_TRAIN, "dataset.json", "cases.tsv"]),
+    )
+
+
+def _plan(study: Study, model: Model) -> Step:
+    layout = Layout(study)
+    raw, out = layout.training_set(model), layout.model(model)
+    arguments: list[object] = [raw, "--out", out, "--configuration", study.plan.configuration]
+    arguments += ["--folds", study.split.folds]
+    inputs = _below([raw], [*RAW_TRAIN, "dataset.json", "cases.tsv"])
+    planner = models_of(study)[planned_by(study, model)]
+    if planner != model:
+        shared = f"{layout.model(planner)}/plans.json"
+        arguments += ["--plans", shared]
+        inputs.append(shared)
+    elif study.plan.reduction:
+        arguments += _reduction(study.plan.reduction)
+    return _step(
+        "plan",
+        model.name,
+        f"Plan {model.name}",
+        arguments,
+        inputs=inputs,
+        outputs=_below([out], PLANNED),
+    )
+
+
+def _reduction(reduction: Reduction) -> list[object]:
+    """The options for what is changed in nnU-Net's own plans."""
+    arguments: list[object] = []
+    for option, values in (
+        ("--spacing", reduction.spacing_mm),
+        ("--patch", reduction.patch_size),
+        ("--features", reduction.features),
+    ):
+        arguments += [option, ",".join(str(value) for value in values)]
+    return [
+        *arguments,
+        "--batch",
+        reduction.batch_size,
+        "--convolutions",
+        reduction.convolutions,
+    ]
+
+
+def _train(study: Study, model: Model, fold: int, number: int) -> Step:
+    layout, settings = Layout(study), study.train
+    raw, planned = layout.training_set(model), layout.model(model)
+    training, out = layout.replicate(model, number), layout.fold(model, number, fold)
+    arguments: list[object] = [raw, planned, "--out", out]
+    arguments += ["--configuration", study.plan.configuration, "--fold", fold]
+    arguments += ["--seed", settings.seed + number - 1, "--epochs", epochs(study, model)]
+    arguments += ["--iterations", settings.iterations, "--validations", settings.validations]
+    arguments += ["--identical", settings.identical]
+    inputs = _below([raw], [*RAW_TRAIN, "dataset.json"]) + _below([planned], PLANNED)
+    if balanced(study, model):
+        arguments.append("--balanced")
+        inputs.append(f"{raw}/cases.tsv")
+    outputs = _below([out], ["checkpoint_final.pth", "training_log.txt"])
+    if training != planned:
+        outputs += _below([training], ["plans.json", "dataset.json"])
+    name = trained(model, number)
+    return _step(
+        "train",
+        f"{name}:fold{fold}",
+        f"Train {name}, fold {fold}, for {epochs(study, model) * settings.iterations} steps",
+        arguments,
+        inputs=inputs,
+        outputs=outputs,
+        identical=settings.identical,
+    )
+
+
+def _predict(study: Study, model: Model, number: int) -> Step:
+    layout, name = Layout(study), trained(model, number)
+    training, out = layout.replicate(model, number), layout.predictions(model, number)
+    raws = [layout.raw(dataset) for dataset in study.datasets]
+    arguments: list[object] = [training, *raws, "--out", out]
+    arguments += _option("fold", study.train.folds)
+    arguments += _option("mirror", study.predict.mirror_axes)
+    arguments += ["--tile-step", study.predict.tile_step, "--identical", study.train.identical]
+    folds = [layout.fold(model, number, fold) for fold in study.train.folds]
+    inputs = _below([training], ["plans.json", "dataset.json"])
+    inputs += _below(folds, ["checkpoint_final.pth"]) + _below(raws, ["imagesTs/*"])
+    return _step(
+        "predict",
+        name,
+        f"Predict {len(raws)} test sets with {name}",
+        arguments,
+        inputs=inputs,
+        outputs=[f"{out}/{dataset}/*" for dataset in study.datasets],
+        identical=study.train.identical,
+    )
+
+
+def _evaluate(study: Study) -> Step:
+    layout = Layout(study)
+    raws = [layout.raw(name) for name in study.datasets]
+    predictions = []
+    for number in study.replicates:
+        for model in models_of(study).values():
+            predictions.append(layout.predictions(model, number))
+    arguments: list[object] = [*predictions, *_option("dataset", raws)]
+    arguments += ["--out", layout.cases_table, "--nsd-tolerance", study.judge.nsd_tolerance_mm]
+    return _step(
+        "evaluate",
+        "",
+        "Judge every prediction",
+        arguments,
+        inputs=_below(raws, ["labelsTs/*", "cases.tsv"]) + _below(predictions, ["*/*"]),
+        outputs=[layout.cases_table],
+    )
+
+
+def _compare(study: Study) -> Step:
+    layout = Layout(study)
+    return _step(
+        "compare",
+        "",
+        "Compare the models",
+        [layout.cases_table, "--judging", layout.judging, "--out", layout.evaluation],
+        inputs=[layout.cases_table, layout.judging],
+        outputs=layout.comparison_tables,
+    )
+
+
+def _leakage(study: Study) -> Step:
+    layout, models = Layout(study), models_of(study).values()
+    raws = [layout.raw(name) for name in study.datasets]
+    arguments: list[object] = [*raws, "--out", layout.leakage_table]
+    inputs = _below(raws, ["cases.tsv"])
+    for model in models:
+        training_set, folder = layout.training_set(model), layout.model(model)
+        arguments += ["--model", model.name, training_set, folder]
+        inputs += [f"{training_set}/cases.tsv", f"{folder}/splits_final.json"]
+    return _step(
+        "leakage",
+        "",
+        f"Compare the training of {len(models)} models with all test sets",
+        arguments,
+        inputs=inputs,
+        outputs=[layout.leakage_table],
+    )
+
+
+def _report(study: Study) -> Step:
+    layout = Layout(study)
+    raws = [layout.raw(name) for name in study.datasets]
+    predictions = [layout.predictions(model, 1) for model in models_of(study).values()]
+    tables = [layout.cases_table, *layout.comparison_tables, layout.leakage_table]
+    arguments: list[object] = [layout.evaluation, "--judging", layout.judging]
+    arguments += ["--published", PUBLISHED, *_option("dataset", raws)]
+    arguments += [*_option("predictions", predictions), "--out", layout.report]
+    inputs = [*tables, layout.judging, PUBLISHED]
+    inputs += _below(raws, RAW_TEST) + _below(predictions, ["*/*"])
+    return _step(
+        "report", "", "Write the report", arguments, inputs=inputs, outputs=[layout.report]
+    )
+
+
+def _notebook(study: Study) -> Step:
+    layout = Layout(study)
+    arguments = [NOTEBOOK, "--parameter", "cases", layout.cases_table]
+    arguments += ["--parameter", "judging", layout.judging, "--out", layout.notebook]
+    return _step(
+        "notebook",
+        "",
+        "Execute the notebook",
+        arguments,
+        inputs=[NOTEBOOK, layout.cases_table, layout.judging, *notebook_files(ROOT / NOTEBOOK)],
+        outputs=[layout.notebook],
+    )
