@@ -25,9 +25,8 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from scipy import ndimage
 
 from cordstudy.pipeline.sources.finding import find_cases
-from cordstudy.pipeline.sources.rules import parse_rules
 from cordstudy.study.loading import load_study
-from cordstudy.study.steps import rules_content
+from cordstudy.study.parameters import rules_of
 
 CODE = Path(__file__).resolve().parents[1]
 TREES = CODE.parents[1] / "shared/real-trees"
@@ -188,7 +187,7 @@ def find_table(scratch: Path) -> None:
     )
     rows = [line.split("\t") for line in lines]
     study = load_study(CODE.parent, "public")
-    rules = parse_rules(rules_content(study, "spine-generic") | {"exclude_file": None})
+    rules = rules_of(study, "spine-generic").model_copy(update={"exclude_file": None})
     source = scratch / rules.path
     for path, kind, key in rows:
         place = source / path

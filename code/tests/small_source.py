@@ -6,12 +6,12 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from conftest import run
 
 from cordstudy.pipeline.raw.convert import convert
 from cordstudy.pipeline.sources.split import write_splits
 from cordstudy.study.loading import load_study
-from cordstudy.study.steps import rules_content
+from cordstudy.study.parameters import rules_of
+from helpers import run
 
 SOURCE = "inputs/source"
 IMAGE = "sub-a1/anat/sub-a1_T2w.nii.gz"
@@ -20,6 +20,7 @@ SIDECAR = MASK.replace(".nii.gz", ".json")
 PARTICIPANTS = "participants.tsv"
 TOML = """\
 [datasets.small]
+number = 501
 path = "inputs/source"
 role = "train"
 licence = "CC0"
@@ -92,7 +93,7 @@ def steps(folder: Path, toml: str = TOML) -> None:
     (folder / "code/studies/small.toml").write_text(toml)
     study = load_study(folder, "small")
     rules = folder / "rules.json"
-    rules.write_text(json.dumps(rules_content(study, "small")))
+    rules.write_text(json.dumps(rules_of(study, "small").model_dump()))
     split, published = study.split, study.datasets["small"].split
     write_splits(
         [rules],

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from conftest import SHARED, git
+from helpers import SHARED, git
 
 TREES = SHARED / "real-trees"
 LISTS = {"data-multi-subject": "data-multi-subject_r20250310", "ds005143": "ds005143_1.3.1"}

@@ -8,16 +8,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import trees
-from conftest import SHARED, commit, git, run
 
+import trees
 from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.sources.finding import find_cases, unnamed_images
 from cordstudy.pipeline.sources.label_origin import label_origin
-from cordstudy.pipeline.sources.rules import parse_rules
 from cordstudy.study.loading import load_study
 from cordstudy.study.schema import Study
-from cordstudy.study.steps import rules_content
+from cordstudy.study.parameters import rules_of
+from helpers import REPOSITORY, SHARED, commit, git, run
 
 SPINE_GENERIC = {
     "T1w": 267,
@@ -229,7 +228,7 @@ def rules(**changes):
             "train": {"folds": [0], "seed": 1, "epochs": 1, "iterations": 1, "validations": 1},
         }
     )
-    return parse_rules(rules_content(study, "x"))
+    return rules_of(study, "x")
 
 
 OLD = [
@@ -355,7 +354,7 @@ def test_only_the_images_and_masks_that_a_study_uses_are_fetched(tiny, new_study
     place = folder / "inputs/tiny-inspired"
     here = {Path(path).name for path in git(place, "annex", "find", "--in=here").splitlines()}
     study = load_study(folder, "tiny")
-    cases, _ = find_cases(folder, parse_rules(rules_content(study, "inspired")))
+    cases, _ = find_cases(folder, rules_of(study, "inspired"))
     used = {Path(path).name for case in cases for path in (case.image, case.mask)}
     assert here == used and len(here) == 10
     run(folder / "code/study", "--study", "tiny", "run", "convert:inspired", cwd=folder)
@@ -367,7 +366,7 @@ def test_only_the_images_and_masks_that_a_study_uses_are_fetched(tiny, new_study
 def test_the_pins_are_those_of_the_published_list():
     if not SHARED.is_dir():
         pytest.skip("no list of the true sources: ../shared is not there")
-    root = Path(__file__).resolve().parents[2]
+    root = REPOSITORY
     for row in trees.table(trees.TREES / "sources.tsv"):
         path = f"inputs/{row['name']}"
         assert git(root, "rev-parse", f"HEAD:{path}") == row["commit"]

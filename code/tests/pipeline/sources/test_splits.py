@@ -4,10 +4,10 @@ import json
 from collections import Counter
 
 import pytest
-from conftest import commit, git, study
 
 from cordstudy.pipeline.learning.plan import subject_folds
 from cordstudy.pipeline.sources.split import divide
+from helpers import commit, git, study
 
 NAMES = [f"sub-{n:03d}" for n in range(40)]
 SETTINGS = {"seed": 50, "test_fraction": 0.25, "folds": 5}

@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Step, git, log_of, run
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit.gate import check
@@ -18,6 +17,7 @@ from cordstudy.provenance.history.index import History
 from cordstudy.provenance.running import runner as running
 from cordstudy.provenance.running.landing import NotLanded, finished
 from cordstudy.provenance.running.runner import Site, land_finished, run_step, sole_run
+from helpers import Step, git, log_of, run
 
 COUNTED = "echo x >> {count}; mkdir -p out; cat notes.txt inputs/source/notes.txt > out/a.txt"
 """A step that leaves a mark outside each time that it runs, and reads a file and one of a source."""

@@ -17,7 +17,6 @@ import nibabel as nib
 import nibabel.affines
 import numpy as np
 import pytest
-from conftest import REPOSITORY, run, study
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import read_table
@@ -26,6 +25,7 @@ from cordstudy.pipeline.report.figures import Case, overlay, slice_through
 from cordstudy.pipeline.report.notebook import execute, with_parameters
 from cordstudy.pipeline.report.report import published_beside
 from cordstudy.pipeline.report.viewer import MOST_VOXELS, niivue, volumes
+from helpers import REPOSITORY, run, study
 
 FOLDER = "derivatives/tiny/report"
 CHROMIUM = shutil.which("chromium")

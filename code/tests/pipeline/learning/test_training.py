@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import REPOSITORY, run
 from nnunetv2.training.loss.robust_ce_loss import RobustCrossEntropyLoss
 
 from cordstudy.base import determinism
@@ -37,9 +36,10 @@ from cordstudy.pipeline.learning.checkpoints import (
 from cordstudy.pipeline.learning.resuming import newest, store
 from cordstudy.pipeline.learning.trainer import DeterministicCrossEntropy
 from cordstudy.provenance.audit.likeness import compare
+from helpers import REPOSITORY, run
 
-RAW = "derivatives/tiny/nnunet-raw/Dataset501_inspired"
-MODEL = "models/tiny/inspired/Dataset501_inspired/nnUNetTrainerRepeatable__nnUNetPlans__3d_fullres"
+RAW = "derivatives/tiny/nnunet-raw/Dataset502_inspired"
+MODEL = "models/tiny/inspired/Dataset502_inspired/nnUNetTrainerRepeatable__nnUNetPlans__3d_fullres"
 EPOCHS = 60
 SETTINGS = {
     "configuration": "3d_fullres",
@@ -121,8 +121,8 @@ def test_the_number_of_augmenting_processes_changes_no_byte_and_the_seed_does(
 def test_stock_nnunet_trains_the_same_bytes_with_the_trainer_as_an_external_one(
     tiny, whole, tmp_path
 ):
-    prepared = next((whole[1] / "cache/preprocessed").iterdir()) / "Dataset501_inspired"
-    place = Path(shutil.copytree(prepared, tmp_path / "preprocessed/Dataset501_inspired"))
+    prepared = next((whole[1] / "cache/preprocessed").iterdir()) / "Dataset502_inspired"
+    place = Path(shutil.copytree(prepared, tmp_path / "preprocessed/Dataset502_inspired"))
     for name in ("dataset.json", "dataset_fingerprint.json", "splits_final.json"):
         shutil.copy(tiny / MODEL / name, place)
     shutil.copy(tiny / MODEL / "plans.json", place / "nnUNetPlans.json")

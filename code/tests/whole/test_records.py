@@ -8,7 +8,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from conftest import git, log_of, run, study
+
+from helpers import git, log_of, run, study
 
 RERUN = (
     "Split",

@@ -10,7 +10,6 @@ import jsonschema
 import prov.model
 import pytest
 import rocrate
-from conftest import REPOSITORY, commit, git, run, study
 from pydantic import TypeAdapter
 from rocrate.rocrate import ROCrate
 
@@ -23,6 +22,7 @@ from cordstudy.provenance.history.index import History
 from cordstudy.provenance.history.paths import covers, matches
 from cordstudy.provenance.history.records import read_records
 from cordstudy.provenance.history.since import changed
+from helpers import REPOSITORY, commit, git, run, study
 
 CASES = "derivatives/tiny/evaluation/cases.tsv"
 
@@ -605,7 +605,7 @@ def validator(tmp_path_factory) -> Path:
 def test_the_ro_crate_is_a_valid_workflow_run_crate(tiny, tmp_path, validator):
     study(tiny, "audit", "--format", "rocrate", "--out", tmp_path)
     context = Path(rocrate.__file__).with_name("data") / "ro-crate.jsonld"
-    script = Path(__file__).with_name("validate_crate.py")
+    script = REPOSITORY / "code/tests/validate_crate.py"
     run(validator, script, tmp_path, context, "workflow-run-crate", cwd=tmp_path)
     metadata = tmp_path / "ro-crate-metadata.json"
     metadata.write_text(metadata.read_text().replace('"CreateAction"', '"Thing"'))

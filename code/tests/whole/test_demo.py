@@ -7,10 +7,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import REPOSITORY, SHARED, commit, git, log_of, run, study
 
 from cordstudy.pipeline.judging.measures import dice
 from cordstudy.pipeline.learning.predictor import largest_component
+from helpers import REPOSITORY, SHARED, commit, git, log_of, run, study
 
 pytestmark = pytest.mark.slow
 README = (REPOSITORY / "README.md").read_text()

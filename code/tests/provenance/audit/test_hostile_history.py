@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from conftest import commit, git, run, study
 
 from cordstudy.base.errors import StudyError, indented, inline, visible
 from cordstudy.provenance.audit import sandbox
@@ -34,6 +33,7 @@ from cordstudy.provenance.history.records import (
 )
 from cordstudy.provenance.history.since import changed
 from cordstudy.provenance.running.notes import note
+from helpers import REPOSITORY, commit, git, run, study
 
 
 def can_wall_in() -> bool:
@@ -732,7 +732,7 @@ def test_no_line_of_an_error_can_pass_for_another_line_of_ours(tmp_path):
         "--folds",
         "2",
     )
-    failed = study(Path(__file__).parents[2], *words, check=False)
+    failed = study(REPOSITORY, *words, check=False)
     assert failed.returncode == 1
     assert [line for line in failed.stderr.splitlines() if not line.startswith("  ")] == [
         f"error: {tmp_path}/x",

@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Step, commit, git, log_of, run, study
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit.status import states
 from cordstudy.provenance.calling import gitannex
 from cordstudy.provenance.running.runner import run_step, run_steps
+from helpers import Step, commit, git, log_of, run, study
 
 
 def test_a_step_becomes_one_standard_record_that_datalad_reruns(small, site):

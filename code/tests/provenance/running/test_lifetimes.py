@@ -8,18 +8,18 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import REPOSITORY, Step, git, log_of
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit.status import states
 from cordstudy.provenance.calling import guard
 from cordstudy.provenance.running.runner import run_step, sole_run
+from helpers import REPOSITORY, Step, git, log_of
 
 RUNNING = """
 import sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}, {code!r}]
-from conftest import Step
+from helpers import Step
 from cordstudy.provenance.running.runner import Site, run_steps, sole_run
 study = Path({study!r})
 site = Site(scratch=study / ".cordstudy/work", logs=study / ".cordstudy/logs/it", workers=1)
@@ -33,7 +33,7 @@ with sole_run(study, site):
 def start(small: Path) -> subprocess.Popen:
     """A run of two steps that would take five minutes; it is well under way."""
     text = RUNNING.format(
-        tests=str(Path(__file__).parent), code=str(REPOSITORY / "code/src"), study=str(small)
+        tests=str(REPOSITORY / "code/tests"), code=str(REPOSITORY / "code/src"), study=str(small)
     )
     running = subprocess.Popen(
         [sys.executable, "-c", text], cwd=small, stderr=subprocess.PIPE, text=True

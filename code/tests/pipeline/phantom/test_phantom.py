@@ -7,9 +7,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import REPOSITORY, SHARED, git, run, study
 
 from cordstudy.pipeline.phantom.originals import SOURCES
+from helpers import REPOSITORY, SHARED, git, run, study
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import REPOSITORY, git, log_of, run
 
 from cordstudy.base.errors import machine_fault
 from cordstudy.base.tables import write_file
+from helpers import REPOSITORY, git, log_of, run
 
 RAW = "derivatives/tiny/nnunet-raw"
-MODEL = "models/tiny/inspired/Dataset501_inspired/nnUNetTrainerRepeatable__nnUNetPlans__3d_fullres"
+MODEL = "models/tiny/inspired/Dataset502_inspired/nnUNetTrainerRepeatable__nnUNetPlans__3d_fullres"
 ODD = 'it\'s a "st$udy" (1) {x} ü'
 TRAIN = (
     "--configuration",
@@ -226,7 +226,7 @@ def test_a_cache_in_a_folder_with_a_colon_is_refused_where_it_is_named(tmp_path)
 def test_the_package_starts_in_a_folder_with_a_colon_and_its_processes_find_it(tmp_path):
     folder = tmp_path / "a:b"
     git(REPOSITORY, "clone", "-q", "--shared", REPOSITORY, folder)
-    write_file(folder / "code/src/cordstudy/commands.py", SPAWNING)
+    write_file(folder / "code/src/cordstudy/pipeline/raw/spawn.py", SPAWNING)
     assert run(folder / "code/study", "spawn", cwd=tmp_path).stdout == f"{folder}\n"
     git(folder, "checkout", "-q", ".")
     assert "Usage" in run(folder / "code/study", "--help", cwd=tmp_path).stdout
@@ -238,18 +238,17 @@ SPAWNING = """\
 import multiprocessing
 from pathlib import Path
 
-COMMANDS = {"spawn": ("cordstudy.base.commands:command", "")}
+import click
 
 
 def where(_):
-    return str(Path(__file__).parents[3])
+    return str(Path(__file__).parents[5])
 
 
-class command:
-    @staticmethod
-    def main(**settings):
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            print(*pool.map(where, [0]))
+@click.command("spawn")
+def command():
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(*pool.map(where, [0]))
 """
 
 
@@ -403,11 +402,11 @@ def writing(step: str, out: Path) -> tuple[str, ...]:
         rules, split = "code/studies/tiny/inspired.json", "derivatives/tiny/splits/inspired.tsv"
         return ("convert", rules, "--split", split, "--out", str(out / "raw"))
     if step == "train":
-        return ("train", f"{RAW}/Dataset501_inspired", MODEL, "--out", str(out / "fold_0"), *TRAIN)
+        return ("train", f"{RAW}/Dataset502_inspired", MODEL, "--out", str(out / "fold_0"), *TRAIN)
     return (
         "predict",
         MODEL,
-        f"{RAW}/Dataset501_inspired",
+        f"{RAW}/Dataset502_inspired",
         "--out",
         str(out / "masks"),
         "--fold",
@@ -506,8 +505,8 @@ def test_a_step_removes_nothing_that_it_did_not_write(tiny, tmp_path, step):
     if step == "merge":
         words = (
             "merge",
-            f"{RAW}/Dataset501_inspired",
-            f"{RAW}/Dataset502_canproco",
+            f"{RAW}/Dataset502_inspired",
+            f"{RAW}/Dataset504_canproco",
             "--out",
             str(tmp_path / "raw"),
         )
@@ -521,7 +520,7 @@ def test_a_step_removes_nothing_that_it_did_not_write(tiny, tmp_path, step):
 
 
 def test_a_raw_dataset_that_is_not_named_as_one_is_no_reason_to_empty_a_folder(tiny, tmp_path):
-    shutil.copytree(tiny / RAW / "Dataset501_inspired", tmp_path / "mine")
+    shutil.copytree(tiny / RAW / "Dataset502_inspired", tmp_path / "mine")
     write_file(tmp_path / "masks/notes.txt", "somebody's work")
     words = list(writing("predict", tmp_path))
     words[2] = str(tmp_path / "mine")

@@ -4,11 +4,11 @@ import shlex
 import tomllib
 
 import pytest
-from conftest import REPOSITORY, TINY, commit, git, study
 
 from cordstudy.base.errors import StudyError
 from cordstudy.study.loading import load_study, parse_study
 from cordstudy.study.steps import parameter_files, source_files, steps
+from helpers import REPOSITORY, TINY, commit, git, study
 
 
 @pytest.mark.parametrize(

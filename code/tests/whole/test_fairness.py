@@ -7,7 +7,6 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REPOSITORY, TINY, log_of, run, study
 
 from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.judging.settings import read_settings
@@ -17,10 +16,11 @@ from cordstudy.pipeline.report.report import fairness_notes
 from cordstudy.study.loading import load_study
 from cordstudy.study.schema import Study, parse_study
 from cordstudy.study.steps import parameter_files, steps
+from helpers import REPOSITORY, TINY, log_of, run, study
 
-GENERAL = "models/tiny/general/Dataset504_general/nnUNetTrainerRepeatable__nnUNetPlans__3d_fullres"
+GENERAL = "models/tiny/general/Dataset601_general/nnUNetTrainerRepeatable__nnUNetPlans__3d_fullres"
 INSPIRED = (
-    "models/tiny/inspired/Dataset501_inspired/nnUNetTrainerRepeatable__nnUNetPlans__3d_fullres"
+    "models/tiny/inspired/Dataset502_inspired/nnUNetTrainerRepeatable__nnUNetPlans__3d_fullres"
 )
 RAW = "derivatives/tiny/nnunet-raw"
 
@@ -152,15 +152,15 @@ def test_the_recorded_study_has_shared_plans_and_a_size_matched_set(tiny):
     general, inspired = (
         json.loads((tiny / folder / "plans.json").read_text()) for folder in (GENERAL, INSPIRED)
     )
-    assert inspired == general | {"dataset_name": "Dataset501_inspired"}
+    assert inspired == general | {"dataset_name": "Dataset502_inspired"}
     sizes = {
         path.name: len(list((path / "imagesTr").iterdir()))
         for path in (tiny / RAW).glob("Dataset50[1245]*")
     }
-    assert sizes["Dataset505_size-matched"] == max(
-        sizes["Dataset501_inspired"], sizes["Dataset502_canproco"]
+    assert sizes["Dataset701_size-matched"] == max(
+        sizes["Dataset502_inspired"], sizes["Dataset504_canproco"]
     )
-    cases = pd.read_csv(tiny / RAW / "Dataset505_size-matched/cases.tsv", sep="\t")
+    cases = pd.read_csv(tiny / RAW / "Dataset701_size-matched/cases.tsv", sep="\t")
     assert set(cases["dataset"]) == {"inspired", "canproco"} and set(cases["fold"]) == {0, 1}
     record = next(
         record
@@ -168,7 +168,7 @@ def test_the_recorded_study_has_shared_plans_and_a_size_matched_set(tiny):
         if subject.startswith("Train general, fold")
     )
     assert (
-        "--balanced" in record["cmd"] and f"{RAW}/Dataset504_general/cases.tsv" in record["inputs"]
+        "--balanced" in record["cmd"] and f"{RAW}/Dataset601_general/cases.tsv" in record["inputs"]
     )
 
 
@@ -198,4 +198,4 @@ def test_balanced_sampling_changes_the_model_and_leaving_out_runs(tiny_copy):
     run("git", "commit", "-qam", "test: leave datasets out", cwd=tiny_copy)
     study(tiny_copy, "--study", "tiny", "run", "train:without-inspired:fold0")
     without = next((tiny_copy / "models/tiny/without-inspired").glob("*/*/plans.json"))
-    assert json.loads(without.read_text())["dataset_name"] == "Dataset502_canproco"
+    assert json.loads(without.read_text())["dataset_name"] == "Dataset504_canproco"

@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import git, study
+
+from helpers import git, study
 
 RAW = "derivatives/tiny/nnunet-raw"
 MERGED, UNSEEN, HOME = (

@@ -8,12 +8,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import commit, git, run, study
 
 from cordstudy.pipeline.raw.convert import Job, convert_case
 from cordstudy.pipeline.raw.volumes import RPI, read_volume, to_orientation
 from cordstudy.pipeline.sources.cases import Case
 from cordstudy.pipeline.sources.finding import content_key
+from helpers import commit, git, run, study
 
 RAW = "derivatives/tiny/nnunet-raw"
 IMAGE = "sub-torontoHC007/anat/sub-torontoHC007_acq-cspineAxial_T2w.nii.gz"
@@ -39,7 +39,7 @@ def test_every_converted_image_is_in_rpi_with_a_binary_mask_on_its_grid(tiny):
 
 
 def test_cases_lead_back_to_their_bids_image_voxel_for_voxel(tiny):
-    for raw in ("Dataset501_inspired", "Dataset502_canproco", "Dataset503_epi"):
+    for raw in ("Dataset502_inspired", "Dataset504_canproco", "Dataset506_epi"):
         for row in rows(tiny / RAW / raw / "cases.tsv"):
             part = "Tr" if row["part"] == "train" else "Ts"
             made = nib.load(tiny / RAW / raw / f"images{part}" / f"{row['case_id']}_0000.nii.gz")
@@ -52,13 +52,13 @@ def test_cases_lead_back_to_their_bids_image_voxel_for_voxel(tiny):
 
 
 def test_an_image_already_in_rpi_keeps_its_annex_key(tiny):
-    row = rows(tiny / RAW / "Dataset503_epi/cases.tsv")[0]
-    made = tiny / RAW / "Dataset503_epi/imagesTs" / f"{row['case_id']}_0000.nii.gz"
+    row = rows(tiny / RAW / "Dataset506_epi/cases.tsv")[0]
+    made = tiny / RAW / "Dataset506_epi/imagesTs" / f"{row['case_id']}_0000.nii.gz"
     assert made.readlink().name == (tiny / row["image"]).readlink().name
 
 
 def test_what_is_left_out_is_a_table_with_reasons(tiny):
-    left_out = rows(tiny / RAW / "Dataset501_inspired/left_out.tsv")
+    left_out = rows(tiny / RAW / "Dataset502_inspired/left_out.tsv")
     assert {row["participant_id"]: (row["reason"], row["source"]) for row in left_out} == {
         "sub-zurichDCM021": ("no mask", "the tree"),
         "sub-zurichHC003": ("motion", "exclude.yml, motion: sub-zurichHC003"),
@@ -67,8 +67,8 @@ def test_what_is_left_out_is_a_table_with_reasons(tiny):
 
 
 def test_a_merged_dataset_holds_the_same_keys_under_the_same_case_ids(tiny):
-    merged = tiny / RAW / "Dataset504_general"
-    parts = [tiny / RAW / name for name in ("Dataset501_inspired", "Dataset502_canproco")]
+    merged = tiny / RAW / "Dataset601_general"
+    parts = [tiny / RAW / name for name in ("Dataset502_inspired", "Dataset504_canproco")]
     for folder in ("imagesTr", "labelsTr"):
         sources = {
             path.name: path.readlink().name for part in parts for path in (part / folder).iterdir()
@@ -100,8 +100,8 @@ def test_no_step_wrote_to_a_source(tiny):
 
 
 def test_the_same_key_means_the_same_bytes(tiny):
-    for row in rows(tiny / RAW / "Dataset503_epi/cases.tsv"):
-        image = tiny / RAW / "Dataset503_epi/imagesTs" / f"{row['case_id']}_0000.nii.gz"
+    for row in rows(tiny / RAW / "Dataset506_epi/cases.tsv"):
+        image = tiny / RAW / "Dataset506_epi/imagesTs" / f"{row['case_id']}_0000.nii.gz"
         assert hashlib.sha256(image.read_bytes()).hexdigest() == row["image_sha256"]
         assert content_key(image) == row["image_key"], "an image in RPI is taken over as it is"
         assert row["image_sha256"] in row["image_key"]

@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import Step, git, run
 
 from cordstudy.provenance.calling.gitannex import settle_filter
 from cordstudy.provenance.running.runner import Site, run_step
+from helpers import Step, git, run
 
 GIT = {
     "annex.addunlocked": "true",

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import run
-from small_source import FOLLOW, IMAGE, MASK, PARTICIPANTS, SIDECAR, SOURCE, TOML, add, steps
 
 from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.sources.split import write_splits
+from helpers import run
+from small_source import FOLLOW, IMAGE, MASK, PARTICIPANTS, SIDECAR, SOURCE, TOML, add, steps
 
 
 @pytest.fixture

@@ -16,7 +16,17 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import REPOSITORY, git, run
+
+from cordstudy.base.errors import StudyError
+from cordstudy.base.tables import write_file
+from cordstudy.pipeline.judging.compare import read_scores
+from cordstudy.pipeline.judging.leakage import read_comparisons
+from cordstudy.pipeline.judging.settings import read_settings
+from cordstudy.pipeline.learning.plan import subject_folds
+from cordstudy.pipeline.sources.parts import read_split
+from cordstudy.pipeline.sources.rules import read_rules
+from cordstudy.study.loading import load_study
+from helpers import REPOSITORY, git, run
 from small_source import (
     FOLLOW,
     IMAGE,
@@ -30,16 +40,6 @@ from small_source import (
     steps,
     volume,
 )
-
-from cordstudy.base.errors import StudyError
-from cordstudy.base.tables import write_file
-from cordstudy.pipeline.judging.compare import read_scores
-from cordstudy.pipeline.judging.leakage import read_comparisons
-from cordstudy.pipeline.judging.settings import read_settings
-from cordstudy.pipeline.learning.plan import subject_folds
-from cordstudy.pipeline.sources.parts import read_split
-from cordstudy.pipeline.sources.rules import read_rules
-from cordstudy.study.loading import load_study
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from conftest import commit, git, run, study
 
 from cordstudy.provenance.audit.likeness import compare
 from cordstudy.provenance.audit.verify import Item, Verdict, verify
 from cordstudy.provenance.calling.gitannex import install_annex
 from cordstudy.provenance.history.records import read_records
 from cordstudy.provenance.running.runner import Site
+from helpers import commit, git, run, study
 
 
 @pytest.fixture(scope="module")
