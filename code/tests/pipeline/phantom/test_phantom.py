@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from cordstudy.pipeline.phantom.originals import SOURCES
+from cordstudy.pipeline.phantom.originals import ORIGINALS
 from helpers import REPOSITORY, SHARED, git, run, study
 
 
@@ -42,7 +42,7 @@ def test_a_phantom_records_how_it_was_made_and_that_record_reruns_to_the_same_co
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", ORIGINALS)
 def test_a_phantom_is_valid_bids(made, name):
     done = run(
         "bids-validator-deno", "--format", "json", f"inputs/phantom-{name}", cwd=made, check=False
@@ -52,9 +52,9 @@ def test_a_phantom_is_valid_bids(made, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", ORIGINALS)
 def test_a_phantom_has_its_originals_troubles(made, name):
-    source, folder = SOURCES[name], made / f"inputs/phantom-{name}"
+    source, folder = ORIGINALS[name], made / f"inputs/phantom-{name}"
     by_trouble = {p.trouble: f"sub-{p.name}" for p in source.participants}
     assert set(by_trouble) == {"", "no images", "no mask", "soft mask", "leave out"}
     assert not (folder / by_trouble["no images"]).exists()
@@ -71,7 +71,7 @@ def test_participants_of_the_phantoms_are_among_the_published_ones():
     trees = SHARED / "real-trees"
     if not trees.is_dir():
         pytest.skip("no true trees: ../shared/real-trees is not there")
-    for name, source in SOURCES.items():
+    for name, source in ORIGINALS.items():
         table = trees / (
             f"published_split_{name}.tsv" if name != "ds005143" else "ds005143_participants.tsv"
         )
