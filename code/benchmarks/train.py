@@ -142,7 +142,7 @@ def main(
     if single:
         one(Path(single[0]), single[1], *map(int, single[2:]))
         return
-    from cordstudy.pipeline.learning.nnunet import preprocessed
+    from cordstudy.pipeline.learning.preprocessor import preprocessed
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
