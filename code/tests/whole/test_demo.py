@@ -136,7 +136,7 @@ def test_the_real_images_convert_as_two_bids_sources(new_study, real_mri):
     }
     toml = folder / "code/studies/tiny.toml"
     text = toml.read_text()
-    for name, (data, images, labels, mask) in settings.items():
+    for number, (name, (data, images, labels, mask)) in enumerate(settings.items(), start=507):
         run("datalad", "-l", "error", "create", "-d", ".", f"inputs/{name}", cwd=folder)
         run(
             "cp",
@@ -159,7 +159,8 @@ def test_the_real_images_convert_as_two_bids_sources(new_study, real_mri):
             f"inputs/{name}",
             cwd=folder,
         )
-        text += f'\n[datasets.{name}]\npath = "inputs/{name}"\nrole = "test"\nlicence = "CC0"\nimages = {images}\n'
+        text += f'\n[datasets.{name}]\nnumber = {number}\npath = "inputs/{name}"\n'
+        text += f'role = "test"\nlicence = "CC0"\nimages = {images}\n'
         text += f'labels = "{labels}"\nmask = "{mask}"\n'
     toml.write_text(text)
     commit(folder, "test: add the real images", toml)

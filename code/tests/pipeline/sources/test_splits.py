@@ -82,6 +82,6 @@ def test_a_changed_seed_makes_the_split_and_what_follows_stale(tiny_copy):
     assert (
         told[-2].startswith("stale")
         and "builds on" in told[-2]
-        and told[-1].startswith(f"{len(steps_of(tiny))} steps took")
+        and told[-1].startswith(f"{len(steps_of(tiny_copy))} steps took")
     )
     assert git(tiny_copy, "status", "--porcelain") == ""
