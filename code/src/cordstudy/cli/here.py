@@ -13,23 +13,39 @@ import tomllib
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.running.runner import Site
+from cordstudy.provenance.profile import NAME, Profile
+from cordstudy.provenance.running.machine import Machine
 
 ROOT = Path(__file__).resolve().parents[4]
 """The study dataset that this code is part of."""
-LOCAL = ROOT / ".cordstudy"
+LOCAL = ROOT / f".{NAME}"
 """What this clone keeps for itself: logs and, unless `site.toml` says where, workspaces."""
+PROFILE = Profile(
+    title="A study of spinal cord segmentation",
+    launcher="code/study",
+    code="code",
+    lock="code/requirements.lock",
+    parameters="code/studies",
+    results=("models", "derivatives"),
+    file_columns=("case_id",),
+    folder_columns=("model", "testset"),
+    numbered={"model": "replicate"},
+)
+"""What the engine under `provenance` may know of this study."""
 SETTINGS = {"scratch": str, "cores": int, "device": str}
 
 
-def read_site(study: str, jobs: int) -> Site:
+def read_machine(study: str, jobs: int) -> Machine:
     """What `site.toml` says of this machine, for a study of this clone. Raises StudyError for an unknown key."""
     content = _content(ROOT / "site.toml")
-    if "device" in content:
-        os.environ["CORDSTUDY_DEVICE"] = content["device"]
     cores = content.get("cores") or os.cpu_count() or 1
     scratch = _own_folder(content["scratch"]) if "scratch" in content else LOCAL / "workspaces"
-    return Site(scratch=scratch, logs=logs_of(study), workers=max(1, cores // jobs))
+    return Machine(
+        scratch=scratch,
+        logs=logs_of(study),
+        workers=max(1, cores // jobs),
+        device=str(content.get("device", "")),
+    )
 
 
 def logs_of(study: str) -> Path:

@@ -12,13 +12,14 @@ import click
 from tqdm import tqdm
 
 from cordstudy.base.errors import StudyError
-from cordstudy.cli.here import ROOT, read_site
+from cordstudy.cli.here import ROOT, read_machine
 from cordstudy.cli.saying import say
 from cordstudy.pipeline.sources.cases import Case
 from cordstudy.provenance.calling.gitannex import gitlinks
 from cordstudy.provenance.running import runner as running
 from cordstudy.provenance.running import subdatasets as sources
 from cordstudy.provenance.running.landing import current_branch
+from cordstudy.provenance.running.machine import Machine
 from cordstudy.study import steps as table
 from cordstudy.study.closure import code_files
 from cordstudy.study.loading import load_study
@@ -95,11 +96,11 @@ def inputs_get(name: str, names: tuple[str, ...], content: bool, jobs: int) -> N
     """
     study = load_study(ROOT, name)
     wanted = tuple(check_dataset(study, one) for one in names) or tuple(study.datasets)
-    site = read_site(name, jobs)
+    machine = read_machine(name, jobs)
     current_branch(ROOT)
-    with running.sole_run(ROOT, site):
+    with running.sole_run(ROOT, machine):
         sources.prepare_study(ROOT)
-        failed = _get_each(study, site, jobs=jobs, only=wanted)
+        failed = _get_each(study, machine, jobs=jobs, only=wanted)
         if content:
             failed += [
                 fault
@@ -142,14 +143,14 @@ def get_content(study: Study, name: str) -> None:
         say(f"got     {fetched} files of {source.path}")
 
 
-def get_sources(study: Study, site: running.Site, *, jobs: int, only: tuple[str, ...]) -> None:
+def get_sources(study: Study, machine: Machine, *, jobs: int, only: tuple[str, ...]) -> None:
     """Install what is not; raises StudyError for the first source that cannot be had."""
-    for _, error in _get_each(study, site, jobs=jobs, only=only):
+    for _, error in _get_each(study, machine, jobs=jobs, only=only):
         raise error
 
 
 def _get_each(
-    study: Study, site: running.Site, *, jobs: int, only: tuple[str, ...]
+    study: Study, machine: Machine, *, jobs: int, only: tuple[str, ...]
 ) -> list[tuple[str, StudyError]]:
     """Install what is not, `jobs` at a time; what went wrong, by source. Warns where a phantom
     comes out other than pinned."""
@@ -160,9 +161,7 @@ def _get_each(
 
     def get(source: sources.Source) -> tuple[sources.Source, str | StudyError]:
         try:
-            return source, sources.get_source(
-                ROOT, source, scratch=site.scratch, workers=site.workers
-            )
+            return source, sources.get_source(ROOT, source, machine=machine)
         except StudyError as error:
             return source, error
 

@@ -14,7 +14,7 @@ import click
 from tqdm import tqdm
 
 from cordstudy.base.errors import inline
-from cordstudy.cli.here import ROOT, logs_of, read_site
+from cordstudy.cli.here import ROOT, logs_of, read_machine
 from cordstudy.cli.inputs import get_content, get_sources
 from cordstudy.cli.saying import say, say_json
 from cordstudy.cli.using import print_results
@@ -49,14 +49,14 @@ def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool) -> None:
         return
     current_branch(ROOT)
     running.check_clean(ROOT)
-    site = read_site(name, jobs)
-    with running.sole_run(ROOT, site):
+    machine = read_machine(name, jobs)
+    with running.sole_run(ROOT, machine):
         _commit_parameters(study)
         done = {step.name for step in every} - {step.name for step in _todo(every, every)}
-        running.land_finished(ROOT, every, done=done, site=site, report=_say_landed)
+        running.land_finished(ROOT, every, done=done, machine=machine, report=_say_landed)
         if todo := _todo(every, wanted):
             sources.prepare_study(ROOT)
-            get_sources(study, site, jobs=jobs, only=_sources_of(study, todo))
+            get_sources(study, machine, jobs=jobs, only=_sources_of(study, todo))
             todo = _todo(every, wanted)  # a source that came out otherwise has moved its pin
         say(
             f"{len(wanted) - len(todo)} of {len(wanted)} steps are done"
@@ -66,7 +66,7 @@ def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool) -> None:
             if f"convert:{dataset}" in {step.name for step in todo}:
                 get_content(study, dataset)
         with Progress(len(todo)) as report:
-            running.run_steps(ROOT, todo, jobs=jobs, site=site, report=report)
+            running.run_steps(ROOT, todo, jobs=jobs, machine=machine, report=report)
     if (ROOT / Layout(study).summary_table).exists():
         print_results(study)
 

@@ -20,13 +20,14 @@ import sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}, {code!r}]
 from helpers import Step
-from cordstudy.provenance.running.runner import Site, run_steps, sole_run
+from cordstudy.provenance.running.machine import Machine
+from cordstudy.provenance.running.runner import run_steps, sole_run
 study = Path({study!r})
-site = Site(scratch=study / ".cordstudy/work", logs=study / ".cordstudy/logs/it", workers=1)
+machine = Machine(scratch=study / ".cordstudy/work", logs=study / ".cordstudy/logs/it", workers=1)
 script = "(setsid sleep 300 &) ; (setsid env -i sleep 300 &) ; mkdir out; echo 1 > out/{{0}}.txt; sleep 300"
 steps = [Step(str(n), script.format(n), outputs=(f"out/{{n}}.txt",)) for n in range(2)]
-with sole_run(study, site):
-    run_steps(study, steps, jobs=2, site=site, report=lambda *_: None)
+with sole_run(study, machine):
+    run_steps(study, steps, jobs=2, machine=machine, report=lambda *_: None)
 """
 
 
@@ -95,7 +96,7 @@ def test_a_run_that_ends_takes_its_steps_with_it(small, number):
     assert git(small, "rev-parse", "HEAD") == before and git(small, "status", "--porcelain") == ""
 
 
-def test_the_next_run_ends_and_clears_what_a_killed_one_and_its_guards_left(small, site):
+def test_the_next_run_ends_and_clears_what_a_killed_one_and_its_guards_left(small, machine):
     running = start(small)
     guards = [p for p in psutil.Process(running.pid).children() if guard.__file__ in p.cmdline()]
     assert len(guards) == 2
@@ -105,8 +106,8 @@ def test_the_next_run_ends_and_clears_what_a_killed_one_and_its_guards_left(smal
     running.kill()
     running.wait()
     assert computing(small), "nobody was left to end them"
-    with sole_run(small, site):
-        assert not computing(small) and not list(site.scratch.iterdir())
+    with sole_run(small, machine):
+        assert not computing(small) and not list(machine.scratch.iterdir())
     end_strays(small)
     assert git(small, "for-each-ref", "refs/worktree") == ""
 
@@ -122,32 +123,32 @@ def test_steps_whose_guards_are_killed_fail_and_end(small):
     end_strays(small)
 
 
-def test_clearing_touches_only_workspaces_that_carry_the_study_s_mark(small, site, tmp_path):
-    site.scratch.mkdir(parents=True)
-    (site.scratch / "precious").mkdir()
-    (site.scratch / "precious/data.txt").write_text("x")
-    other = site.scratch / "other.abc"
+def test_clearing_touches_only_workspaces_that_carry_the_study_s_mark(small, machine, tmp_path):
+    machine.scratch.mkdir(parents=True)
+    (machine.scratch / "precious").mkdir()
+    (machine.scratch / "precious/data.txt").write_text("x")
+    other = machine.scratch / "other.abc"
     other.mkdir()
     (other / "workspace.json").write_text('{"study": "/another/study", "step": "x"}')
     for name, text in (("odd.1", "[]"), ("odd.2", "not json"), ("odd.3", '{"study": 1}')):
-        (site.scratch / name).mkdir()
-        (site.scratch / name / "workspace.json").write_text(text)
-    mine = site.scratch / "mine.abc"
+        (machine.scratch / name).mkdir()
+        (machine.scratch / name / "workspace.json").write_text(text)
+    mine = machine.scratch / "mine.abc"
     mine.mkdir()
     (mine / "workspace.json").write_text(f'{{"study": "{small}", "finished": ""}}')
-    with sole_run(small, site):
-        run_step(small, Step("one", "mkdir out; echo 1 > out/a.txt"), site=site)
-    assert sorted(path.name for path in site.scratch.iterdir()) == [
+    with sole_run(small, machine):
+        run_step(small, Step("one", "mkdir out; echo 1 > out/a.txt"), machine=machine)
+    assert sorted(path.name for path in machine.scratch.iterdir()) == [
         "odd.1",
         "odd.2",
         "odd.3",
         "other.abc",
         "precious",
     ]
-    assert (site.scratch / "precious/data.txt").read_text() == "x"
+    assert (machine.scratch / "precious/data.txt").read_text() == "x"
 
 
-def test_clearing_a_step_s_old_outputs_follows_no_link(small, site, tmp_path):
+def test_clearing_a_step_s_old_outputs_follows_no_link(small, machine, tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious/a.txt").write_text("x")
     (small / "out").symlink_to(tmp_path / "precious")
@@ -157,19 +158,19 @@ def test_clearing_a_step_s_old_outputs_follows_no_link(small, site, tmp_path):
         "one", "rm -f out; mkdir out; echo 1 > out/a.txt", inputs=("out",), outputs=("out/*",)
     )
     with pytest.raises(StudyError):
-        run_step(small, step, site=site)
+        run_step(small, step, machine=machine)
     assert (tmp_path / "precious/a.txt").read_text() == "x"
 
 
-def test_progress_is_kept_until_its_step_has_landed(small, site):
+def test_progress_is_kept_until_its_step_has_landed(small, machine):
     script = (
         "P=$CORDSTUDY_PROGRESS; ls $P >&2; mkdir -p $P; touch $P/1; mkdir out; echo 1 > out/a.txt"
     )
     step = Step("long", script)
     with pytest.raises(Exception, match="failed"):
-        run_step(small, Step("long", f"{script}; exit 1"), site=site)
+        run_step(small, Step("long", f"{script}; exit 1"), machine=machine)
     place = small / ".cordstudy/progress"
     assert list(place.rglob("1"))
-    run_step(small, step, site=site)
-    assert not list(place.rglob("1")) and "\n1\n" in (site.logs / "long.log").read_text()
+    run_step(small, step, machine=machine)
+    assert not list(place.rglob("1")) and "\n1\n" in (machine.logs / "long.log").read_text()
     assert states(small, [step])["long"].word == "done" and len(log_of(small)) == 1

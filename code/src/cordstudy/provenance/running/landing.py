@@ -33,12 +33,12 @@ from cordstudy.provenance.calling.gitannex import (
 )
 from cordstudy.provenance.history.gitlog import raw_commit
 from cordstudy.provenance.history.records import RunRecord, record_of
+from cordstudy.provenance.profile import REFS
+from cordstudy.provenance.running.machine import file_name
 from cordstudy.provenance.running.workspace import (
     ALWAYS,
-    REFS,
     Workspace,
     by_dataset,
-    file_name,
     finish,
     finished_step,
     let_go,

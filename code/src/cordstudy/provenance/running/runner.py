@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
@@ -32,6 +31,7 @@ from cordstudy.provenance.calling.gitannex import (
 )
 from cordstudy.provenance.calling.surroundings import private_environment
 from cordstudy.provenance.history.records import RESOURCES, join, literal, render_message
+from cordstudy.provenance.profile import REFS
 from cordstudy.provenance.running.landing import (
     Kept,
     NotLanded,
@@ -42,14 +42,13 @@ from cordstudy.provenance.running.landing import (
     keep,
     land,
 )
+from cordstudy.provenance.running.machine import Machine, file_name
 from cordstudy.provenance.running.notes import note
 from cordstudy.provenance.running.step import Recorded, builds_on
 from cordstudy.provenance.running.workspace import (
-    REFS,
     Workspace,
     check_inputs_untouched,
     check_outputs,
-    file_name,
     finished_step,
     left_behind,
     remove_tree,
@@ -61,15 +60,6 @@ DUCT = ("duct", "-q", "--clobber", "-c", "none", "-o", "all", "--sample-interval
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What tells a run to end."""
 DATALAD_RESULT = re.compile(r"\w+\(\w+\): |action summary:|  \w+ \(\w+: \d+")
-
-
-@dataclass(frozen=True)
-class Site:
-    """What belongs to this machine: where to work, and with how many processes."""
-
-    scratch: Path
-    logs: Path
-    workers: int
 
 
 Report = Callable[[str, str, float], None]
@@ -89,13 +79,13 @@ def check_clean(study: Path) -> None:
 
 
 @contextmanager
-def sole_run(study: Path, site: Site) -> Iterator[None]:
+def sole_run(study: Path, machine: Machine) -> Iterator[None]:
     """Hold the right to run steps in a study, and clear what a killed run left behind.
 
     Being told to end (Ctrl-C, SIGTERM, SIGHUP) ends all steps too. What a killed run had finished is
     brought home; raises NotLanded where that fails.
     """
-    place = site.logs.parent / "run.lock"
+    place = machine.run_lock
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.open("a+") as handle:
         try:
@@ -110,14 +100,14 @@ def sole_run(study: Path, site: Site) -> Iterator[None]:
         handle.truncate()
         handle.write(str(os.getpid()))
         handle.flush()
-        _clear(study, site)
+        _clear(study, machine)
         with _ending_together():
             yield
 
 
-def _clear(study: Path, site: Site) -> None:
+def _clear(study: Path, machine: Machine) -> None:
     """Remove the workspaces that a killed run left, after bringing home what was finished in them."""
-    for folder in left_behind(study, site.scratch):
+    for folder in left_behind(study, machine.scratch):
         if finished_step(folder):
             bring_home(study, folder)
         remove_tree(folder)
@@ -150,7 +140,7 @@ def _ending_together() -> Iterator[None]:
 
 
 def run_steps(
-    study: Path, steps: Sequence[Recorded], *, jobs: int, site: Site, report: Report
+    study: Path, steps: Sequence[Recorded], *, jobs: int, machine: Machine, report: Report
 ) -> None:
     """Run steps in their order, up to `jobs` at a time, each as one record.
 
@@ -167,7 +157,9 @@ def run_steps(
             ):
                 waiting.remove(step)
                 running[
-                    pool.submit(_run_step, study, step, site=site, report=report, branch=branch)
+                    pool.submit(
+                        _run_step, study, step, machine=machine, report=report, branch=branch
+                    )
                 ] = step
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
@@ -186,21 +178,23 @@ def _next(waiting: Sequence[Recorded], running) -> Recorded | None:
     return None
 
 
-def _run_step(study: Path, step: Recorded, *, site: Site, report: Report, branch: str) -> None:
+def _run_step(
+    study: Path, step: Recorded, *, machine: Machine, report: Report, branch: str
+) -> None:
     start = time.monotonic()
     report(step.name, "runs", 0.0)
-    note(site.logs, step.name, "running")
+    note(machine.logs, step.name, "running")
     try:
-        run_step(study, step, site=site, branch=branch)
+        run_step(study, step, machine=machine, branch=branch)
     except BaseException as error:
-        note(site.logs, step.name, "failed", str(error).partition("\n")[0])
+        note(machine.logs, step.name, "failed", str(error).partition("\n")[0])
         report(step.name, "failed", time.monotonic() - start)
         raise
-    note(site.logs, step.name, "done")
+    note(machine.logs, step.name, "done")
     report(step.name, "done", time.monotonic() - start)
 
 
-def run_step(study: Path, step: Recorded, *, site: Site, branch: str = "") -> str:
+def run_step(study: Path, step: Recorded, *, machine: Machine, branch: str = "") -> str:
     """Run one step in a workspace and land its record on a branch (the current one); the commit that landed.
 
     Raises StudyError if an input is not to be had, the command fails, an input was written to
@@ -208,18 +202,18 @@ def run_step(study: Path, step: Recorded, *, site: Site, branch: str = "") -> st
     for a step that is finished and kept.
     """
     branch = branch or current_branch(study)
-    log = site.logs / f"{file_name(step.name)}.log"
-    progress = progress_folder(site, step.name)
+    log = machine.log(step.name)
+    progress = machine.progress(step.name)
     place = workspace(
         study,
-        scratch=site.scratch,
-        name=full_name(site, step.name),
+        scratch=machine.scratch,
+        name=machine.full_name(step.name),
         inputs=step.inputs,
         outputs=step.outputs,
         commit=branch,
     )
     with place as ws:
-        env = {"CORDSTUDY_WORKERS": str(site.workers), "CORDSTUDY_PROGRESS": str(progress)}
+        env = machine.env(progress=progress)
         code = record_in(ws, step.argv, message=step.message, log=log, env=env)
         if code:
             raise failure(step.name, code, log)
@@ -231,18 +225,13 @@ def run_step(study: Path, step: Recorded, *, site: Site, branch: str = "") -> st
     return commit
 
 
-def full_name(site: Site, step: str) -> str:
-    """A step's name with that of its study: studies of one clone have steps of the same name."""
-    return f"{site.logs.name}.{step}"
-
-
-def progress_folder(site: Site, step: str) -> Path:
-    """Where a step may keep what it goes on from when it was killed; removed when it has landed."""
-    return site.logs.parent.parent / "progress" / site.logs.name / file_name(step)
-
-
 def land_finished(
-    study: Path, steps: Sequence[Recorded], *, done: Container[str], site: Site, report: Report
+    study: Path,
+    steps: Sequence[Recorded],
+    *,
+    done: Container[str],
+    machine: Machine,
+    report: Report,
 ) -> None:
     """Land those of a study's steps that were finished and could not land when they were.
 
@@ -250,7 +239,7 @@ def land_finished(
     kept of another state of a step stays kept until that is done. `done` are the names of steps that are.
     """
     branch = current_branch(study)
-    by_name = {file_name(full_name(site, step.name)): step for step in steps}
+    by_name = {file_name(machine.full_name(step.name)): step for step in steps}
     for kept in finished(study):
         step = by_name.get(kept.step)
         if step is None:  # of another study
@@ -264,8 +253,8 @@ def land_finished(
             if not _is_of(kept, step):  # it runs anew, and then is kept in place of this one
                 continue
             raise
-        shutil.rmtree(progress_folder(site, step.name), ignore_errors=True)
-        note(site.logs, step.name, "done")
+        shutil.rmtree(machine.progress(step.name), ignore_errors=True)
+        note(machine.logs, step.name, "done")
         report(step.name, "landed", 0.0)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,13 +37,13 @@ from cordstudy.provenance.calling.gitannex import (
     install_annex,
     settle_identity,
 )
+from cordstudy.provenance.profile import REFS
+from cordstudy.provenance.running.machine import file_name
 
 MARK = "workspace.json"
 """In each workspace's folder: whose it is, and the step's name."""
 UNFINISHED, DONE = "unfinished", "finished"
 """A file beside it has the one name until the step is finished, then the other: a full disk lets it be renamed."""
-REFS = "refs/worktree/cordstudy"
-"""Where the study keeps commits that its branch does not hold: git then keeps their objects."""
 ALWAYS = (".gitattributes", ".gitmodules", ".datalad/config")
 
 
@@ -126,11 +125,6 @@ def _clear(clone: Path, outputs: Sequence[str]) -> None:
                 if any((clone / folder).iterdir()):
                     break
                 (clone / folder).rmdir()
-
-
-def file_name(step: str) -> str:
-    """A step's name as files and refs can have it."""
-    return re.sub(r"[^\w.-]", "-", step)
 
 
 def mark(folder: Path, study: Path, step: str) -> None:
