@@ -44,14 +44,13 @@ from cordstudy.provenance.history.paths import covers
 from cordstudy.provenance.history.records import RunRecord, join, read_records, render_message
 from cordstudy.provenance.running.landing import commit_files
 from cordstudy.provenance.running.machine import Machine
-from cordstudy.provenance.running.runner import failure, record_in
+from cordstudy.provenance.running.marks import mark, remove_tree
+from cordstudy.provenance.running.recording import failure, record_in
 from cordstudy.provenance.running.workspace import (
     ContentMissing,
     Workspace,
     check_inputs_untouched,
     check_outputs,
-    mark,
-    remove_tree,
     workspace,
 )
 

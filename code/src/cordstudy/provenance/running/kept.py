@@ -23,8 +23,8 @@ from cordstudy.provenance.history.records import RunRecord, record_of
 from cordstudy.provenance.profile import REFS
 from cordstudy.provenance.running.advancing import locked
 from cordstudy.provenance.running.machine import file_name
-from cordstudy.provenance.running.trees import FETCH
 from cordstudy.provenance.running.marks import finish, finished_step, let_go
+from cordstudy.provenance.running.trees import FETCH
 from cordstudy.provenance.running.workspace import CLONE, Workspace
 
 FINISHED = f"{REFS}/finished"
@@ -72,9 +72,7 @@ def keep(ws: Workspace) -> Kept:
     record = record_at(ws.path, head(ws.path))
     inputs, outputs = record.from_root(record.inputs), record.from_root(record.outputs)
     if (inputs, outputs) != (ws.inputs, ws.outputs):
-        raise StudyError(
-            "the record does not say what was run: its message was changed", hint=HOOK
-        )
+        raise StudyError("the record does not say what was run: its message was changed", hint=HOOK)
     finish(ws.folder)
     return bring_home(ws.dataset, ws.folder)
 

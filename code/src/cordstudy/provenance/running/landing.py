@@ -80,9 +80,7 @@ def _joined(dataset: Path, kept: Kept, tip: str, *, overwrite: bool) -> str:
         return bring_in(dataset, repo, made, kept.landing_ref)
 
 
-def _message(
-    dataset: Path, kept: Kept, tip: str, *, theirs_changed: bool
-) -> tuple[str, list[str]]:
+def _message(dataset: Path, kept: Kept, tip: str, *, theirs_changed: bool) -> tuple[str, list[str]]:
     """Message and parents of the commit on a tip: the record's own, or those of a merge.
 
     Raises StudyError where the tip has other inputs and its history, or outputs, are others too.

@@ -25,9 +25,9 @@ from cordstudy.provenance.calling.gitannex import (
 from cordstudy.provenance.calling.surroundings import private_environment
 from cordstudy.provenance.profile import NAME
 from cordstudy.provenance.running.machine import Machine
+from cordstudy.provenance.running.marks import remove_tree
 from cordstudy.provenance.running.recording import failure
 from cordstudy.provenance.running.subdatasets import Subdataset, pin_clone
-from cordstudy.provenance.running.marks import remove_tree
 from cordstudy.provenance.running.workspace import Workspace, workspace
 
 
