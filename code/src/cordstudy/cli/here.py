@@ -10,6 +10,7 @@ import hashlib
 import os
 import socket
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
@@ -35,19 +36,28 @@ PROFILE = Profile(
 SETTINGS = {"scratch": str, "cores": int, "device": str}
 
 
+@dataclass(frozen=True)
+class MachineSettings:
+    """What a user may say of a machine; empty for what they leave open."""
+
+    scratch: str = ""
+    cores: int = 0
+    device: str = ""
+
+
 def read_machine(study: str, jobs: int) -> Machine:
     """What `site.toml` says of this machine, for a study of this clone.
 
     Raises StudyError for an unknown key.
     """
-    content = _content(ROOT / "site.toml")
-    cores = content.get("cores") or os.cpu_count() or 1
-    scratch = _own_folder(content["scratch"]) if "scratch" in content else LOCAL / "workspaces"
+    settings = _settings(ROOT / "site.toml")
+    cores = settings.cores or os.cpu_count() or 1
+    scratch = _own_folder(settings.scratch) if settings.scratch else LOCAL / "workspaces"
     return Machine(
         scratch=scratch,
         logs=logs_of(study),
         workers=max(1, cores // jobs),
-        device=str(content.get("device", "")),
+        device=settings.device,
     )
 
 
@@ -56,7 +66,7 @@ def logs_of(study: str) -> Path:
     return LOCAL / "logs" / study
 
 
-def _content(path: Path) -> dict[str, object]:
+def _settings(path: Path) -> MachineSettings:
     try:
         content = tomllib.loads(path.read_text()) if path.is_file() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -70,7 +80,7 @@ def _content(path: Path) -> dict[str, object]:
             raise StudyError(
                 f"{path}: {key}: {value!r} is no {SETTINGS[key].__name__}", hint="correct the TOML"
             )
-    return content
+    return MachineSettings(**content)
 
 
 def _own_folder(told: str) -> Path:
