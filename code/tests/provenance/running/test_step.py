@@ -14,6 +14,8 @@ from helpers import Step
         ("out/a.txt", "out/*", True),
         ("out", "out/a.txt", True),
         ("out/a.txt", "out", True),
+        ("out/**/*.txt", "out/a/b.txt", True),
+        ("out/*.tsv", "out/*.txt", False),
         ("other/a.txt", "out/a.txt", False),
         ("other/*", "out/*", False),
     ],
