@@ -26,11 +26,14 @@ def subject_folds(cases: Path, folds: int) -> list[dict[str, list[str]]]:
     sides. Raises StudyError where a fold has no case to validate on.
     """
     rows = read_table(cases, "case_id", "part", "fold")
-    trained = [row for row in rows if row["part"] == "train"]
     divided = []
     for number in range(folds):
-        held_out = [row["case_id"] for row in trained if row["fold"] == str(number)]
-        others = [row["case_id"] for row in trained if row["fold"] != str(number)]
+        held_out: list[str] = []
+        others: list[str] = []
+        for row in rows:
+            if row["part"] == "train":
+                side = held_out if row["fold"] == str(number) else others
+                side.append(row["case_id"])
         if not held_out:
             raise StudyError(
                 f"{cases}: fold {number} has no case",

@@ -21,12 +21,21 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.texts import read_json
 
 NETWORKS = frozenset(
-    f"dynamic_network_architectures.architectures.unet.{name}"
-    for name in ("PlainConvUNet", "ResidualEncoderUNet", "ResidualUNet")
+    {
+        "dynamic_network_architectures.architectures.unet.PlainConvUNet",
+        "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet",
+        "dynamic_network_architectures.architectures.unet.ResidualUNet",
+    }
 )
 LAYERS = frozenset(
-    f"torch.nn.modules.{name}"
-    for name in ("activation", "batchnorm", "conv", "dropout", "instancenorm", "normalization")
+    {
+        "torch.nn.modules.activation",
+        "torch.nn.modules.batchnorm",
+        "torch.nn.modules.conv",
+        "torch.nn.modules.dropout",
+        "torch.nn.modules.instancenorm",
+        "torch.nn.modules.normalization",
+    }
 )
 """The modules whose classes are layers."""
 READERS = frozenset({"SimpleITKIO", "NibabelIO", "NibabelIOWithReorient"})

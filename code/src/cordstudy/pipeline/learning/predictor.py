@@ -40,8 +40,14 @@ NO_NETWORK = (
 )
 """What nnU-Net and torch raise for plans of which no network can be made, or not that of the
 checkpoints."""
-ALIKE = ("preprocessor_name", "spacing", "normalization_schemes", "use_mask_for_norm")
-"""What of a configuration preprocessing depends on, beside how data is resampled."""
+OF_THE_PLANS = ("image_reader_writer", "transpose_forward")
+OF_THE_CONFIGURATION = (
+    "preprocessor_name",
+    "spacing",
+    "normalization_schemes",
+    "use_mask_for_norm",
+)
+"""What preprocessing an image depends on, beside how data is resampled."""
 OF_THE_IMAGE = frozenset({"ZScoreNormalization", "NoNormalization"})
 """Normalizations that take nothing from the training data."""
 
@@ -173,12 +179,14 @@ def preprocessing(predictor: nnUNetPredictor) -> str:
     it."""
     plans = predictor.plans_manager.plans
     chosen = predictor.configuration_manager.configuration
-    said = {name: plans[name] for name in ("image_reader_writer", "transpose_forward")}
+    said = {}
+    for name in OF_THE_PLANS:
+        said[name] = plans[name]
+    for name in OF_THE_CONFIGURATION:
+        said[name] = chosen[name]
     for name in chosen:
         if "resampling_fn_data" in name:
             said[name] = chosen[name]
-    for name in ALIKE:
-        said[name] = chosen[name]
     if not OF_THE_IMAGE.issuperset(chosen["normalization_schemes"]):
         said["intensities"] = plans["foreground_intensity_properties_per_channel"]
     return json.dumps(said, sort_keys=True)

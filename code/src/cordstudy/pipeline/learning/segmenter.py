@@ -43,31 +43,34 @@ def segment(
     """
     from cordstudy.pipeline.learning.predictor import predict_files  # nnU-Net: 5 s to import
 
-    folders = list(models) if len(models) > 1 else [""]
     _check_names(images, out)
-    turned_images, scratch_masks = [], []
     with tempfile.TemporaryDirectory() as scratch:
+        turned, turned_masks = [], []
         for number, image in enumerate(images):
-            turned = Path(scratch) / f"{number:04d}.nii.gz"
-            _turn(image, turned)
-            turned_images.append(turned)
-            stem = f"{number:04d}"
-            scratch_masks.append([Path(scratch, f"{stem}_{k}.nii.gz") for k in range(len(models))])
+            turned.append(Path(scratch) / f"{number:04d}.nii.gz")
+            turned_masks.append(_scratch_masks(turned[-1], len(models)))
+            _turn(image, turned[-1])
         predict_files(
             list(models.values()),
-            turned_images,
-            scratch_masks,
+            turned,
+            turned_masks,
             folds=folds,
             mirror_axes=mirror_axes,
             tile_step=tile_step,
         )
         written = []
-        for image, masks in zip(images, scratch_masks):
-            for mask, folder in zip(masks, folders):
-                output = output_path(image, out, folder)
+        for image, masks in zip(images, turned_masks):
+            for name, mask in zip(models, masks):
+                output = output_path(image, out, name if len(models) > 1 else "")
                 _bring_back(mask, image, output)
                 written.append(output)
     return written
+
+
+def _scratch_masks(turned: Path, count: int) -> list[Path]:
+    """Where the masks of a turned image go, one a model."""
+    stem = turned.name.removesuffix(".nii.gz")
+    return [turned.with_name(f"{stem}_{number}.nii.gz") for number in range(count)]
 
 
 def _check_names(images: Sequence[Path], out: Path) -> None:

@@ -260,11 +260,7 @@ def train(
     `model` holds plans.json, dataset.json and splits_final.json; `balanced` draws the datasets of
     which `cases.tsv` of the training set tells with like chance.
     """
-    plans, _ = read_plans(model)
-    if configuration not in plans["configurations"] or not 0 <= fold < len(read_folds(model)):
-        raise StudyError(
-            f"{model}: it has no {configuration!r} planned, or no fold {fold}", hint=AGAIN
-        )
+    _check_planned(model, configuration, fold)
     arrays = preprocessed(dataset, model, configuration=configuration)
     groups = _groups(dataset / "cases.tsv") if balanced else {}
     address = _training_address(arrays, model, fold, schedule, groups)
@@ -287,6 +283,15 @@ def train(
         shutil.rmtree(progress_folder, ignore_errors=True)
 
 
+def _check_planned(model: Path, configuration: str, fold: int) -> None:
+    """Raise StudyError for a configuration or a fold that the plan of a model does not have."""
+    plans, _ = read_plans(model)
+    if configuration not in plans["configurations"] or not 0 <= fold < len(read_folds(model)):
+        raise StudyError(
+            f"{model}: it has no {configuration!r} planned, or no fold {fold}", hint=AGAIN
+        )
+
+
 def _groups(cases: Path) -> dict[str, str]:
     """The dataset that each case of a training set comes from."""
     rows = read_table(cases, "case_id", "dataset")
@@ -295,9 +300,14 @@ def _groups(cases: Path) -> dict[str, str]:
 
 def _lay_out(view: Path, arrays: Path, model: Path) -> None:
     """A folder as nnU-Net's trainer wants it: links to the arrays, and to the model's texts."""
-    texts = ("splits_final.json", "dataset.json", "dataset_fingerprint.json")
+    paths = list(arrays.iterdir())
+    paths += [
+        model / "splits_final.json",
+        model / "dataset.json",
+        model / "dataset_fingerprint.json",
+    ]
     view.mkdir()
-    for path in (*arrays.iterdir(), *(model / name for name in texts)):
+    for path in paths:
         (view / path.name).symlink_to(path.resolve())
 
 
@@ -334,6 +344,24 @@ def train_fold(
     `groups`: see the trainer. Goes on from a checkpoint in `progress_folder`.
     nnUNet_preprocessed and nnUNet_results must be set.
     """
+    trainer = _scheduled(model, configuration, fold, schedule)
+    trainer.groups = groups
+    trainer.progress_folder = progress_folder
+    out.mkdir(parents=True, exist_ok=True)
+    trainer.output_folder = str(out)
+    begun = newest(progress_folder)
+    if begun:
+        load(begun, hint="remove it: the training then starts afresh")
+        trainer.load_checkpoint(str(begun))
+    with _epoch_bar(fold, trainer.current_epoch, schedule.epochs) as bar:
+        trainer.on_epoch = bar.update
+        trainer.run_training()
+
+
+def _scheduled(
+    model: Path, configuration: str, fold: int, schedule: Schedule
+) -> nnUNetTrainerRepeatable:
+    """A trainer of a planned model that keeps to a schedule."""
     plans, dataset_json = read_plans(model)
     trainer = nnUNetTrainerRepeatable(
         plans | {"continue_training": False},
@@ -347,17 +375,7 @@ def train_fold(
     trainer.num_iterations_per_epoch = schedule.iterations
     trainer.num_val_iterations_per_epoch = schedule.validations
     trainer.augmenters = machine.workers() - 1
-    trainer.groups = groups
-    trainer.progress_folder = progress_folder
-    out.mkdir(parents=True, exist_ok=True)
-    trainer.output_folder = str(out)
-    begun = newest(progress_folder)
-    if begun:
-        load(begun, hint="remove it: the training then starts afresh")
-        trainer.load_checkpoint(str(begun))
-    with _epoch_bar(fold, trainer.current_epoch, schedule.epochs) as bar:
-        trainer.on_epoch = bar.update
-        trainer.run_training()
+    return trainer
 
 
 def _epoch_bar(fold: int, done: int, epochs: int) -> tqdm[NoReturn]:
