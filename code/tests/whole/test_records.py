@@ -40,7 +40,8 @@ def test_the_records_are_standard_and_portable(tiny):
     for subject, (_, record) in log_of(tiny).items():
         assert record["dsid"] == dsid and record["exit"] == 0 and record["pwd"] == "."
         assert (
-            record["cmd"].startswith("code/study ") and "code/requirements.lock" in record["inputs"]
+            record["cmd"].startswith("code/study ")
+            and "code/requirements/steps.lock" in record["inputs"]
         ), subject
         text = json.dumps(record)
         assert (
