@@ -299,7 +299,7 @@ def test_make_works_with_a_cache_in_a_folder_with_a_space(odd, cache, tmp_path):
         "-C",
         odd / "code",
         "test",
-        "ARGS=--collect-only -q tests/study",
+        "ARGS=--version",
         cwd=tmp_path,
     )
 
