@@ -72,8 +72,7 @@ def make(layer: str, folder: Path, *, below: Sequence[Path]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if below:
         # of the same Python, whichever this one is; pip is that of the lowest layer
-        command = [below[0] / "bin/python", "-m", "venv", "--symlinks", "--without-pip", folder]
-        if subprocess.run(command).returncode:
+        if python(below[0], "-m", "venv", "--symlinks", "--without-pip", str(folder)):
             raise SystemExit(f"error: no virtual environment could be made at {folder}")
         build_on(below, folder)
     else:
@@ -81,8 +80,8 @@ def make(layer: str, folder: Path, *, below: Sequence[Path]) -> None:
     install_lock(folder, CODE / f"requirements/{layer}.lock")
     for lower in reversed(below):
         link_commands(lower, folder)
-    compiled = [folder / "bin/python", "-m", "compileall", "-q", "-q", "-j", "0", folder / "lib"]
-    subprocess.run(compiled)  # on all cores; exit 1 where a package ships a file for another Python
+    # on all cores; exit 1 where a package ships a file for another Python
+    python(folder, "-m", "compileall", "-q", "-q", "-j", "0", str(folder / "lib"))
     (folder / "complete").touch()
 
 
@@ -118,13 +117,17 @@ def install_lock(folder: Path, lock: Path) -> None:
 def install(folder: Path, *arguments: str) -> None:
     """Run the environment's pip; progress on a terminal, errors only elsewhere."""
     quiet = [] if sys.stdout.isatty() else ["-q", "-q"]
-    command = [folder / "bin/python", "-m", "pip", "install", "--disable-pip-version-check"]
-    command += ["--no-compile", *quiet, *arguments]
-    if subprocess.run(command).returncode:
+    options = ["--disable-pip-version-check", "--no-compile", *quiet]
+    if python(folder, "-m", "pip", "install", *options, *arguments):
         raise SystemExit(
             f"error: pip could not install {arguments[-1]} into {folder}\n"
             "hint: run it again; look at pip's words above"
         )
+
+
+def python(folder: Path, *arguments: str) -> int:
+    """Run the Python of an environment; the exit code."""
+    return subprocess.run([str(folder / "bin/python"), *arguments]).returncode
 
 
 if __name__ == "__main__":

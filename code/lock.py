@@ -32,6 +32,8 @@ LISTS = {"steps": (), "tools": ("tools",), "dev": ("tools", "dev")}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 SYSTEMS = (("linux", "Linux"), ("darwin", "Darwin"))
 PROCESSORS = ("x86_64", "aarch64", "arm64")
+Machine = tuple[str, str, str]
+"""A Python, a system, a processor."""
 OF_CUDA = re.compile(r"nvidia-|cuda-|triton==")
 
 
@@ -71,7 +73,7 @@ def borrowed_uv(folder: Path) -> list[str | Path]:
 
 def write_lock(resolved: Path, lock: Path, *, before: Sequence[Path]) -> None:
     """Write what a resolution adds to the locks before it, on any of the machines."""
-    known: dict[str, set[tuple[str, ...]]] = {}
+    known: dict[str, set[Machine]] = {}
     for earlier in before:
         for pin in pins(earlier.read_text("utf-8")):
             known.setdefault(name_of(pin), set()).update(machines(pin))
@@ -97,12 +99,12 @@ def first_line(pin: str) -> str:
     return pin.partition("\n")[0].removesuffix("\\").rstrip()
 
 
-def machines(pin: str) -> set[tuple[str, ...]]:
-    """The machines that a package's marker means: Python, system, processor."""
+def machines(pin: str) -> set[Machine]:
+    """The machines that a package's marker means."""
     from packaging.markers import Marker
 
     marker = first_line(pin).partition(" ; ")[2]
-    meant = set()
+    meant: set[Machine] = set()
     for python, (system, name), processor in product(PYTHONS, SYSTEMS, PROCESSORS):
         machine = {
             "implementation_name": "cpython",
