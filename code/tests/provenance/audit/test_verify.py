@@ -118,7 +118,9 @@ def test_every_step_of_a_study_comes_out_identical_and_the_verdicts_can_be_attes
         content["commit"] == git(tiny_copy, "rev-parse", "HEAD~1")
         and len(content["verdicts"]) == 26
     )
-    assert content["environment"] == git(tiny_copy, "rev-parse", "HEAD:code/requirements.lock")
+    assert content["environment"] == git(
+        tiny_copy, "rev-parse", "HEAD:code/requirements/steps.lock"
+    )
     assert not path.is_symlink() and str(tiny_copy) not in path.read_text()
     assert next(read_records(tiny_copy)).outputs == (str(path.relative_to(tiny_copy)),)
     *states, took = study(tiny_copy, "--study", "tiny", "status").stdout.splitlines()

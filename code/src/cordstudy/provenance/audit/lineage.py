@@ -25,7 +25,7 @@ from cordstudy.provenance.history.paths import WILD, matches
 from cordstudy.provenance.history.since import changed
 
 CODE = "code/"
-LOCK = "code/requirements.lock"
+LOCK = "code/requirements/steps.lock"
 
 
 @dataclass(frozen=True)

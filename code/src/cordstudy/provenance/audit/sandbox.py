@@ -94,6 +94,7 @@ def _walls(folder: Path) -> Sequence[str]:
         elif place.is_dir():
             argv += ["--ro-bind", name, name]
     own = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
+    own |= {name for name in sys.path if name.endswith("site-packages")}  # of layers below
     for name in sorted(own):  # a folder before those in it
         if not name.startswith("/usr/") and name not in ("/", "/usr"):
             argv += ["--ro-bind", name, name]

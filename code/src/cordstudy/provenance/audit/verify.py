@@ -28,6 +28,7 @@ from pathlib import Path
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit import attestations
+from cordstudy.provenance.audit.lineage import LOCK
 from cordstudy.provenance.calling.content import listed, pathspecs
 from cordstudy.provenance.calling.gitannex import (
     annex,
@@ -290,7 +291,7 @@ def attest(study: Path, verdicts: Sequence[Verdict], *, argv: Sequence[str]) -> 
     """
     content = {
         "commit": head(study),
-        "environment": git(study, "rev-parse", "HEAD:code/requirements.lock").strip(),
+        "environment": git(study, "rev-parse", f"HEAD:{LOCK}").strip(),
         "machine": machine(),
         "verdicts": [
             {key: value for key, value in asdict(verdict).items() if key != "seconds"}
