@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from cordstudy.pipeline.raw.convert import Job, convert_case
+from cordstudy.pipeline.raw.conversion import Job, convert_case
 from cordstudy.pipeline.raw.volumes import RPI, read_volume, to_orientation
 from cordstudy.pipeline.sources.cases import Case
 from cordstudy.pipeline.sources.finding import content_key
