@@ -19,8 +19,8 @@ import pytest
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import write_file
-from cordstudy.pipeline.judging.compare import read_scores
-from cordstudy.pipeline.judging.leakage import read_comparisons
+from cordstudy.pipeline.judging.scores import read_scores
+from cordstudy.pipeline.judging.leakage import read_overlaps
 from cordstudy.pipeline.judging.settings import read_settings
 from cordstudy.pipeline.learning.plan import subject_folds
 from cordstudy.pipeline.sources.parts import read_split
@@ -455,7 +455,7 @@ def parameters(folder: Path, name: str) -> Callable[[], object]:
         "split.tsv": lambda: read_split(folder / "split.tsv"),
         "cases.tsv": lambda: subject_folds(folder / "cases.tsv", 2),
         "scores.tsv": lambda: read_scores(folder / "scores.tsv"),
-        "leakage.tsv": lambda: read_comparisons(folder / "leakage.tsv"),
+        "leakage.tsv": lambda: read_overlaps(folder / "leakage.tsv"),
     }[name]
 
 
