@@ -1,21 +1,32 @@
-// The viewer: NiiVue, unpacked from this page when it comes into sight. Without it, or without WebGL 2, the still
-// images below show the same.
+// The viewer: NiiVue, unpacked from this page when it comes into sight. Without it, or without
+// WebGL 2, the still images below show the same.
 (() => {
   const box = document.getElementById("viewer");
   const data = JSON.parse(document.getElementById("cases").textContent);
-  const [select, canvas, told] = ["select", "canvas", "output"].map((name) => box.querySelector(name));
+  const select = box.querySelector("select");
+  const canvas = box.querySelector("canvas");
+  const told = box.querySelector("output");
   const boxes = [...box.querySelectorAll("input")];
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const colours = JSON.parse(box.dataset.colours);
   let viewer;
 
   const start = async () => {
-    if (!document.createElement("canvas").getContext("webgl2")) throw new Error("this browser shows no WebGL 2");
+    if (!document.createElement("canvas").getContext("webgl2")) {
+      throw new Error("this browser shows no WebGL 2");
+    }
     const packed = new Blob([bytes(document.getElementById("niivue").textContent)]);
-    const script = await new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).blob();
-    const { Niivue } = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
-    viewer = new Niivue({ backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 0.5], crosshairWidth: 0.2,
-                          isColorbar: false, logLevel: "error" });
+    const unpacked = packed.stream().pipeThrough(new DecompressionStream("gzip"));
+    const text = await new Response(unpacked).blob();
+    const script = new Blob([text], { type: "text/javascript" });
+    const { Niivue } = await import(URL.createObjectURL(script));
+    viewer = new Niivue({
+      backColor: [0, 0, 0, 1],
+      crosshairColor: [1, 1, 1, 0.5],
+      crosshairWidth: 0.2,
+      isColorbar: false,
+      logLevel: "error",
+    });
     await viewer.attachToCanvas(canvas);
     viewer.setSliceType(viewer.sliceTypeMultiplanar);
     for (const [name, colour] of Object.entries(colours)) {
@@ -24,35 +35,42 @@
     }
   };
 
-  const opacities = () => boxes.forEach((one, n) => {
-    if (viewer.volumes[n + 1]) viewer.setOpacity(n + 1, one.checked ? 0.45 : 0);
+  const opacities = () => boxes.forEach((mask, n) => {
+    if (viewer.volumes[n + 1]) viewer.setOpacity(n + 1, mask.checked ? 0.45 : 0);
   });
 
+  const volume = (shown, name) => {
+    const url = "data:application/octet-stream;base64," + shown.volumes[name];
+    const file = { url, name: name + ".nii.gz" };
+    if (name === "image") return { ...file, colormap: "gray", opacity: 1 };
+    return { ...file, colormap: name, opacity: 0.45, cal_min: 0.5, cal_max: 1 };
+  };
+
   const show = async () => {
-    const one = data[select.selectedIndex];
+    const shown = data[select.selectedIndex];
     told.textContent = "loading …";
     if (!viewer) await start();
-    const names = ["image", ...boxes.map((b) => b.value)].filter((name) => one.volumes[name]);
-    await viewer.loadVolumes(names.map((name) => ({
-      url: "data:application/octet-stream;base64," + one.volumes[name], name: name + ".nii.gz",
-      colormap: name === "image" ? "gray" : name, opacity: name === "image" ? 1 : 0.45,
-      ...(name === "image" ? {} : { cal_min: 0.5, cal_max: 1 }),
-    })));
+    const names = ["image", ...boxes.map((mask) => mask.value)];
+    const held = names.filter((name) => shown.volumes[name]);
+    await viewer.loadVolumes(held.map((name) => volume(shown, name)));
     opacities();
-    viewer.scene.crosshairPos = viewer.mm2frac(one.centre_mm);
+    viewer.scene.crosshairPos = viewer.mm2frac(shown.centre_mm);
     viewer.updateGLVolume();
-    told.textContent = one.told;
+    told.textContent = shown.told;
   };
 
   const attempt = () => show().catch((error) => {
-    told.textContent = `No interactive view (${error.message}); the still images below show the same cases.`;
+    const why = `No interactive view (${error.message})`;
+    told.textContent = `${why}; the still images below show the same cases.`;
     canvas.parentElement.hidden = true;
   });
 
   box.hidden = false;
   select.addEventListener("change", attempt);
-  boxes.forEach((one) => one.addEventListener("change", () => viewer && opacities()));
+  boxes.forEach((mask) => mask.addEventListener("change", () => viewer && opacities()));
   new IntersectionObserver((seen, observer) => {
-    if (seen.some((one) => one.isIntersecting)) { observer.disconnect(); attempt(); }
+    if (!seen.some((entry) => entry.isIntersecting)) return;
+    observer.disconnect();
+    attempt();
   }, { rootMargin: "200px" }).observe(box);
 })();
