@@ -16,7 +16,7 @@ from rich.text import Text
 from cordstudy.cli.saying import say
 
 WIDEST = 100_000
-"""Columns of the page that rows are laid out on: nothing is wrapped or cut, wherever it is shown."""
+"""Columns of the page that rows are laid out on: nothing is wrapped or cut."""
 
 
 def print_columns(
