@@ -50,7 +50,7 @@ def divide(
     for stratum, tested in _seats(sizes, test_fraction).items():
         line = lines[stratum]
         first = _rank(seed, f"stratum {stratum}") % folds
-        placements += [_to_test(name) for name in line[:tested]]
+        placements += _to_test(line[:tested])
         placements += _in_folds(line[tested:], folds=folds, first=first)
     _check_folds(placements, folds)
     return sorted(placements)
@@ -76,8 +76,8 @@ def _seats(sizes: Mapping[str, int], share: float) -> dict[str, int]:
     return seats
 
 
-def _to_test(name: str) -> Placement:
-    return Placement(name, "test", MISSING)
+def _to_test(names: Iterable[str]) -> list[Placement]:
+    return [Placement(name, "test", MISSING) for name in names]
 
 
 def _in_folds(line: Sequence[str], *, folds: int, first: int) -> list[Placement]:
@@ -116,16 +116,13 @@ def published(path: Path, names: Sequence[str], *, seed: int, folds: int) -> lis
             f"{path}: no row for {lacking[0]} ({len(lacking)} of {len(names)} participants)",
             hint="exclude or add them",
         )
-    placements: list[Placement] = []
-    trained: list[str] = []
+    by_part: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        if parts[name] == "test":
-            placements.append(_to_test(name))
-        elif parts[name] == "val":
-            placements.append(Placement(name, "train", "0"))
-        else:
-            trained.append(name)
-    for other in _in_folds(_in_line(trained, seed), folds=folds - 1, first=0):
+        by_part[parts[name]].append(name)
+    placements = _to_test(by_part["test"])
+    for name in by_part["val"]:
+        placements.append(Placement(name, "train", "0"))
+    for other in _in_folds(_in_line(by_part["train"], seed), folds=folds - 1, first=0):
         placements.append(other._replace(fold=str(int(other.fold) + 1)))
     _check_folds(placements, folds)
     return sorted(placements)
@@ -169,7 +166,7 @@ def write_splits(
     for source in sources:
         strata = _strata(source, stratify)
         if source.role == "test":
-            tables[source.name] = [_to_test(name) for name in strata]
+            tables[source.name] = _to_test(strata)
         elif source.name in published_splits:
             table = _checked(published_splits[source.name], sources)
             tables[source.name] = published(table, list(strata), seed=seed, folds=folds)
