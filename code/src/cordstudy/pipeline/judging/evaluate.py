@@ -9,7 +9,6 @@ A prediction that is missing has the worst score; it is never a case less.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import click
 import numpy as np
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.machine import progress, workers
+from cordstudy.base.processes import in_processes
 from cordstudy.base.tables import write_table
 from cordstudy.pipeline.judging.masks import inside, load
 from cordstudy.pipeline.judging.measures import NAMES, measure, measure_missing
@@ -147,7 +146,5 @@ def command(
 ) -> None:
     """Judge every prediction; PREDICTIONS are folders, one a model."""
     jobs = list(pairs(datasets, predictions, nsd_tolerance))
-    with ProcessPoolExecutor(workers()) as pool:
-        scores = pool.map(score, jobs, chunksize=8)
-        rows = [one.row() for one in progress(scores, total=len(jobs), what="evaluate")]
+    rows = [one.row() for one in in_processes(score, jobs, what="evaluate", chunk=8)]
     write_table(out, COLUMNS, rows)

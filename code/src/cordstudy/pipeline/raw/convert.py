@@ -8,14 +8,13 @@ or what becomes of an image and its mask (`conversion`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple
 from pathlib import Path
 
 import click
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.machine import progress, workers
+from cordstudy.base.processes import in_processes
 from cordstudy.base.tables import write_table
 from cordstudy.pipeline.raw.conversion import Digests, Job, convert_case
 from cordstudy.pipeline.raw.layout import RawCase, write_cases, write_dataset_json
@@ -94,13 +93,11 @@ def _convert_all(jobs: Sequence[Job], *, what: str) -> list[Digests]:
         job.mask.parent.mkdir(parents=True, exist_ok=True)
     digests: list[Digests] = []
     faults: list[StudyError] = []
-    with ProcessPoolExecutor(workers()) as pool:
-        results = pool.map(_try, jobs, chunksize=4)
-        for result in progress(results, total=len(jobs), what=what):
-            if isinstance(result, StudyError):
-                faults.append(result)
-            else:
-                digests.append(result)
+    for result in in_processes(_try, jobs, what=what, chunk=4):
+        if isinstance(result, StudyError):
+            faults.append(result)
+        else:
+            digests.append(result)
     if faults:
         raise _all_at_once(faults)
     return digests
