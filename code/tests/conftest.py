@@ -130,24 +130,3 @@ def small(small_original: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def machine(small: Path) -> Machine:
     return Machine(scratch=small / ".cordstudy/work", logs=small / ".cordstudy/logs/it", workers=1)
-
-
-@pytest.fixture(scope="session")
-def one_source_original(tmp_path_factory) -> Path:
-    """A study's folder with one small source in it."""
-    from small_source import SOURCE, write_source  # which runs commands with what is here
-
-    folder = tmp_path_factory.mktemp("one-source")
-    (folder / "inputs").mkdir()
-    write_source(folder / SOURCE)
-    (folder / "code/studies").mkdir(parents=True)
-    return folder
-
-
-@pytest.fixture
-def one_source(one_source_original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, to be damaged; the working folder."""
-    made = Path(shutil.copytree(one_source_original, tmp_path / "study", symlinks=True))
-    monkeypatch.chdir(made)
-    monkeypatch.setenv("CORDSTUDY_WORKERS", "1")
-    return made

@@ -11,7 +11,6 @@ import pytest
 from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.judging.settings import read_settings
 from cordstudy.pipeline.learning.batches import even_chances
-from cordstudy.pipeline.raw.merge import size_matched
 from cordstudy.pipeline.report.report import fairness_notes
 from cordstudy.study.loading import load_study
 from cordstudy.study.schema import Study, parse_study
@@ -126,18 +125,6 @@ def test_options_for_several_datasets_need_a_model_of_several():
         StudyError, match=r"models\.size-matched: fairness makes a model of this name"
     ):
         parse_study(content, name="tiny", path=TINY)
-
-
-def part(name: str, size: int) -> list[dict[str, str]]:
-    return [{"case_id": f"{name}{n}", "dataset": name, "fold": str(n % 4)} for n in range(size)]
-
-
-def test_a_size_matched_set_has_the_size_of_the_largest_and_like_shares_of_each_dataset_and_fold():
-    parts = [part("a", 54), part("b", 5), part("c", 8), part("d", 30)]
-    found = size_matched(parts, seed=1)
-    assert [len(one) for one in found] == [21, 5, 8, 20] and sum(map(len, found)) == 54
-    assert set(Counter(row["fold"] for row in found[0]).values()) == {5, 6}
-    assert found == size_matched(parts, seed=1) != size_matched(parts, seed=2)
 
 
 def test_balanced_sampling_draws_every_dataset_with_like_chance():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cordstudy.pipeline.judging.compare import spread
+from cordstudy.pipeline.judging.scores import spread
 
 SCORES = {
     (1, "a"): [0.2, 0.4],
