@@ -23,7 +23,10 @@ SETTINGS = {"scratch": str, "cores": int, "device": str}
 
 
 def read_site(study: str, jobs: int) -> Site:
-    """What `site.toml` says of this machine, for a study of this clone. Raises StudyError for an unknown key."""
+    """What `site.toml` says of this machine, for a study of this clone.
+
+    Raises StudyError for an unknown key.
+    """
     content = _content(ROOT / "site.toml")
     if "device" in content:
         os.environ["CORDSTUDY_DEVICE"] = content["device"]
@@ -55,7 +58,7 @@ def _content(path: Path) -> dict[str, object]:
 
 
 def _own_folder(told: str) -> Path:
-    """This clone's own folder in a scratch that others may use too: nothing else in it is touched."""
+    """This clone's own folder in a scratch that others use too: nothing else in it is touched."""
     digest = hashlib.sha256(
         f"{socket.gethostname()}\0{ROOT}".encode(errors="surrogateescape")
     ).hexdigest()
