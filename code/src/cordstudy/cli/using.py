@@ -125,7 +125,7 @@ def _doubt(path: str) -> str:
         return f"no record is here that would tell who made these numbers: {error}"
     maker = history.producer(path)
     if maker is None:
-        origin = history.put(path, history.tree[path])
+        origin = history.introduced_by(path, history.tree[path])
         return f"no record made these numbers; put there in {origin.id[:8]} {origin.subject!r} by {origin.author}"
     if maker.record.exit:
         return f"its record {maker.id[:8]} is of a command that failed"
