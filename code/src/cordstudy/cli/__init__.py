@@ -1,7 +1,7 @@
 """The command line about a study: `code/study --help`.
 
 Owns: turning arguments into values, one call each, and printing what comes back. Each module
-here holds the commands of one purpose: `running`, `inputs`, `asking`, `verifying`, `using`.
+here holds the commands of one purpose: `running`, `inputs`, `cases`, `audit`, `verifying`, `using`.
 Does not own: what any command does. Step commands are entered past this package
 (`__main__`), so that a change here is no change of a step's code.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import click
 
-from cordstudy.cli import asking, inputs, running, using, verifying
+from cordstudy.cli import audit, cases, inputs, render, running, using, verifying
 from cordstudy.study.closure import commands, help_line
 
 EPILOG = """\b
@@ -65,8 +65,9 @@ for command in (
     running.run,
     running.status,
     inputs.inputs,
-    asking.cases,
-    asking.audit,
+    cases.cases,
+    audit.audit,
+    render.render,
     verifying.verify,
     using.results,
     using.segment,

@@ -14,10 +14,11 @@ from pathlib import Path
 import click
 
 from cordstudy.base.errors import StudyError, inline
-from cordstudy.cli.here import ROOT, read_machine
+from cordstudy.cli.here import PROFILE, ROOT, read_machine
 from cordstudy.cli.saying import say, say_json
+from cordstudy.provenance.audit.attestations import attest
 from cordstudy.provenance.audit.status import states
-from cordstudy.provenance.audit.verify import Item, Verdict, attest
+from cordstudy.provenance.audit.verdicts import Item, Verdict
 from cordstudy.provenance.audit.verify import verify as run_again
 from cordstudy.provenance.history.gitlog import commit_id
 from cordstudy.provenance.history.records import read_records
@@ -96,7 +97,8 @@ def verify(
         say_json([asdict(verdict) | {"holds": verdict.holds} for verdict in verdicts])
     if attesting:
         say(
-            f"attested in {attest(ROOT, verdicts, argv=['code/study', *sys.argv[1:]])}", err=as_json
+            f"attested in {attest(ROOT, verdicts, argv=['code/study', *sys.argv[1:]], profile=PROFILE)}",
+            err=as_json,
         )
     broken = [verdict for verdict in verdicts if not verdict.holds]
     if broken:
