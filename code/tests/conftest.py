@@ -6,6 +6,8 @@ at; `demo` is the phantom study made by the README's own command.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -34,13 +36,28 @@ def new_study(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
 
 
 @pytest.fixture(scope="session")
-def tiny(new_study: Callable[[], Path]) -> Path:
-    """A recorded tiny study. Tests look at it, and change copies only."""
-    folder = new_study()
+def tiny(new_study: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recorded tiny study. Tests look at it, and change copies only.
+
+    It is made once; each of several workers (`pytest -n 2`) has a copy of its own.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if not worker:
+        return recorded(new_study())
+    shared = tmp_path_factory.getbasetemp().parent / "tiny"
+    with Path(f"{shared}.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if not shared.exists():
+            recorded(new_study()).rename(shared)
+    copy = tmp_path_factory.mktemp("clone") / "study"
+    return Path(shutil.copytree(shared, copy, symlinks=True))
+
+
+def recorded(folder: Path) -> Path:
+    """The tiny study, run in a clone that has its TOML."""
     study(folder, "--study", "tiny", "run", "--jobs", "2", "notebook")
-    study(
-        folder, "--study", "tiny", "run", "--jobs", "2"
-    )  # the report is the last record, whichever step is faster
+    # the report is the last record, whichever step is faster
+    study(folder, "--study", "tiny", "run", "--jobs", "2")
     return folder
 
 

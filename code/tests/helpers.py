@@ -8,8 +8,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from cordstudy.study.loading import load_study
+from cordstudy.study.steps import Step as StudyStep
+from cordstudy.study.steps import steps
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = REPOSITORY.parent / "shared"
+RECORD = "[DATALAD RUNCMD] "
 TINY = Path(__file__).with_name("tiny.toml")
 
 
@@ -43,6 +48,11 @@ def git(folder: Path, *arguments: str | Path) -> str:
     return run("git", *arguments, cwd=folder).stdout.rstrip("\n")
 
 
+def steps_of(folder: Path, name: str = "tiny") -> list[StudyStep]:
+    """The steps of a study, as its TOML renders to now."""
+    return steps(load_study(folder, name))
+
+
 def commit(folder: Path, message: str, *paths: str | Path) -> None:
     """Commit paths as they are."""
     git(folder, "add", "--", *paths)
@@ -50,16 +60,20 @@ def commit(folder: Path, message: str, *paths: str | Path) -> None:
 
 
 def log_of(folder: Path) -> dict[str, tuple[str, dict]]:
-    """Commit and run record of each step, by subject."""
-    found = {}
-    for entry in git(folder, "log", "-z", "--format=%H%n%B").split("\0"):
-        name, _, body = entry.partition("\n")
-        if body.startswith("[DATALAD RUNCMD] "):
-            text = body.split("=== Do not change lines below ===\n")[1].split(
-                "\n^^^ Do not change"
-            )[0]
-            found[body.splitlines()[0].removeprefix("[DATALAD RUNCMD] ")] = (name, json.loads(text))
-    return found
+    """Commit and run record of each step that ran in a clone since it was made, by subject; the
+    newest of each, in the order of the log."""
+    origin = run("git", "rev-parse", "-q", "--verify", "origin/main", cwd=folder, check=False)
+    since = [f"^{origin.stdout.strip()}"] if origin.returncode == 0 else []
+    records: dict[str, tuple[str, dict]] = {}
+    for entry in git(folder, "log", "-z", "--format=%H%n%B", "HEAD", *since).split("\0"):
+        commit_id, _, message = entry.partition("\n")
+        if not message.startswith(RECORD):
+            continue
+        subject = message.splitlines()[0].removeprefix(RECORD)
+        text = message.split("=== Do not change lines below ===\n")[1]
+        record = json.loads(text.split("\n^^^ Do not change")[0])
+        records.setdefault(subject, (commit_id, record))
+    return records
 
 
 @dataclass(frozen=True)

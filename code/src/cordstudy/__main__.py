@@ -20,7 +20,7 @@ def main() -> int:
 
 
 def _run() -> None:
-    from cordstudy.cli import cli
+    from cordstudy.cli.main import cli
 
     cli.main(prog_name="code/study", standalone_mode=True)
 

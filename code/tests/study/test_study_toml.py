@@ -7,7 +7,8 @@ import pytest
 
 from cordstudy.base.errors import StudyError
 from cordstudy.study.loading import load_study, parse_study
-from cordstudy.study.steps import parameter_files, source_files, steps
+from cordstudy.study.parameters import parameter_files
+from cordstudy.study.steps import source_files, steps
 from helpers import REPOSITORY, TINY, commit, git, study
 
 

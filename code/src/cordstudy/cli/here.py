@@ -44,7 +44,10 @@ def profile_of(dataset: Path) -> Profile:
 
 
 def read_machine(study: str, jobs: int) -> Machine:
-    """What `site.toml` says of this machine, for a study of this clone. Raises StudyError for an unknown key."""
+    """What `site.toml` says of this machine, for a study of this clone.
+
+    Raises StudyError for an unknown key.
+    """
     content = _content(ROOT / "site.toml")
     cores = content.get("cores") or os.cpu_count() or 1
     scratch = _own_folder(content["scratch"]) if "scratch" in content else LOCAL / "workspaces"
@@ -79,7 +82,7 @@ def _content(path: Path) -> dict[str, object]:
 
 
 def _own_folder(told: str) -> Path:
-    """This clone's own folder in a scratch that others may use too: nothing else in it is touched."""
+    """This clone's own folder in a scratch that others use too: nothing else in it is touched."""
     digest = hashlib.sha256(
         f"{socket.gethostname()}\0{ROOT}".encode(errors="surrogateescape")
     ).hexdigest()

@@ -1,48 +1,61 @@
 """`inputs` and `inputs get`: the sources of a study, and having them here.
 
 Owns: the table of sources, installing them one by one, and which of their files a study uses.
-Does not own: installing itself (`provenance.sources`), or finding cases (`pipeline.bids`).
+Does not own: installing itself (`provenance.running`), or finding cases
+(`pipeline.sources.finding`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import click
 from tqdm import tqdm
 
 from cordstudy.base.errors import StudyError
+from cordstudy.cli.columns import print_columns
 from cordstudy.cli.here import ROOT, read_machine
+from cordstudy.cli.phantoms import phantom_recipe
 from cordstudy.cli.saying import say
 from cordstudy.pipeline.sources.cases import Case
 from cordstudy.provenance.calling.gitannex import gitlinks
-from cordstudy.provenance.running import runner as running
-from cordstudy.provenance.running import subdatasets as sources
-from cordstudy.provenance.running.landing import current_branch
+from cordstudy.provenance.running.advancing import current_branch
+from cordstudy.provenance.running.inputs import (
+    Source,
+    get_files,
+    get_source,
+    prepare_dataset,
+    source_state,
+)
 from cordstudy.provenance.running.machine import Machine
-from cordstudy.study import steps as table
-from cordstudy.study.closure import code_files
+from cordstudy.provenance.running.runner import sole_run
+from cordstudy.provenance.running.subdatasets import is_at_pin
 from cordstudy.study.loading import load_study
 from cordstudy.study.parameters import rules_of
 from cordstudy.study.schema import Study
+from cordstudy.study.steps import source_files
+
+HEADER = ("dataset", "role", "path", "pinned", "installed", "content", "cases", "access")
+
+Fault = tuple[str, StudyError]
+"""A source that could not be had, by the dataset's name, and why."""
 
 
-def sources_of(study: Study) -> list[sources.Source]:
-    """The sources of a study as `provenance.sources` knows them."""
-    code = code_files("phantom")
-    return [
-        sources.Source(name, dataset.path, phantom, code if phantom else (), dataset.ask or "")
-        for name, dataset in study.datasets.items()
-        for phantom in [table.phantom_arguments(dataset)]
-    ]
+def sources_of(study: Study) -> list[Source]:
+    """The sources of a study as `provenance` knows them."""
+    sources = []
+    for name, dataset in study.datasets.items():
+        recipe = phantom_recipe(dataset)
+        sources.append(Source(name, dataset.path, ask=dataset.ask or "", recipe=recipe))
+    return sources
 
 
 def check_dataset(study: Study, name: str) -> str:
     """The name of a dataset. Raises StudyError for one that the study does not have."""
     if name not in study.datasets:
-        raise StudyError(
-            f"there is no dataset {name!r}", hint=f"one of: {', '.join(study.datasets)}"
-        )
+        known = ", ".join(study.datasets)
+        raise StudyError(f"there is no dataset {name!r}", hint=f"one of: {known}")
     return name
 
 
@@ -50,7 +63,8 @@ def find(study: Study, name: str) -> list[Case]:
     """The cases of an installed source."""
     from cordstudy.pipeline.sources.finding import find_cases  # bids2table: half a second
 
-    return find_cases(ROOT, rules_of(study, name))[0]
+    cases, _ = find_cases(ROOT, rules_of(study, name))
+    return cases
 
 
 @click.group(invoke_without_command=True)
@@ -60,26 +74,23 @@ def inputs(context: click.Context) -> None:
     if context.invoked_subcommand:
         return
     study = load_study(ROOT, context.obj)
-    header = ("dataset", "role", "path", "pinned", "installed", "content", "cases", "access")
-    rows = [header, *(_row(study, source) for source in sources_of(study))]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(header))]
-    for row in rows:
-        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    print_columns([_row(study, source) for source in sources_of(study)], header=HEADER)
 
 
-def _row(study: Study, source: sources.Source) -> tuple[str, ...]:
+def _row(study: Study, source: Source) -> tuple[str, ...]:
     dataset = study.datasets[source.name]
-    state = sources.source_state(ROOT, source)
+    state = source_state(ROOT, source)
     start = (source.name, dataset.role, source.path, state.pin[:8] or "not")
     if not state.installed:
         return (*start, "no", "", "", dataset.access)
     installed = "yes" if state.installed == state.pin else f"at {state.installed[:8]}"
+    content = f"{state.present} of {state.files} files"
     try:
         cases = str(len(find(study, source.name)))
     except StudyError as error:
         cases = "none: see code/study cases"
         say(f"warning: {error}", err=True)
-    return (*start, installed, f"{state.present} of {state.files} files", cases, dataset.access)
+    return (*start, installed, content, cases, dataset.access)
 
 
 @inputs.command("get")
@@ -95,77 +106,77 @@ def inputs_get(name: str, names: tuple[str, ...], content: bool, jobs: int) -> N
     A source that cannot be had is named at the end; the others are installed all the same.
     """
     study = load_study(ROOT, name)
-    wanted = tuple(check_dataset(study, one) for one in names) or tuple(study.datasets)
+    chosen = tuple(check_dataset(study, wanted) for wanted in names)
+    wanted = chosen or tuple(study.datasets)
     machine = read_machine(name, jobs)
     current_branch(ROOT)
-    with running.sole_run(ROOT, machine):
-        sources.prepare_study(ROOT)
-        failed = _get_each(study, machine, jobs=jobs, only=wanted)
+    with sole_run(ROOT, machine):
+        prepare_dataset(ROOT)
+        faults = _get_each(study, machine, jobs=jobs, only=wanted)
         if content:
-            failed += [
-                fault
-                for one in wanted
-                if one not in _names(failed)
-                for fault in _try_content(study, one)
-            ]
-    if failed:
-        lines = "".join(
-            f"\n  {source}: {error}\n    hint: {error.hint}" for source, error in failed
-        )
+            failed = {source for source, _ in faults}
+            faults += _get_contents(study, [source for source in wanted if source not in failed])
+    if faults:
+        lines = [f"\n  {source}: {error}\n    hint: {error.hint}" for source, error in faults]
         raise StudyError(
-            f"{len(failed)} of {len(wanted)} sources could not be had:{lines}",
+            f"{len(faults)} of {len(wanted)} sources could not be had:{''.join(lines)}",
             hint="the other sources are here",
         )
 
 
-def _names(failed: list[tuple[str, StudyError]]) -> set[str]:
-    return {name for name, _ in failed}
-
-
-def _try_content(study: Study, name: str) -> list[tuple[str, StudyError]]:
-    try:
-        get_content(study, name)
-    except StudyError as error:
-        return [(name, error)]
-    return []
+def _get_contents(study: Study, names: Sequence[str]) -> list[Fault]:
+    """Have the content of sources here; what went wrong, by source."""
+    faults = []
+    for name in names:
+        try:
+            get_content(study, name)
+        except StudyError as error:
+            faults.append((name, error))
+    return faults
 
 
 def get_content(study: Study, name: str) -> None:
-    """Have the images and masks of a study's cases here. Raises StudyError for what is not to be had."""
-    source = next(one for one in sources_of(study) if one.name == name)
-    text = [
-        spec for spec in table.source_files(study.datasets[name]) if not spec.endswith(".nii.gz")
-    ]
-    fetched = sources.get_files(ROOT, source, text=text, files=[])
-    paths = [path for case in find(study, name) for path in (case.image, case.mask)]
-    fetched += sources.get_files(ROOT, source, text=[], files=paths)
+    """Have the images and masks of a study's cases here.
+
+    Raises StudyError for what is not to be had.
+    """
+    source = next(source for source in sources_of(study) if source.name == name)
+    specs = source_files(study.datasets[name])
+    text = [spec for spec in specs if not spec.endswith(".nii.gz")]
+    fetched = get_files(ROOT, source, text=text, files=[])
+    paths = []
+    for case in find(study, name):
+        paths += [case.image, case.mask]
+    fetched += get_files(ROOT, source, text=[], files=paths)
     if fetched:
         say(f"got     {fetched} files of {source.path}")
 
 
-def get_sources(study: Study, machine: Machine, *, jobs: int, only: tuple[str, ...]) -> None:
+def get_sources(study: Study, machine: Machine, *, jobs: int, only: Sequence[str]) -> None:
     """Install what is not; raises StudyError for the first source that cannot be had."""
     for _, error in _get_each(study, machine, jobs=jobs, only=only):
         raise error
 
 
-def _get_each(
-    study: Study, machine: Machine, *, jobs: int, only: tuple[str, ...]
-) -> list[tuple[str, StudyError]]:
-    """Install what is not, `jobs` at a time; what went wrong, by source. Warns where a phantom
-    comes out other than pinned."""
-    lacking = [
-        one for one in sources_of(study) if one.name in only and not sources.is_ready(ROOT, one)
-    ]
+def _get_each(study: Study, machine: Machine, *, jobs: int, only: Sequence[str]) -> list[Fault]:
+    """Install what is not, `jobs` at a time; what went wrong, by source.
+
+    Warns where a phantom comes out other than pinned.
+    """
+    lacking = []
+    for source in sources_of(study):
+        if source.name in only and not is_at_pin(ROOT, source):
+            lacking.append(source)
     pins = gitlinks(ROOT, "HEAD")
 
-    def get(source: sources.Source) -> tuple[sources.Source, str | StudyError]:
+    def get(source: Source) -> tuple[Source, str | StudyError]:
         try:
-            return source, sources.get_source(ROOT, source, machine=machine)
+            word = get_source(ROOT, source, machine=machine)
         except StudyError as error:
             return source, error
+        return source, word
 
-    failed = []
+    faults: list[Fault] = []
     with ThreadPoolExecutor(jobs) as pool:
         bar = tqdm(
             pool.map(get, lacking),
@@ -175,14 +186,15 @@ def _get_each(
             disable=None,
             leave=False,
         )
-        for source, told in bar:
-            if isinstance(told, StudyError):
-                failed.append((source.name, told))
-                told = "failed"
-            bar.write(f"{told:7} {source.path}")
-            if told == "pinned":
+        for source, outcome in bar:
+            if isinstance(outcome, StudyError):
+                faults.append((source.name, outcome))
+                outcome = "failed"
+            bar.write(f"{outcome:7} {source.path}")
+            if outcome == "pinned":
                 was = pins[source.path][:8]
                 bar.write(
-                    f"warning: {source.path} as made here is not what was pinned ({was}): pinned anew"
+                    f"warning: {source.path} as made here is not what was pinned ({was}): "
+                    "pinned anew"
                 )
-    return failed
+    return faults

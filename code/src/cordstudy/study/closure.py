@@ -36,6 +36,7 @@ HIDDEN = frozenset({"exec", "eval", "spec_from_file_location", "exec_module"})
 """Functions that run text or files of which no import tells."""
 
 
+@cache
 def commands() -> dict[str, str]:
     """The module of each step command, by the command's name, sorted."""
     modules = {}
@@ -53,6 +54,7 @@ def help_line(module: str) -> str:
     return ""
 
 
+@cache
 def code_files(command: str) -> tuple[str, ...]:
     """The files that a step command consists of, relative to the study's root, sorted."""
     files = files_of([ENTRY, commands()[command]])
@@ -159,12 +161,17 @@ def _by_function(nodes: Iterable[ast.AST], where: str) -> list[str]:
         called.add(node.func)
         names.append(told.value)
     for node in nodes:
-        if isinstance(node, ast.Name | ast.Attribute) and node not in called:
-            if _name(node) in IMPORTERS:
-                raise _hidden(where, f"line {node.lineno} hands on {_name(node)}")
-        if isinstance(node, ast.Call) and _name(node.func) in HIDDEN and not _is_method(node.func):
-            raise _hidden(where, f"line {node.lineno} calls {_name(node.func)}")
+        if node not in called:
+            _check_nothing_is_hidden(node, where)
     return names
+
+
+def _check_nothing_is_hidden(node: ast.AST, where: str) -> None:
+    """Raise StudyError where a module hands on what imports, or runs text or files."""
+    if isinstance(node, ast.Name | ast.Attribute) and _name(node) in IMPORTERS:
+        raise _hidden(where, f"line {node.lineno} hands on {_name(node)}")
+    if isinstance(node, ast.Call) and _name(node.func) in HIDDEN and not _is_method(node.func):
+        raise _hidden(where, f"line {node.lineno} calls {_name(node.func)}")
 
 
 def _name(node: ast.AST) -> str:

@@ -44,7 +44,7 @@ def general_model(study: Study) -> str:
 
 
 def models_of(study: Study) -> dict[str, Model]:
-    """Every model that is trained, by name: those of the TOML, then those that fairness asks for."""
+    """Every model that is trained: those of the TOML, then those that fairness asks for."""
     general = general_model(study)
     models = {}
     for name, table in study.models.items():

@@ -21,7 +21,7 @@ NOT_RULES = {"number", "split", "licence", "ask", "phantom", "phantom_participan
 
 
 def parameter_files(study: Study) -> dict[str, str]:
-    """Path and content of the parameter files: the rules of each dataset, and what the models are."""
+    """Path and content of the parameter files: each dataset's rules, and what the models are."""
     layout = Layout(study)
     files = {layout.rules(name): _text(rules_of(study, name)) for name in study.datasets}
     files[layout.judging] = _text(settings_of(study))

@@ -118,9 +118,12 @@ class Train(Table):
 
 
 class Fairness(Table):
-    """What keeps a comparison of models from being one of something else: plans of the general model for
-    all, every dataset (not case) drawn alike, a general model no larger than the largest specific one,
-    general models without one dataset each, models trained longer or shorter (a deviation)."""
+    """What keeps a comparison of models from being one of something else.
+
+    Plans of the general model for all, every dataset (not case) drawn alike, a general model no
+    larger than the largest specific one, general models without one dataset each, models trained
+    longer or shorter (a deviation).
+    """
 
     plans: Literal["per-model", "shared"] = "per-model"
     sampling: Literal["cases", "datasets"] = "cases"
@@ -137,7 +140,8 @@ class Predict(Table):
 
 
 class Judge(Table):
-    """How models are judged: tolerance of the surface Dice, margin of equivalence (in Dice), bootstrap."""
+    """How models are judged: tolerance of the surface Dice, margin of equivalence (in Dice),
+    bootstrap."""
 
     nsd_tolerance_mm: Annotated[float, Field(gt=0)] = 1.0
     margin: Annotated[float, Field(gt=0)] = 0.02

@@ -14,8 +14,8 @@ from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.sources.finding import find_cases, unnamed_images
 from cordstudy.pipeline.sources.label_origin import label_origin
 from cordstudy.study.loading import load_study
-from cordstudy.study.schema import Study
 from cordstudy.study.parameters import rules_of
+from cordstudy.study.schema import Study
 from helpers import REPOSITORY, SHARED, commit, git, run
 
 SPINE_GENERIC = {

@@ -15,7 +15,7 @@ from cordstudy.provenance.calling import gitannex
 from cordstudy.provenance.calling.gitannex import run as run_command
 from cordstudy.provenance.history.index import History
 from cordstudy.provenance.running import runner as running
-from cordstudy.provenance.running.landing import NotLanded, finished
+from cordstudy.provenance.running.kept import NotLanded, finished
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.runner import land_finished, run_step, sole_run
 from helpers import Step, git, log_of, run

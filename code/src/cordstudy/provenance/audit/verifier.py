@@ -22,7 +22,7 @@ from cordstudy.provenance.audit.verdicts import Item, Verdict
 from cordstudy.provenance.history.paths import covers
 from cordstudy.provenance.history.records import RunRecord, read_records
 from cordstudy.provenance.running.machine import Machine
-from cordstudy.provenance.running.runner import failure, record_in
+from cordstudy.provenance.running.recording import failure, record_in
 from cordstudy.provenance.running.workspace import (
     ContentMissing,
     Workspace,

@@ -18,7 +18,7 @@ from cordstudy.provenance.audit.verdicts import Item, Verdict
 from cordstudy.provenance.audit.verifier import Verifier
 from cordstudy.provenance.calling.gitannex import git, install_annex, settle_identity
 from cordstudy.provenance.running.machine import Machine
-from cordstudy.provenance.running.workspace import mark, remove_tree
+from cordstudy.provenance.running.marks import mark, remove_tree
 
 
 def verify(

@@ -1,13 +1,15 @@
 """`verify`: running records again, with a verdict on each.
 
 Owns: which records, their table, the exit code.
-Does not own: execution (`provenance.verify`), how alike two files are (`pipeline.likeness`).
+Does not own: execution (`provenance.audit.verify`), how alike two files are
+(`provenance.audit.likeness`).
 """
 
 from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,9 +24,9 @@ from cordstudy.provenance.audit.verdicts import Item, Verdict
 from cordstudy.provenance.audit.verify import verify as run_again
 from cordstudy.provenance.history.gitlog import commit_id
 from cordstudy.provenance.history.records import read_records
-from cordstudy.provenance.running import runner as running
-from cordstudy.study import steps as table
+from cordstudy.provenance.running.runner import check_clean, sole_run
 from cordstudy.study.loading import load_study
+from cordstudy.study.steps import select, steps
 
 
 @click.command()
@@ -63,78 +65,101 @@ def verify(
     of the history, with your rights. Read a history that is not yours before (git log -p, audit).
     """
     items = _items_since(since) if since else _items(name, names)
-    if sample and sample < len(items):
-        chosen = set(random.sample(range(len(items)), sample))
-        items = [item for n, item in enumerate(items) if n in chosen]
+    items = _sampled(items, sample)
     if not items:
         raise StudyError("there is no record to run again", hint="code/study run")
     if attesting:
-        running.check_clean(ROOT)
+        check_clean(ROOT)
     machine = read_machine(name, jobs)
     say(
         f"running the commands of {len(items)} records of this history again, with your rights",
         err=True,
     )
-    width = max(len(inline(item.name)) for item in items)
-    if not as_json:
-        say(f"{'step':{width}}  {'record':8}  {'promises':9}  {'verdict':15}  seconds")
-
-    def report(verdict: Verdict) -> None:
-        if as_json:
-            return
-        say(
-            f"{inline(verdict.name):{width}}  {verdict.record[:8]}  {verdict.identical:9}  {verdict.word:15}  "
-            f"{verdict.seconds:7.1f}"
-        )
-        for line in verdict.differs:
-            say(f"  {inline(line)}")
-
-    with running.sole_run(ROOT, machine):
+    report = _Silent() if as_json else _Lines(items)
+    with sole_run(ROOT, machine):
         verdicts = run_again(
             ROOT, items, machine=machine, jobs=jobs, compare=_compare, report=report
         )
     if as_json:
         say_json([asdict(verdict) | {"holds": verdict.holds} for verdict in verdicts])
     if attesting:
-        say(
-            f"attested in {attest(ROOT, verdicts, argv=['code/study', *sys.argv[1:]], profile=PROFILE)}",
-            err=as_json,
-        )
+        commit = attest(ROOT, verdicts, argv=["code/study", *sys.argv[1:]], profile=PROFILE)
+        say(f"attested in {commit}", err=as_json)
+    _raise_for_broken(verdicts, name)
+
+
+def _raise_for_broken(verdicts: Sequence[Verdict], name: str) -> None:
+    """Raise StudyError where a step does not keep its promise."""
     broken = [verdict for verdict in verdicts if not verdict.holds]
-    if broken:
-        raise StudyError(
-            f"{len(broken)} of {len(verdicts)} records gave something else: {broken[0].name} is {broken[0].word}",
-            hint=f"the lines above say how; logs are in .cordstudy/logs/{name}",
-        )
+    if not broken:
+        return
+    first = broken[0]
+    raise StudyError(
+        f"{len(broken)} of {len(verdicts)} records gave something else: "
+        f"{first.name} is {first.word}",
+        hint=f"the lines above say how; logs are in .cordstudy/logs/{name}",
+    )
 
 
-def _items(name: str, names: tuple[str, ...]) -> list[Item]:
+class _Silent:
+    """Says nothing of a verdict: it is printed as JSON at the end."""
+
+    def __call__(self, verdict: Verdict) -> None:
+        """Say nothing."""
+
+
+class _Lines:
+    """A line a verdict, as it comes, below a header."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self.width = max(len(inline(item.name)) for item in items)
+        say(f"{'step':{self.width}}  {'record':8}  {'promises':9}  {'verdict':15}  seconds")
+
+    def __call__(self, verdict: Verdict) -> None:
+        """Print a verdict and what differs."""
+        name = f"{inline(verdict.name):{self.width}}"
+        words = f"{verdict.identical:9}  {verdict.word:15}"
+        say(f"{name}  {verdict.record[:8]}  {words}  {verdict.seconds:7.1f}")
+        for line in verdict.differs:
+            say(f"  {inline(line)}")
+
+
+def _sampled(items: list[Item], sample: int | None) -> list[Item]:
+    """So many items by chance, in their order; all where there are no more."""
+    if not sample or sample >= len(items):
+        return items
+    chosen = sorted(random.sample(range(len(items)), sample))
+    return [items[number] for number in chosen]
+
+
+def _items(name: str, names: Sequence[str]) -> list[Item]:
     """The newest record of each step that is done; of each named one, else an error."""
-    every = table.steps(load_study(ROOT, name))
-    wanted = table.select(every, names) if names else every
-    found = states(ROOT, every)
-    if undone := [step.name for step in wanted if names and found[step.name].word != "done"]:
-        raise StudyError(
-            f"step {undone[0]} is {found[undone[0]].word}", hint=f"code/study run {undone[0]}"
-        )
+    table = steps(load_study(ROOT, name))
+    by_step = states(ROOT, table)
+    wanted = select(table, names) if names else table
     records = {record.commit: record for record in read_records(ROOT)}
-    return [
-        Item(step.name, records[found[step.name].commit], step.identical, step.tolerances)
-        for step in wanted
-        if found[step.name].word == "done"
-    ]
+    items = []
+    for step in wanted:
+        state = by_step[step.name]
+        if state.word == "done":
+            record = records[state.commit]
+            items.append(Item(step.name, record, step.identical, step.tolerances))
+        elif names:
+            raise StudyError(
+                f"step {step.name} is {state.word}", hint=f"code/study run {step.name}"
+            )
+    return items
 
 
 def _items_since(revision: str) -> list[Item]:
     """Every record since a commit, oldest first; verdicts of this command are none of them."""
-    records = read_records(ROOT, commit=f"{commit_id(ROOT, revision)}..HEAD")
-    return [
-        Item(record.subject, record) for record in reversed(list(records)) if not record.of_verdicts
-    ]
+    records = list(read_records(ROOT, commit=f"{commit_id(ROOT, revision)}..HEAD"))
+    oldest_first = reversed(records)
+    return [Item(record.subject, record) for record in oldest_first if not record.of_verdicts]
 
 
 def _compare(recorded: Path, made: Path, tolerance: float | None) -> tuple[str, str]:
-    from cordstudy.provenance.audit.likeness import compare
+    from cordstudy.provenance.audit.likeness import compare  # torch, nibabel: seconds
 
-    found = compare(recorded, made, tolerance=tolerance)
-    return found.word, found.text
+    likeness = compare(recorded, made, tolerance=tolerance)
+    return likeness.word, likeness.text

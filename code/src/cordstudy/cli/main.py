@@ -1,0 +1,73 @@
+"""The command line about a study: `code/study --help`.
+
+Owns: the group, its help, the list of commands; each command is the module of its name here.
+Does not own: what any command does. Step commands are entered past this package (`base.entry`),
+so that a change here is no change of a step's code.
+"""
+
+from __future__ import annotations
+
+import click
+
+from cordstudy.cli.audit import audit
+from cordstudy.cli.cases import cases
+from cordstudy.cli.inputs import inputs
+from cordstudy.cli.render import render
+from cordstudy.cli.results import results
+from cordstudy.cli.run import run
+from cordstudy.cli.segment import segment
+from cordstudy.cli.status import status
+from cordstudy.cli.verify import verify
+from cordstudy.study.closure import commands, help_line
+
+EPILOG = """\b
+Examples, from the root of a study:
+  code/study run --dry-run                   what there is to do, and the commands
+  code/study run --jobs 2                    do it, two steps at a time
+  code/study run predict:general             one step, and what it builds on
+  code/study status                          what is done, what is stale and why
+  code/study --study public cases            which images and masks a study finds
+  code/study audit --leakage                 whether a test subject ever reached training
+  code/study verify --sample 3               run three steps again: is it still the same?
+  code/study segment image.nii.gz --out .    segment any image with a trained model
+  git log                                    the lab book: one commit a step
+  datalad rerun COMMIT                       make one step's outputs again
+"""
+
+
+class CommandsAndSteps(click.Group):
+    """Lists the step commands too, which `base.entry` runs."""
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write both lists."""
+        super().format_commands(context, formatter)
+        steps = [(name, help_line(module)) for name, module in commands().items()]
+        with formatter.section("Step commands (what records call; each has --help)"):
+            formatter.write_dl(steps)
+
+
+@click.group(
+    cls=CommandsAndSteps,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--study",
+    "name",
+    default="phantom",
+    show_default=True,
+    metavar="NAME",
+    help="Which study: the name of a file in code/studies.",
+)
+@click.pass_context
+def cli(context: click.Context, name: str) -> None:
+    """Run, inspect and use a study that trains and compares spinal cord segmentation models.
+
+    A study is a DataLad dataset. Each of its steps is one command with declared inputs and
+    outputs, run in a clean clone and kept as one DataLad run record.
+    """
+    context.obj = name
+
+
+for command in (run, status, inputs, cases, audit, verify, results, segment, render):
+    cli.add_command(command)

@@ -1,0 +1,124 @@
+"""`results`: the table of mean Dice as HEAD has it, and what to do next.
+
+Owns: reading the committed summary, the doubt that a record made it, the hints below it.
+Does not own: the summary (`pipeline.judging.compare`).
+"""
+
+from __future__ import annotations
+
+import click
+
+from cordstudy.base.errors import StudyError, inline
+from cordstudy.cli.columns import print_columns
+from cordstudy.cli.here import ROOT
+from cordstudy.cli.saying import say
+from cordstudy.provenance.calling.gitannex import read_git
+from cordstudy.provenance.history.gitlog import text
+from cordstudy.provenance.history.index import History
+from cordstudy.study.layout import Layout
+from cordstudy.study.loading import load_study
+from cordstudy.study.models import models_of
+from cordstudy.study.schema import Study
+
+COLUMNS = ("model", "testset", "dice", "participants", "cases")
+"""What of the summary is printed."""
+
+Row = dict[str, str]
+
+
+@click.command()
+@click.pass_obj
+def results(name: str) -> None:
+    """Print the table model × test set, and where the report is."""
+    print_results(load_study(ROOT, name))
+
+
+def print_results(study: Study) -> None:
+    """Print mean Dice by model and test set as HEAD has it, and what to do next.
+
+    Warns where that table is not what a record made.
+    """
+    path = Layout(study).summary_table
+    rows = _read_summary(path)
+    doubt = _doubt(path)
+    if doubt:
+        say(f"warning: {path}: {inline(doubt)}", err=True)
+    say("\nMean Dice, model × test set")
+    _print_table(rows)
+    _print_next(study)
+
+
+def _print_next(study: Study) -> None:
+    layout = Layout(study)
+    model = next(iter(models_of(study).values()))
+    checkpoint = f"{layout.fold(model, 1, study.train.folds[0])}/checkpoint_final.pth"
+    say(f"\nReport: {ROOT / layout.report}")
+    say(
+        f"\nNext, in {ROOT}:\n"
+        '  . "$(code/study env)/bin/activate"           # datalad and git-annex on the PATH\n'
+        "  git log                                      # one record a step\n"
+        "  code/study status\n"
+        f"  datalad rerun $(git log -1 --format=%h -- {layout.cases_table})\n"
+        f"  datalad get {checkpoint}\n"
+        "  code/study segment IMAGE.nii.gz --out masks  # any NIfTI image of the neck"
+    )
+
+
+def _doubt(path: str) -> str:
+    """Why a table's numbers need not be what a command gave; empty where a record made them."""
+    try:
+        history = History(ROOT)
+    except StudyError as error:  # such as a shallow clone
+        return f"no record is here that would tell who made these numbers: {error}"
+    maker = history.producer(path)
+    if maker is None:
+        origin = history.introduced_by(path, history.tree[path])
+        return (
+            "no record made these numbers; put there in "
+            f"{origin.id[:8]} {origin.subject!r} by {origin.author}"
+        )
+    if maker.record.exit:
+        return f"its record {maker.id[:8]} is of a command that failed"
+    return ""
+
+
+def _read_summary(path: str) -> list[Row]:
+    """The rows of the table as git has it."""
+    try:
+        content = text(read_git(ROOT, "cat-file", "blob", f"HEAD:{path}"))
+    except StudyError as error:
+        raise StudyError(f"there is no {path}", hint="code/study run") from error
+    header, *lines = content.splitlines() or [""]
+    columns = header.split("\t")
+    missing = set(COLUMNS) - set(columns)
+    if missing:
+        raise StudyError(
+            f"{path}: no column {sorted(missing)[0]!r}", hint=f"code/study audit {path}"
+        )
+    rows = []
+    for line in lines:
+        cells = line.split("\t")
+        cells += [""] * (len(columns) - len(cells))
+        rows.append(dict(zip(columns, cells, strict=False)))
+    return rows
+
+
+def _print_table(rows: list[Row]) -> None:
+    testsets = list(dict.fromkeys(row["testset"] for row in rows))
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    dice = {(row["model"], row["testset"]): _number(row["dice"]) for row in rows}
+    lines = []
+    for model in models:
+        lines.append([inline(model), *(dice.get((model, name), "n/a") for name in testsets)])
+    for column in ("participants", "cases"):
+        counts = {row["testset"]: inline(row[column]) for row in rows}
+        lines.append([f"n {column}", *(counts[name] for name in testsets)])
+    header = ["", *(inline(name) for name in testsets)]
+    print_columns(lines, header=header, right=range(1, len(header)))
+
+
+def _number(cell: str) -> str:
+    try:
+        return f"{float(cell):.3f}"
+    except ValueError:
+        return inline(cell)
