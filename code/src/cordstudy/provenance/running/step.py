@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from cordstudy.provenance.history.paths import meet
+
 
 class Recorded(Protocol):
     """What a step must tell so that it can be run and found again."""
@@ -33,15 +35,9 @@ class Recorded(Protocol):
 
 
 def builds_on(step: Recorded, other: Recorded) -> bool:
-    """Whether an input of one step lies under an output of another."""
-    outputs = [_stem(spec) for spec in other.outputs]
+    """Whether an input of one step can be a file that another makes."""
     for spec in step.inputs:
-        stem = _stem(spec)
-        if any(stem.startswith(output) or output.startswith(stem) for output in outputs):
-            return True
+        for output in other.outputs:
+            if meet(spec, output):
+                return True
     return False
-
-
-def _stem(spec: str) -> str:
-    """What comes before the first wildcard of a path."""
-    return spec.split("*")[0]
