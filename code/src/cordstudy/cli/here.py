@@ -10,7 +10,7 @@ import hashlib
 import os
 import socket
 import tomllib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
@@ -38,6 +38,15 @@ OTHER = replace(PROFILE, results=())
 SETTINGS = {"scratch": str, "cores": int, "device": str}
 
 
+@dataclass(frozen=True)
+class MachineSettings:
+    """What a user may say of a machine; empty for what they leave open."""
+
+    scratch: str = ""
+    cores: int = 0
+    device: str = ""
+
+
 def profile_of(dataset: Path) -> Profile:
     """What may be known of a dataset: this study, or another."""
     return PROFILE if dataset.resolve() == ROOT else OTHER
@@ -48,14 +57,14 @@ def read_machine(study: str, jobs: int) -> Machine:
 
     Raises StudyError for an unknown key.
     """
-    content = _content(ROOT / "site.toml")
-    cores = content.get("cores") or os.cpu_count() or 1
-    scratch = _own_folder(content["scratch"]) if "scratch" in content else LOCAL / "workspaces"
+    settings = _settings(ROOT / "site.toml")
+    cores = settings.cores or os.cpu_count() or 1
+    scratch = _own_folder(settings.scratch) if settings.scratch else LOCAL / "workspaces"
     return Machine(
         scratch=scratch,
         logs=logs_of(study),
         workers=max(1, cores // jobs),
-        device=str(content.get("device", "")),
+        device=settings.device,
     )
 
 
@@ -64,7 +73,7 @@ def logs_of(study: str) -> Path:
     return LOCAL / "logs" / study
 
 
-def _content(path: Path) -> dict[str, object]:
+def _settings(path: Path) -> MachineSettings:
     try:
         content = tomllib.loads(path.read_text()) if path.is_file() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -78,7 +87,7 @@ def _content(path: Path) -> dict[str, object]:
             raise StudyError(
                 f"{path}: {key}: {value!r} is no {SETTINGS[key].__name__}", hint="correct the TOML"
             )
-    return content
+    return MachineSettings(**content)
 
 
 def _own_folder(told: str) -> Path:

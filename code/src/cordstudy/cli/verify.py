@@ -61,8 +61,9 @@ def verify(
     equivalent (numbers within the step's tolerance), different, failed. Exits with 1 unless
     every step keeps its promise. Needs the environment of each record's commit.
 
-    This runs the commands of the records, and of those that made inputs whose content is not here: code
-    of the history, with your rights. Read a history that is not yours before (git log -p, audit).
+    This runs the commands of the records, and of those that made inputs whose content is not here:
+    code of the history, with your rights. Read a history that is not yours before (git log -p,
+    audit).
     """
     items = _items_since(since) if since else _items(name, names)
     items = _sampled(items, sample)
