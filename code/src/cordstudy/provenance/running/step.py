@@ -13,11 +13,25 @@ from cordstudy.provenance.history.paths import meet
 class Recorded(Protocol):
     """What a step must tell so that it can be run and found again."""
 
-    name: str
-    argv: tuple[str, ...]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    message: str
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The whole command; one word is a shell's line."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The paths that it reads, as globs, relative to the dataset's root."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The paths that it writes, likewise."""
+
+    @property
+    def message(self) -> str:
+        """The subject of its record."""
 
 
 def builds_on(step: Recorded, other: Recorded) -> bool:
