@@ -23,7 +23,7 @@ from cordstudy.provenance.audit.lineage import faults, trace
 from cordstudy.provenance.audit.rendering import Rendered, Steps, by_own_code, by_present_code
 from cordstudy.provenance.audit.sandbox import check_sandbox
 from cordstudy.provenance.audit.views import as_json, as_page, as_text
-from cordstudy.provenance.history.index import Commit, History
+from cordstudy.provenance.history.index import History, RecordedCommit
 from cordstudy.study import steps as table
 from cordstudy.study.closure import files_of
 from cordstudy.study.layout import Layout
@@ -217,7 +217,7 @@ def _expected(history: History, *, render: bool) -> dict[str, Steps]:
     return expected | _by_own_code(history, others) if render and others else expected
 
 
-def _by_own_code(history: History, others: list[Commit]) -> dict[str, Steps]:
+def _by_own_code(history: History, others: list[RecordedCommit]) -> dict[str, Steps]:
     check_sandbox()
 
     def told(trees: int) -> None:

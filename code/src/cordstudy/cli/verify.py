@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from cordstudy.base.errors import StudyError, inline
-from cordstudy.cli.here import ROOT, read_site
+from cordstudy.cli.here import ROOT, read_machine
 from cordstudy.cli.saying import say, say_json
 from cordstudy.provenance.audit.status import states
 from cordstudy.provenance.audit.verify import Item, Verdict, attest
@@ -69,14 +69,16 @@ def verify(
         raise StudyError("there is no record to run again", hint="code/study run")
     if attesting:
         check_clean(ROOT)
-    site = read_site(name, jobs)
+    machine = read_machine(name, jobs)
     say(
         f"running the commands of {len(items)} records of this history again, with your rights",
         err=True,
     )
     report = _Silent() if as_json else _Lines(items)
-    with sole_run(ROOT, site):
-        verdicts = run_again(ROOT, items, site=site, jobs=jobs, compare=_compare, report=report)
+    with sole_run(ROOT, machine):
+        verdicts = run_again(
+            ROOT, items, machine=machine, jobs=jobs, compare=_compare, report=report
+        )
     if as_json:
         say_json([asdict(verdict) | {"holds": verdict.holds} for verdict in verdicts])
     if attesting:

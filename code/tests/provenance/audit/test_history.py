@@ -19,7 +19,6 @@ from cordstudy.provenance.audit.gate import check
 from cordstudy.provenance.audit.lineage import Lineage, faults, stale, trace
 from cordstudy.provenance.audit.views import as_text
 from cordstudy.provenance.history.index import History
-from cordstudy.provenance.history.paths import covers, matches
 from cordstudy.provenance.history.records import read_records
 from cordstudy.provenance.history.since import changed
 from helpers import REPOSITORY, commit, git, run, study
@@ -238,38 +237,6 @@ def test_a_dataset_without_records_is_told_of_file_by_file_and_a_shallow_clone_r
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{made}", "shallow")
     with pytest.raises(StudyError, match="shallow clone"):
         History(tmp_path / "shallow")
-
-
-@pytest.mark.parametrize(
-    ("spec", "found"),
-    [
-        ("a/b.txt", ["a/b.txt"]),
-        ("a", ["a/b.txt", "a/c.bin", "a/d/e.txt"]),
-        ("a/*", ["a/b.txt", "a/c.bin", "a/d/e.txt"]),
-        ("a/*.txt", ["a/b.txt"]),
-        ("a/**/*.txt", ["a/b.txt", "a/d/e.txt"]),
-        ("*/?.bin", ["a/c.bin"]),
-        ("a/[cb]*", ["a/b.txt", "a/c.bin"]),
-        ("a/[!b]*", ["a/c.bin", "a/d/e.txt"]),
-        ("a/[z-a]*", []),
-        ("a[", []),
-        ("[!a", []),
-        ("a/**", ["a/b.txt", "a/c.bin", "a/d/e.txt"]),
-        ("a/**/**/e.txt", ["a/d/e.txt"]),
-        ("**/b.txt", ["a/b.txt"]),
-        ("a/*/*", ["a/d/e.txt"]),
-        ("**", ["a/b.txt", "a/c.bin", "a/d/e.txt", "ab"]),
-        ("a**", ["a/b.txt", "a/c.bin", "a/d/e.txt", "ab"]),
-        (".", ["a/b.txt", "a/c.bin", "a/d/e.txt", "ab"]),
-        ("none*", []),
-    ],
-)
-def test_declared_paths_mean_what_datalad_means_by_them(spec, found):
-    from sortedcontainers import SortedDict
-
-    tree = SortedDict.fromkeys(["a/b.txt", "a/c.bin", "a/d/e.txt", "ab"])
-    assert matches(tree, spec) == found
-    assert [path for path in tree if covers([spec], path)] == found
 
 
 def test_a_cell_of_a_table_leads_to_prediction_checkpoint_training_cases_and_sources(tiny):

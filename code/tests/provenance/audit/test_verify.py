@@ -12,7 +12,7 @@ from cordstudy.provenance.audit.likeness import compare
 from cordstudy.provenance.audit.verify import Item, Verdict, verify
 from cordstudy.provenance.calling.gitannex import install_annex
 from cordstudy.provenance.history.records import read_records
-from cordstudy.provenance.running.runner import Site
+from cordstudy.provenance.running.machine import Machine
 from helpers import commit, git, run, study
 
 
@@ -60,13 +60,15 @@ def verdicts(folder: Path, tmp_path: Path, *subjects: str) -> dict[str, Verdict]
         r for r in reversed(list(read_records(folder))) if not subjects or r.subject in subjects
     ]
     items = [Item(r.subject, r) for r in records]
-    site = Site(scratch=tmp_path / "scratch", logs=tmp_path / "logs", workers=1)
+    machine = Machine(scratch=tmp_path / "scratch", logs=tmp_path / "logs", workers=1)
 
     def likeness(one: Path, two: Path, tolerance: float | None) -> tuple[str, str]:
         found = compare(one, two, tolerance=tolerance)
         return found.word, found.text
 
-    found = verify(folder, items, site=site, jobs=2, compare=likeness, report=lambda verdict: None)
+    found = verify(
+        folder, items, machine=machine, jobs=2, compare=likeness, report=lambda verdict: None
+    )
     assert not list((tmp_path / "scratch").iterdir()), "nothing is left behind"
     return {verdict.name: verdict for verdict in found}
 

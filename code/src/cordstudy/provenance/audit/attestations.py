@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.history.index import Commit, History
+from cordstudy.provenance.history.index import History, RecordedCommit
 
 FOLDER = ".datalad/attestations"
 
@@ -65,9 +65,9 @@ def unbound(history: History) -> Iterator[tuple[str, str]]:
             yield path, "no record of `code/study verify` put it there as it is"
 
 
-def _files(history: History) -> Iterator[tuple[str, Commit | None, _Attestation | None]]:
+def _files(history: History) -> Iterator[tuple[str, RecordedCommit | None, _Attestation | None]]:
     """Each attestation's path, the commit that attested it, and what it says; None for what is not so."""
-    for path in history.now(f"{FOLDER}/*.json"):
+    for path in history.matching(f"{FOLDER}/*.json"):
         entry = history.tree[path]
         origin = history.producer(path)
         if origin and not origin.record.of_verdicts:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit.lineage import LOCK
-from cordstudy.provenance.history.index import Commit, History, Input
+from cordstudy.provenance.history.index import History, Input, InputBelow, RecordedCommit
 from cordstudy.provenance.history.paths import matches
 
 WORKFLOW = "code/study"
@@ -49,9 +49,9 @@ def facts(history: History) -> list[Fact]:
     return [_fact(history, commit) for commit in history.live]
 
 
-def _fact(history: History, commit: Commit) -> Fact:
+def _fact(history: History, commit: RecordedCommit) -> Fact:
     read = dict(pair for item in history.inputs[commit.id] for pair in _held(history, item))
-    made = {path: history.held(commit.id, path) for path in history.outputs[commit.id]}
+    made = {path: history.entry_after(commit.id, path) for path in history.outputs[commit.id]}
     return Fact(
         commit.id,
         commit.subject,
@@ -67,7 +67,7 @@ def _fact(history: History, commit: Commit) -> Fact:
 def _held(history: History, item: Input) -> Iterator[File]:
     if item.entry is None:
         return
-    if not item.below:
+    if not isinstance(item, InputBelow):
         yield item.path, item.entry.key or item.entry.object
         return
     tree = history.subtree(item.path, item.entry.object)

@@ -21,7 +21,7 @@ from cordstudy.provenance.audit.rendering import Steps
 from cordstudy.provenance.calling.content import damaged_files, listed
 from cordstudy.provenance.calling.gitannex import read_git
 from cordstudy.provenance.history.gitlog import GITLINK, commit_id
-from cordstudy.provenance.history.index import Commit, History
+from cordstudy.provenance.history.index import Commit, History, InputBelow, RecordedCommit
 from cordstudy.provenance.history.paths import WILD, Declared, below
 from cordstudy.provenance.history.records import RunRecord
 from cordstudy.provenance.history.since import same
@@ -50,7 +50,7 @@ def check(
 
     An input that has changed since a record is none: the record is still true (`status` tells of it).
     """
-    claims: dict[str, list[Commit]] = {}
+    claims: dict[str, list[RecordedCommit]] = {}
     for commit in history.live:
         for path in history.outputs[commit.id]:
             claims.setdefault(path, []).append(commit)
@@ -87,7 +87,7 @@ def checked_files(history: History, folders: Sequence[str]) -> list[str]:
 
 
 def _file(
-    history: History, path: str, claimed: Mapping[str, Sequence[Commit]]
+    history: History, path: str, claimed: Mapping[str, Sequence[RecordedCommit]]
 ) -> Iterator[Finding]:
     """Whether one record accounts for a file."""
     claims = claimed.get(path, ())
@@ -98,11 +98,11 @@ def _file(
         yield Finding("two records", path, f"claimed by {names}", claims[-1].id)
 
 
-def _not_made(history: History, path: str, claims: Sequence[Commit]) -> Finding:
+def _not_made(history: History, path: str, claims: Sequence[RecordedCommit]) -> Finding:
     """What a file is that no record made as it is."""
     entry = history.tree[path]
-    origin = history.put(path, entry)
-    others = [(one, name) for one, name in history.made.get(entry.identity, ()) if name != path]
+    origin = history.introduced_by(path, entry)
+    others = [(one, name) for one, name in history.makers(entry) if name != path]
     told = f"in {origin.id[:8]} {origin.subject!r} by {origin.author}"
     if claims:
         return Finding(
@@ -114,7 +114,7 @@ def _not_made(history: History, path: str, claims: Sequence[Commit]) -> Finding:
     return Finding("no record", path, f"no record made it; put there {told}", origin.id)
 
 
-def _record(history: History, commit: Commit) -> Iterator[Finding]:
+def _record(history: History, commit: RecordedCommit) -> Iterator[Finding]:
     """Whether a record and its commit agree."""
     record, where = commit.record, _where(commit)
     declared, held = Declared(record.from_root(record.outputs)), set(history.outputs[commit.id])
@@ -122,7 +122,7 @@ def _record(history: History, commit: Commit) -> Iterator[Finding]:
         if (
             path not in held
             and not declared.covers(path)
-            and not same(entry, history.before(commit.id, path))
+            and not same(entry, history.entry_before(commit.id, path))
         ):
             yield Finding(
                 "undeclared output",
@@ -135,7 +135,7 @@ def _record(history: History, commit: Commit) -> Iterator[Finding]:
             "output not made", spec, f"declared by {where!r}, not there when it had run", commit.id
         )
     for path in sorted(held):
-        if path not in history.tree and history.latest(path) == commit.id:
+        if path not in history.tree and history.last_writer(path) is commit:
             yield Finding("output gone", path, f"made by {where!r}, removed since", commit.id)
     if record.exit:
         yield Finding(
@@ -157,7 +157,7 @@ def _where(commit: Commit) -> str:
     return f"{commit.id[:8]} {commit.subject}"
 
 
-def _inputs(history: History, commit: Commit, folders: Sequence[str]) -> Iterator[Finding]:
+def _inputs(history: History, commit: RecordedCommit, folders: Sequence[str]) -> Iterator[Finding]:
     """Whether everything that a record read has an origin."""
     where = _where(commit)
     inside = tuple(f"{folder}/" for folder in folders)
@@ -171,7 +171,7 @@ def _inputs(history: History, commit: Commit, folders: Sequence[str]) -> Iterato
                     commit.id,
                 )
         elif (
-            not item.below
+            not isinstance(item, InputBelow)
             and item.path.startswith(inside)
             and not history.producer(item.path, item.entry, before=commit.id)
         ):
@@ -183,7 +183,7 @@ def _inputs(history: History, commit: Commit, folders: Sequence[str]) -> Iterato
             )
 
 
-def _step(history: History, commit: Commit, steps: Steps) -> Iterator[Finding]:
+def _step(history: History, commit: RecordedCommit, steps: Steps) -> Iterator[Finding]:
     """Whether a step's record has the command and the inputs that the study at its commit renders."""
     record, where = commit.record, _where(commit)
     expected = steps.by_outputs.get(record.from_root(record.outputs))
@@ -209,7 +209,7 @@ def _step(history: History, commit: Commit, steps: Steps) -> Iterator[Finding]:
         yield Finding("edited command", where, f"its record has it run in {record.pwd}", commit.id)
 
 
-def _of_no_step(history: History, commit: Commit, steps: Steps) -> Iterator[Finding]:
+def _of_no_step(history: History, commit: RecordedCommit, steps: Steps) -> Iterator[Finding]:
     """Whether a record that has no step's outputs passes for a step's, or takes its place."""
     record, where = commit.record, _where(commit)
     made = (path for path in history.outputs[commit.id] if history.stands(commit.id, path))

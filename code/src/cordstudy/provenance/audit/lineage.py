@@ -20,7 +20,7 @@ from pathlib import Path
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.calling.gitannex import read_git
 from cordstudy.provenance.history.gitlog import GITLINK, Entry, text
-from cordstudy.provenance.history.index import Commit, History, Input
+from cordstudy.provenance.history.index import Commit, History, Input, InputBelow, RecordedCommit
 from cordstudy.provenance.history.paths import WILD, matches
 from cordstudy.provenance.history.since import changed
 
@@ -107,7 +107,7 @@ def trace(history: History, path: str, selector: str = "") -> Lineage:
     while todo:
         commit = todo.popleft()
         if commit not in runs:
-            runs[commit] = _run(history, history.by_id[commit], focus)
+            runs[commit] = _run(history, history.recorded[commit], focus)
             todo += [item.run for item in runs[commit].inputs if item.run]
     return Lineage(target, tuple(rows), runs, history.dataset_id, history.id)
 
@@ -157,7 +157,7 @@ def _folder_names(row: Mapping[str, str]) -> set[str]:
     return found
 
 
-def _run(history: History, commit: Commit, focus: Focus) -> RunNode:
+def _run(history: History, commit: RecordedCommit, focus: Focus) -> RunNode:
     files = [
         node for item in history.inputs[commit.id] for node in _read(history, commit, item, focus)
     ]
@@ -193,7 +193,7 @@ def _read(history: History, commit: Commit, item: Input, focus: Focus) -> Iterat
     if item.entry is None:
         if not WILD.search(item.spec):
             yield FileNode(item.path, "", fault="was not there when the run read it")
-    elif item.below:
+    elif isinstance(item, InputBelow):
         yield from _in_subdataset(history, commit, item, focus)
     elif focus.keeps(item.path):
         yield _file(history, item.path, item.entry, before=commit.id)
@@ -205,9 +205,9 @@ def _file(history: History, path: str, entry: Entry, *, before: str | None) -> F
     run = history.producer(path, entry, before=before)
     if run:
         return FileNode(path, entry.object, key, run=run.id)
-    origin = history.put(path, entry)
+    origin = history.introduced_by(path, entry)
     other = next(
-        (f"{one.id[:8]} made it as {name}" for one, name in history.made.get(entry.identity, ())),
+        (f"{one.id[:8]} made it as {name}" for one, name in history.makers(entry)),
         "",
     )
     fault = ""
@@ -225,7 +225,7 @@ def _is_text_of_people(path: str) -> bool:
 
 
 def _in_subdataset(
-    history: History, commit: Commit, item: Input, focus: Focus
+    history: History, commit: Commit, item: InputBelow, focus: Focus
 ) -> Iterator[FileNode]:
     """The files of a subdataset that an input stood for; the subdataset itself where it is not installed."""
     url = _url(history, commit, item.path)
@@ -241,7 +241,7 @@ def _in_subdataset(
 
 def _url(history: History, commit: Commit, link: str) -> str:
     """Where a subdataset is cloned from, as the dataset said when a record ran; empty where it does not."""
-    modules = history.before(commit.id, ".gitmodules")
+    modules = history.entry_before(commit.id, ".gitmodules")
     return _urls(history.repo, modules.object).get(link, "") if modules else ""
 
 

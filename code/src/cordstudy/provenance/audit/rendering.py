@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from cordstudy.provenance.audit.sandbox import python_in_sandbox
 from cordstudy.provenance.calling.gitannex import read_git
 from cordstudy.provenance.history.gitlog import Entry, object_id, read_objects, read_tree
-from cordstudy.provenance.history.index import Commit, History
+from cordstudy.provenance.history.index import History, RecordedCommit
 from cordstudy.provenance.history.paths import Declared
 from cordstudy.provenance.history.records import join
 from cordstudy.provenance.running.step import Recorded
@@ -73,7 +73,7 @@ class Rendered:
 
 
 def by_present_code(
-    history: History, commits: Iterable[Commit], rendered: Rendered
+    history: History, commits: Iterable[RecordedCommit], rendered: Rendered
 ) -> dict[str, Steps]:
     """What is expected of the records that the present code can tell of, by their commits."""
     every = [(path, step) for path, steps in rendered.studies.items() for step in steps]
@@ -93,7 +93,7 @@ def by_present_code(
     for commit in commits:
         outputs = commit.record.from_root(commit.record.outputs)
         read = (*rendered.renderer, *modules.get(outputs, studies))
-        if all(_holds(history.before(commit.id, path), here(path)) for path in read):
+        if all(_holds(history.entry_before(commit.id, path), here(path)) for path in read):
             found[commit.id] = expected
     return found
 
@@ -115,7 +115,7 @@ def _holds(entry: Entry | None, held: str) -> bool:
 
 
 def by_own_code(
-    history: History, commits: Sequence[Commit], told: Callable[[int], None]
+    history: History, commits: Sequence[RecordedCommit], told: Callable[[int], None]
 ) -> dict[str, Steps]:
     """What is expected of records by the code of their commits, run in a sandbox; without those whose
     code cannot be run so. `told` is the number of trees of code, before the first runs."""
@@ -125,7 +125,7 @@ def by_own_code(
     return {commit: steps[tree] for commit, tree in trees.items() if steps[tree] is not None}
 
 
-def _code_trees(history: History, commits: Sequence[Commit]) -> dict[str, str]:
+def _code_trees(history: History, commits: Sequence[RecordedCommit]) -> dict[str, str]:
     """The tree of code that each record ran with, by its commit."""
     asked = [commit for commit in commits if commit.parents]
     lines = "".join(f"{commit.parents[0]}:{CODE}\n" for commit in asked).encode()

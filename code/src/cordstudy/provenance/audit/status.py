@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.history.gitlog import GITLINK, commit_id
-from cordstudy.provenance.history.index import Commit, History
+from cordstudy.provenance.history.index import History, RecordedCommit
 from cordstudy.provenance.history.records import join
 from cordstudy.provenance.history.since import changed
 from cordstudy.provenance.running.notes import read_note
@@ -51,7 +51,7 @@ def states(
     What runs or failed on this machine is read from `logs`; the history of HEAD where none is given.
     """
     history = history or History(study)
-    newest: dict[tuple[str, ...], Commit] = {}
+    newest: dict[tuple[str, ...], RecordedCommit] = {}
     for commit in history.records:
         newest.setdefault(commit.record.from_root(commit.record.outputs), commit)
     found: dict[str, State] = {}
@@ -70,7 +70,7 @@ def states(
     return found
 
 
-def _changes(history: History, step: Recorded, commit: Commit) -> Iterator[str]:
+def _changes(history: History, step: Recorded, commit: RecordedCommit) -> Iterator[str]:
     """All that differs between a step and its record, and between then and now."""
     record = commit.record
     if record.exit:
@@ -84,7 +84,7 @@ def _changes(history: History, step: Recorded, commit: Commit) -> Iterator[str]:
     yield from (f"its input changed: {line}" for line in changed(history, commit))
     held = history.outputs[commit.id]
     for path in dict.fromkeys(
-        (*held, *(path for spec in step.outputs for path in history.now(spec)))
+        (*held, *(path for spec in step.outputs for path in history.matching(spec)))
     ):
         if path not in history.tree:
             yield f"its output is gone: {path}"

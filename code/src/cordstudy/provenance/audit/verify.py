@@ -43,14 +43,14 @@ from cordstudy.provenance.history.gitlog import read_tree
 from cordstudy.provenance.history.paths import covers
 from cordstudy.provenance.history.records import RunRecord, join, read_records, render_message
 from cordstudy.provenance.running.landing import commit_files
-from cordstudy.provenance.running.runner import Site, failure, record_in
+from cordstudy.provenance.running.machine import Machine
+from cordstudy.provenance.running.marks import mark, remove_tree
+from cordstudy.provenance.running.recording import failure, record_in
 from cordstudy.provenance.running.workspace import (
     ContentMissing,
     Workspace,
     check_inputs_untouched,
     check_outputs,
-    mark,
-    remove_tree,
     workspace,
 )
 
@@ -93,14 +93,14 @@ def verify(
     study: Path,
     items: Sequence[Item],
     *,
-    site: Site,
+    machine: Machine,
     jobs: int,
     compare: Compare,
     report: Callable[[Verdict], None],
 ) -> list[Verdict]:
     """Run records again, `jobs` at a time; their verdicts in the given order."""
-    with _store(study, site.scratch) as store:
-        judge = _Judge(study, store, site, compare)
+    with _store(study, machine.scratch) as store:
+        judge = _Judge(study, store, machine, compare)
         with ThreadPoolExecutor(jobs) as pool:
             verdicts = []
             for verdict in pool.map(judge.verdict, items):
@@ -136,9 +136,9 @@ def _store(study: Path, scratch: Path) -> Iterator[Path]:
 class _Judge:
     """Runs each record once, its producers before it where their content is not here."""
 
-    def __init__(self, study: Path, place: Path, site: Site, compare: Compare) -> None:
+    def __init__(self, study: Path, place: Path, machine: Machine, compare: Compare) -> None:
         self.study, self.store, self.place = study, place / "store", place
-        self.site, self.compare = site, compare
+        self.machine, self.compare = machine, compare
         self.records = list(read_records(study))
         self.done: dict[str, Verdict] = {}
         self.locks: dict[str, threading.Lock] = {}
@@ -189,7 +189,7 @@ class _Judge:
         inputs, outputs = record.from_root(record.inputs), record.from_root(record.outputs)
         place = workspace(
             self.store,
-            scratch=self.site.scratch,
+            scratch=self.machine.scratch,
             name=f"again-{record.commit[:8]}",
             inputs=inputs,
             outputs=outputs,
@@ -197,12 +197,9 @@ class _Judge:
             sources=self.study,
         )
         with place as ws:
-            log = self.site.logs / f"verify-{record.commit[:8]}.log"
+            log = self.machine.log(f"verify-{record.commit[:8]}")
             # what is kept between runs must not stand in for a run
-            env = {
-                "CORDSTUDY_WORKERS": str(self.site.workers),
-                "CORDSTUDY_CACHE": str(ws.folder / "cache"),
-            }
+            env = self.machine.env(cache=ws.folder / "cache")
             code = record_in(ws, [record.cmd], message="again", log=log, env=env, pwd=record.pwd)
             if code != record.exit:
                 raise failure(item.name, code, log)

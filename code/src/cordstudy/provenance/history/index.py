@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import gc
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,18 +58,29 @@ class Commit:
     changes: Changes
 
 
+@dataclass(frozen=True, eq=False)
+class RecordedCommit(Commit):
+    """A commit that has a record."""
+
+    record: RunRecord
+
+
 @dataclass(frozen=True)
 class Input:
-    """What one declared input of a record was when it ran: a file, or a path in a subdataset.
-
-    `entry` is None where nothing was there; for a path in a subdataset it is the gitlink, and
-    `below` the path in it.
-    """
+    """What one declared input of a record was when it ran; `entry` is None where nothing was there."""
 
     spec: str
     path: str
     entry: Entry | None
-    below: str = ""
+
+
+@dataclass(frozen=True)
+class InputBelow(Input):
+    """An input in a subdataset: `path` and `entry` are the subdataset's, `below` is the declared
+    path in it (`.` for all of it)."""
+
+    entry: Entry
+    below: str
 
 
 class History:
@@ -93,6 +104,8 @@ class History:
         self.commits = [_told(one, what, self.repo) for one, what in told]
         """Newest first: a commit stands before its parents."""
         self.by_id = {one.id: one for one in self.commits}
+        self.recorded = {one.id: one for one in self.commits if isinstance(one, RecordedCommit)}
+        """The commits with a record, newest first, by their ids."""
         self.inputs: dict[str, tuple[Input, ...]] = {}
         """What each record read, by its commit."""
         self.outputs: dict[str, tuple[str, ...]] = {}
@@ -124,11 +137,11 @@ class History:
                 continue
             self._steps[commit.id] = step
             before = {path: tree.get(path) for path in commit.changes}
-            if commit.record:
+            if isinstance(commit, RecordedCommit):
                 self.inputs[commit.id] = tuple(_inputs(commit.record, tree))
             self._apply(tree, commit.changes, step)
             self._note_origins(commit, before)
-            if commit.record:
+            if isinstance(commit, RecordedCommit):
                 self._claim(commit, tree)
             if commit.id == self.id:
                 break
@@ -167,7 +180,7 @@ class History:
                 held = (path, entry.identity)
                 self._origins[held] = max(age, self._origins.get(held, 0))
 
-    def _claim(self, commit: Commit, tree: SortedDict) -> None:
+    def _claim(self, commit: RecordedCommit, tree: SortedDict) -> None:
         stood = {
             spec: matches(tree, spec) for spec in commit.record.from_root(commit.record.outputs)
         }
@@ -190,15 +203,15 @@ class History:
             )
 
     @property
-    def records(self) -> Iterator[Commit]:
+    def records(self) -> Iterator[RecordedCommit]:
         """The commits with a record, newest first."""
-        return (commit for commit in self.commits if commit.record)
+        return iter(self.recorded.values())
 
-    def before(self, commit: str, path: str) -> Entry | None:
+    def entry_before(self, commit: str, path: str) -> Entry | None:
         """What a path held in a commit's first parent."""
         return self._at(path, self._steps[commit] - 1)
 
-    def held(self, commit: str, path: str) -> Entry | None:
+    def entry_after(self, commit: str, path: str) -> Entry | None:
         """What a path held in a commit."""
         return self._at(path, self._steps[commit])
 
@@ -208,7 +221,7 @@ class History:
         return entries[n - 1] if n else None
 
     @cached_property
-    def live(self) -> list[Commit]:
+    def live(self) -> list[RecordedCommit]:
         """The records that made what is there now, or are the newest with their outputs; oldest first."""
         newest: dict[tuple[str, ...], str] = {}
         for commit in self.records:
@@ -219,7 +232,7 @@ class History:
         wanted = making | set(newest.values())
         return [
             commit
-            for commit in reversed(list(self.records))
+            for commit in reversed(self.recorded.values())
             if commit.id in wanted and commit.record.outputs
         ]
 
@@ -228,44 +241,51 @@ class History:
         """Every path that any commit held."""
         return self._lines.keys()
 
-    def put(self, path: str, entry: Entry) -> Commit | None:
-        """The newest commit that gave a path what an entry holds."""
-        age = self._origins.get((path, entry.identity))
-        return None if age is None else self._aged(age)
+    def introduced_by(self, path: str, entry: Entry) -> Commit:
+        """The newest commit, with a record or without, that gave a path what an entry holds (that
+        the path has in some commit)."""
+        return self._aged(self._origins[path, entry.identity])
 
     def _aged(self, age: int) -> Commit:
         return self.commits[len(self.commits) - 1 - age]
 
-    def latest(self, path: str) -> str:
+    def _record_aged(self, age: int) -> RecordedCommit:
+        return self.recorded[self._aged(age).id]
+
+    def last_writer(self, path: str) -> RecordedCommit | None:
         """The newest record that had a path among its outputs, whatever it held."""
-        return self._aged(self._latest[path]).id if path in self._latest else ""
+        age = self._latest.get(path)
+        return None if age is None else self._record_aged(age)
 
     def stands(self, commit: str, path: str) -> bool:
         """Whether one of a record's outputs holds what it held when the record had run."""
-        now, then = self.tree.get(path), self.held(commit, path)
+        now, then = self.tree.get(path), self.entry_after(commit, path)
         return now is not None and then is not None and now.identity == then.identity
 
     def producer(
         self, path: str, entry: Entry | None = None, *, before: str | None = None
-    ) -> Commit | None:
+    ) -> RecordedCommit | None:
         """The newest record that gave a path an entry (that it has now) as a declared output; with
         `before`, of those that ran earlier."""
         ages = self._claims.get((path, (entry or self.tree[path]).identity), [])
         n = len(ages) if before is None else bisect_left(ages, self._age[before])
-        return self._aged(ages[n - 1]) if n else None
+        return self._record_aged(ages[n - 1]) if n else None
+
+    def makers(self, entry: Entry) -> Sequence[tuple[RecordedCommit, str]]:
+        """The records that made what an entry holds, and under which path, oldest first."""
+        return self._makers.get(entry.identity, ())
 
     @cached_property
-    def made(self) -> dict[str, list[tuple[Commit, str]]]:
-        """The records that made what an entry of some identity holds, and under which path, oldest first."""
-        found: dict[str, list[tuple[Commit, str]]] = {}
+    def _makers(self) -> dict[str, list[tuple[RecordedCommit, str]]]:
+        found: dict[str, list[tuple[RecordedCommit, str]]] = {}
         for (path, identity), ages in self._claims.items():
-            found.setdefault(identity, []).extend((self._aged(age), path) for age in ages)
+            found.setdefault(identity, []).extend((self._record_aged(age), path) for age in ages)
         return {
             identity: sorted(some, key=lambda one: self._age[one[0].id])
             for identity, some in found.items()
         }
 
-    def now(self, spec: str) -> list[str]:
+    def matching(self, spec: str) -> list[str]:
         """The paths that a declared path stands for now."""
         if spec not in self._now:
             self._now[spec] = matches(self.tree, spec)
@@ -311,7 +331,10 @@ def _no_garbage_collection() -> Iterator[None]:
 def _told(one: RawCommit, what: Changes, repo: Path) -> Commit:
     record, malformed = record_of(one, repo)
     subject = one.message.partition("\n")[0].removeprefix(f"{TAG} ")
-    return Commit(one.id, one.parents, one.author, one.date, subject, record, malformed, what)
+    told = (one.id, one.parents, one.author, one.date, subject)
+    if record is None:
+        return Commit(*told, record, malformed, what)
+    return RecordedCommit(*told, record, malformed, what)
 
 
 def _tree_of(repo: Path, commit: str) -> SortedDict | None:
@@ -329,11 +352,15 @@ def _inputs(record: RunRecord, tree: SortedDict) -> Iterator[Input]:
         found = matches(tree, spec)
         link = None if found else _link_above(spec, tree)
         if link:
-            yield Input(spec, link, tree[link], spec[len(link) + 1 :])
+            yield InputBelow(spec, link, tree[link], spec[len(link) + 1 :])
         elif not found:
             yield Input(spec, spec, None)
         for path in found:
-            yield Input(spec, path, tree[path], "." if tree[path].mode == GITLINK else "")
+            entry = tree[path]
+            if entry.mode == GITLINK:
+                yield InputBelow(spec, path, entry, ".")
+            else:
+                yield Input(spec, path, entry)
 
 
 def _link_above(spec: str, tree: SortedDict) -> str | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cordstudy.provenance.history.gitlog import Entry
-from cordstudy.provenance.history.index import Commit, History, Input
+from cordstudy.provenance.history.index import History, InputBelow, RecordedCommit
 from cordstudy.provenance.history.paths import WILD, matches
 
 
-def changed(history: History, commit: Commit) -> list[str]:
+def changed(history: History, commit: RecordedCommit) -> list[str]:
     """The inputs of a record that are no longer what they were, as `path: how`."""
     told: list[str] = []
     for item in history.inputs[commit.id]:
@@ -22,7 +22,7 @@ def changed(history: History, commit: Commit) -> list[str]:
             continue
         told += (
             _in_subdataset(history, item, now)
-            if item.below
+            if isinstance(item, InputBelow)
             else [f"{item.path}: {_difference(item.entry, now)}"]
         )
     return [*told, *_appeared(history, commit)]
@@ -35,7 +35,7 @@ def same(one: Entry | None, other: Entry | None) -> bool:
     )
 
 
-def _in_subdataset(history: History, item: Input, now: Entry | None) -> Iterator[str]:
+def _in_subdataset(history: History, item: InputBelow, now: Entry | None) -> Iterator[str]:
     """What differs in a subdataset, in the paths that were declared; where it is not
     installed, that its pin moved."""
     if now is None:
@@ -52,12 +52,14 @@ def _in_subdataset(history: History, item: Input, now: Entry | None) -> Iterator
             yield f"{item.path}/{path}: {_difference(then, here)} ({moved})"
 
 
-def _appeared(history: History, commit: Commit) -> list[str]:
+def _appeared(history: History, commit: RecordedCommit) -> list[str]:
     """Files that a declared glob stands for now and did not then; not what the record itself made."""
     record = commit.record
     then = {*(item.path for item in history.inputs[commit.id]), *history.outputs[commit.id]}
     specs = [spec for spec in record.from_root(record.inputs) if WILD.search(spec)]
-    new = dict.fromkeys(path for spec in specs for path in history.now(spec) if path not in then)
+    new = dict.fromkeys(
+        path for spec in specs for path in history.matching(spec) if path not in then
+    )
     return [f"{path}: new" for path in new]
 
 
