@@ -1,47 +1,52 @@
-"""Text of others' that is printed: it steers no terminal, and no line of it passes for ours."""
+"""What is told of faults of the machine, and text that is safe to show."""
+
+import errno
+import os
 
 import pytest
 
-from cordstudy.base.errors import indented, inline, visible
-from helpers import REPOSITORY, study
+from cordstudy.base import errors
+from cordstudy.base.errors import StudyError, indented, inline, machine_fault
 
 
-def test_no_line_of_an_error_can_pass_for_another_line_of_ours(tmp_path):
-    path = tmp_path / "x\nhint: run me\nerror: x"
-    path.write_text("[")
-    words = (
-        "split",
-        path,
-        "--out",
-        tmp_path,
-        "--seed",
-        "1",
-        "--test-fraction",
-        "0.2",
-        "--folds",
-        "2",
-    )
-    failed = study(REPOSITORY, *words, check=False)
-    assert failed.returncode == 1
-    assert [line for line in failed.stderr.splitlines() if not line.startswith("  ")] == [
-        f"error: {tmp_path}/x",
-        "hint: `code/study run` writes it from the study's TOML",
-    ]
-    assert indented("1 fault:\n  a\nb") == "1 fault:\n  a\n  b"
+def test_text_of_others_cannot_steer_a_terminal_or_pass_for_a_line_of_ours():
+    assert inline("a\x1b[2Jb\nhint: c\td") == "a\\x1b[2Jb\\nhint: c\\td"
+    assert indented("a\nerror: b\n  c") == "a\n  error: b\n  c"
+    assert inline("\udcff\u202e") == "\\xff\\u202e"
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("\x1b[2J", "\\x1b[2J"),
-        ("a\rb", "a\\x0db"),
-        ("\x7f\x9b", "\\x7f\\x9b"),
-        ("\u202eabc\u2066", "\\u202eabc\\u2066"),
-        ("\udcff\ud800", "\\xff\\ud800"),
-        ("\x00\x08", "\\x00\\x08"),
-        ("ä→😀", "ä→😀"),
-        ("a\nb\tc", "a\nb\tc"),
-    ],
-)
-def test_what_steers_a_terminal_is_shown_as_an_escape(text, shown):
-    assert visible(text) == shown and "\n" not in inline(text) and "\t" not in inline(text)
+def test_a_known_fault_tells_path_and_what_to_do_wherever_in_the_chain_it_lies():
+    cause = OSError(errno.EROFS, os.strerror(errno.EROFS), "/disk/file")
+    error = RuntimeError("h5py failed")
+    error.__cause__ = cause
+    fault = machine_fault(error, [])
+    assert str(fault).startswith("/disk/file: the disk is mounted for reading only")
+    assert fault.hint
+
+
+def test_where_an_error_names_no_path_it_is_where_the_command_writes():
+    fault = machine_fault(OSError(errno.EIO, "bad"), ["convert", "--out", "raw"])
+    assert str(fault) == "raw: the disk cannot be read or written (bad)"
+
+
+def test_an_error_of_a_library_on_a_full_disk_is_told_as_that(monkeypatch):
+    monkeypatch.setattr(errors, "LITTLE_BYTES", 1 << 80)
+    fault = machine_fault(RuntimeError("short write"), ["train", "--out", "no/such/folder"])
+    assert str(fault) == "no/such/folder: the disk is full (RuntimeError)"
+    assert machine_fault(KeyError("x"), []) is None
+
+
+def test_other_errors_are_no_fault_of_the_machine():
+    assert machine_fault(ValueError("wrong"), []) is None
+    assert machine_fault(OSError(errno.ENOTEMPTY, "not empty", "/x"), []) is None
+
+
+def test_no_folder_for_temporary_files_is_told_with_what_to_export():
+    fault = machine_fault(FileNotFoundError("No usable temporary directory found in ['/x']"), [])
+    assert isinstance(fault, StudyError) and "TMPDIR" in fault.hint
+
+
+@pytest.mark.parametrize("number", errors.FAULTS)
+def test_each_known_fault_has_a_hint(number):
+    fault = machine_fault(OSError(number, "no", "/x"), [])
+    assert fault is not None and fault.hint
