@@ -27,7 +27,7 @@ def python(script: str, folder: Path) -> bytes:
         ("open('/dev/x', 'w')", "Read-only file system"),
         ("open('/dev/shm/x', 'w')", "Read-only file system"),
         (f"open({__file__!r})", "No such file"),
-        (f"import os; os.kill({os.getpid()}, 0)", "No such process"),
+        ("import os; os.kill(PID, 0)", "No such process"),
         ("print('x' * 2**26)", "it prints more than 32 MiB"),
         ("import sys; sys.stderr.write('x' * 2**26); sys.exit(3)", "exit code"),
         ("x = bytearray(2**33)", "MemoryError"),
