@@ -139,7 +139,7 @@ def ask_everything(place: Place, tmp_path: Path) -> None:
     check(history, profile=PROFILE)
     states(place.folder, [PlaceStep()], logs=tmp_path / "logs")
     list(read_records(place.folder))
-    attested(history)
+    attested(history, PROFILE)
     for path in list(history.tree)[:4]:
         lineage = trace(history, path, profile=PROFILE)
         as_text(lineage, depth=None, width=120)

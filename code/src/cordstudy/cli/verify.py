@@ -18,7 +18,7 @@ import click
 from cordstudy.base.errors import StudyError, inline
 from cordstudy.cli.here import PROFILE, ROOT, read_machine
 from cordstudy.cli.saying import say, say_json
-from cordstudy.provenance.audit.attestations import attest
+from cordstudy.provenance.audit.attestations import attest, is_of_verdicts
 from cordstudy.provenance.audit.status import states
 from cordstudy.provenance.audit.verdicts import Item, Verdict
 from cordstudy.provenance.audit.verify import verify as run_again
@@ -155,8 +155,11 @@ def _items(name: str, names: Sequence[str]) -> list[Item]:
 def _items_since(revision: str) -> list[Item]:
     """Every record since a commit, oldest first; verdicts of this command are none of them."""
     records = list(read_records(ROOT, commit=f"{commit_id(ROOT, revision)}..HEAD"))
-    oldest_first = reversed(records)
-    return [Item(record.subject, record) for record in oldest_first if not record.of_verdicts]
+    items = []
+    for record in reversed(records):
+        if not is_of_verdicts(record, PROFILE):
+            items.append(Item(record.subject, record))
+    return items
 
 
 def _compare(recorded: Path, made: Path, tolerance: float | None) -> tuple[str, str]:

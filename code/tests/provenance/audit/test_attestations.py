@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from cordstudy.cli.here import PROFILE
 from cordstudy.provenance.audit.attestations import Claim, attested, unbound
 from places import DEEP, OUT, Place, ask_everything, told
 
@@ -30,11 +31,11 @@ def test_an_attestation_is_a_claim_of_who_committed_it(place):
     maker = place.history.producer(OUT).id
     made = place.commit(ATTEST, {PATH: attestation(place)})
     assert (
-        attested(place.history) == {maker: [Claim("identical", "Tester", made)]}
+        attested(place.history, PROFILE) == {maker: [Claim("identical", "Tester", made)]}
         and place.findings == []
     )
     place.commit("chore: better", {PATH: attestation(place, "equivalent")})
-    assert attested(place.history) == {} and ("empty attestation", PATH) in place.findings
+    assert attested(place.history, PROFILE) == {} and ("empty attestation", PATH) in place.findings
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_an_attestation_is_a_claim_of_who_committed_it(place):
 )
 def test_an_attestation_that_no_readable_record_made_counts_for_nothing(place, message):
     place.commit(message, {PATH: attestation(place)})
-    assert attested(place.history) == {} and ("empty attestation", PATH) in place.findings
+    assert attested(place.history, PROFILE) == {} and ("empty attestation", PATH) in place.findings
 
 
 @pytest.mark.parametrize(
@@ -63,10 +64,10 @@ def test_a_malformed_attestation_is_a_finding(place, tmp_path, content):
         else content
     )
     place.commit(ATTEST, {PATH: text})
-    assert attested(place.history) == {} and ("empty attestation", PATH) in place.findings
+    assert attested(place.history, PROFILE) == {} and ("empty attestation", PATH) in place.findings
     ask_everything(place, tmp_path)
 
 
 def test_an_attestation_that_is_a_subdataset_raises_nothing(place):
     place.commit(ATTEST, {PATH: "1" * 40}, mode="160000")
-    assert [path for path, _ in unbound(place.history)] == [PATH]
+    assert [path for path, _ in unbound(place.history, PROFILE)] == [PATH]

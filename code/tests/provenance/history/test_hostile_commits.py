@@ -7,6 +7,7 @@ from cordstudy.cli.here import PROFILE
 from cordstudy.provenance.audit.gate import check
 from cordstudy.provenance.audit.lineage import faults, trace
 from cordstudy.provenance.audit.status import states
+from cordstudy.provenance.history import commits
 from cordstudy.provenance.history.index import History
 from cordstudy.provenance.history.since import changed
 from cordstudy.provenance.profile import Profile
@@ -131,10 +132,8 @@ def test_what_stands_before_the_objects_is_not_looked_at(place, tmp_path, monkey
 
 def test_the_tree_arrived_at_is_the_one_that_git_has(place, monkeypatch):
     place.commit("docs: tidy", {OUT: "1.0\n"})
-    from cordstudy.provenance.history import index as history
-
-    real = history.changes
-    monkeypatch.setattr(history, "changes", lambda repo, raw: [{}, *real(repo, raw)[1:]])
+    real = commits.changes
+    monkeypatch.setattr(commits, "changes", lambda repo, raw: [{}, *real(repo, raw)[1:]])
     with pytest.raises(StudyError, match=f"{OUT}: the history does not lead to"):
         History(place.folder)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cordstudy.cli.here import PROFILE
 from cordstudy.provenance.audit.gate import check
 from cordstudy.provenance.audit.status import State, states
 from cordstudy.provenance.history import code
@@ -102,7 +103,7 @@ def test_other_code_makes_a_step_stale(made, path, old, new):
 
 def test_the_gate_and_what_is_no_code_go_by_bytes(made):
     rewrite(made, "code/drawing.py", "# mm", "# cm")
-    assert check(History(made)) == [], "which holds what a record ran on"
+    assert check(History(made), profile=PROFILE) == [], "which holds what a record ran on"
     git(made, "mv", "code/other.py", "code/moved.py")
     git(made, "commit", "-q", "-m", "move")
     assert state(made).changes == (

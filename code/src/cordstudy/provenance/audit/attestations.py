@@ -23,8 +23,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit.verdicts import Verdict
 from cordstudy.provenance.calling.gitannex import git, head
-from cordstudy.provenance.history.index import History, RecordedCommit
-from cordstudy.provenance.history.records import join, render_message
+from cordstudy.provenance.history.commits import RecordedCommit
+from cordstudy.provenance.history.gitlog import dataset_id
+from cordstudy.provenance.history.index import History
+from cordstudy.provenance.history.records import RunRecord, join, render_message
 from cordstudy.provenance.profile import Profile
 from cordstudy.provenance.running.landing import commit_files
 
@@ -57,10 +59,10 @@ class _Attestation(BaseModel):
     verdicts: list[_Verdict]
 
 
-def attested(history: History) -> dict[str, list[Claim]]:
+def attested(history: History, profile: Profile) -> dict[str, list[Claim]]:
     """All claims of a history by the commit of the record that they are about."""
     claims: dict[str, list[Claim]] = {}
-    for _, origin, attestation in _files(history):
+    for _, origin, attestation in _files(history, profile):
         if origin is None or attestation is None:
             continue
         who = origin.author.partition(" <")[0]
@@ -71,21 +73,23 @@ def attested(history: History) -> dict[str, list[Claim]]:
     return claims
 
 
-def unbound(history: History) -> Iterator[tuple[str, str]]:
+def unbound(history: History, profile: Profile) -> Iterator[tuple[str, str]]:
     """The attestations that count for nothing, and why."""
-    for path, origin, attestation in _files(history):
+    for path, origin, attestation in _files(history, profile):
         if attestation is None:
             yield path, "it cannot be read as verdicts"
         elif origin is None:
-            yield path, "no record of `code/study verify` put it there as it is"
+            yield path, f"no record of `{profile.launcher} verify` put it there as it is"
 
 
-def _files(history: History) -> Iterator[tuple[str, RecordedCommit | None, _Attestation | None]]:
+def _files(
+    history: History, profile: Profile
+) -> Iterator[tuple[str, RecordedCommit | None, _Attestation | None]]:
     """Each attestation's path, the commit that attested it, and what it says; None for what is not
     so."""
     for path in history.matching(f"{FOLDER}/*.json"):
         origin = history.producer(path)
-        if origin and not origin.record.of_verdicts:
+        if origin and not is_of_verdicts(origin.record, profile):
             origin = None
         attestation: _Attestation | None = None
         try:
@@ -94,6 +98,11 @@ def _files(history: History) -> Iterator[tuple[str, RecordedCommit | None, _Atte
         except (ValidationError, StudyError):  # a subdataset has no content
             pass
         yield path, origin, attestation
+
+
+def is_of_verdicts(record: RunRecord, profile: Profile) -> bool:
+    """Whether a record is of verdicts on others, which `verify` attested."""
+    return record.calls(profile.launcher, "verify")
 
 
 def attest(
@@ -113,10 +122,11 @@ def attest(
     text = json.dumps(content, indent=1, sort_keys=True) + "\n"
     digest = hashlib.sha256(text.encode()).hexdigest()
     path = f"{FOLDER}/{commit[:12]}-{digest[:8]}.json"
-    dsid = git(study, "config", "-f", ".datalad/config", "datalad.dataset.id").strip()
     held = sum(verdict.holds for verdict in verdicts)
     subject = f"Attest {held} of {len(verdicts)} records"
-    message = render_message(subject, cmd=join(argv), dsid=dsid, inputs=[], outputs=[path])
+    message = render_message(
+        subject, cmd=join(argv), dsid=dataset_id(study), inputs=[], outputs=[path]
+    )
     commit_files(study, lambda _: {path: text}, message)
     return path
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cordstudy.provenance.history.commits import Input, InputBelow, RecordedCommit
 from cordstudy.provenance.history.gitlog import Entry
-from cordstudy.provenance.history.index import History, Input, InputBelow, RecordedCommit
+from cordstudy.provenance.history.index import History
 from cordstudy.provenance.history.paths import matches
 from cordstudy.provenance.profile import Profile
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from cordstudy.provenance.audit import attestations
 from cordstudy.provenance.audit.rendered import Expected, Steps
-from cordstudy.provenance.history.index import Commit, History, InputBelow, RecordedCommit
+from cordstudy.provenance.history.commits import Commit, InputBelow, RecordedCommit
+from cordstudy.provenance.history.index import History
 from cordstudy.provenance.history.paths import WILD, Declared
 from cordstudy.provenance.history.records import RunRecord
 from cordstudy.provenance.history.since import same
@@ -133,7 +134,9 @@ def _of_no_step(
 ) -> Iterator[Fault]:
     """Whether a record that has no step's outputs passes for a step's, or takes its place."""
     record, where = commit.record, name_of(commit)
-    looks_like_a_step = _calls(record.cmd, profile.launcher) and not _is_attestation(record)
+    looks_like_a_step = _calls(record.cmd, profile.launcher) and not _is_attestation(
+        record, profile
+    )
     if looks_like_a_step and not steps.faults:  # else it may be of a study that cannot be read
         what = "no study there has a step with these outputs"
         yield Fault("edited command", where, what, commit.id)
@@ -150,8 +153,8 @@ def _calls(cmd: str, launcher: str) -> bool:
     return bool(words) and posixpath.normpath(words[0]) == launcher
 
 
-def _is_attestation(record: RunRecord) -> bool:
-    if not record.of_verdicts:
+def _is_attestation(record: RunRecord, profile: Profile) -> bool:
+    if not attestations.is_of_verdicts(record, profile):
         return False
     specs = record.from_root(record.outputs)
     return all(spec.startswith(f"{attestations.FOLDER}/") for spec in specs)

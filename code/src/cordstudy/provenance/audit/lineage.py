@@ -15,9 +15,10 @@ from pathlib import Path
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit.focus import Focus, Row, select_rows
-from cordstudy.provenance.calling.gitannex import read_git
-from cordstudy.provenance.history.gitlog import GITLINK, Entry, text
-from cordstudy.provenance.history.index import History, Input, InputBelow, RecordedCommit
+from cordstudy.provenance.calling.gitannex import GITLINK, read_git
+from cordstudy.provenance.history.commits import Input, InputBelow, RecordedCommit
+from cordstudy.provenance.history.gitlog import Entry, text
+from cordstudy.provenance.history.index import History
 from cordstudy.provenance.history.paths import WILD, matches
 from cordstudy.provenance.history.since import changed
 from cordstudy.provenance.profile import Profile

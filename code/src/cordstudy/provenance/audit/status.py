@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.history.gitlog import GITLINK, commit_id
-from cordstudy.provenance.history.index import History, RecordedCommit
+from cordstudy.provenance.calling.gitannex import GITLINK
+from cordstudy.provenance.history.commits import RecordedCommit
+from cordstudy.provenance.history.gitlog import commit_id
+from cordstudy.provenance.history.index import History
 from cordstudy.provenance.history.records import join
 from cordstudy.provenance.history.since import changed
 from cordstudy.provenance.running.notes import read_note

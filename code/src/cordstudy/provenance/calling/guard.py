@@ -24,6 +24,7 @@ import time
 import psutil
 
 MARK = "CORDSTUDY_WORKSPACE"
+"""The variable that holds the workspace; spelt out, as this program imports nothing of ours."""
 SET_CHILD_SUBREAPER = 36
 PATIENCE_S = 30.0
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cordstudy.provenance.profile import VARIABLES
+
 STEERING = (
     "GIT_",
     "DATALAD_",
@@ -26,7 +28,7 @@ STEERING = (
     "nnUNet_",
     "TORCH_",
     "PYTORCH_",
-    "CORDSTUDY_",
+    VARIABLES,
     "XDG_",
     "HOME",
     "LC_",
@@ -41,8 +43,8 @@ KEPT = (
     "GIT_AUTHOR_EMAIL",
     "GIT_COMMITTER_NAME",
     "GIT_COMMITTER_EMAIL",
-    "CORDSTUDY_DEVICE",
-    "CORDSTUDY_CACHE",
+    f"{VARIABLES}DEVICE",
+    f"{VARIABLES}CACHE",
 )
 """Of those: who commits, and the machine's own settings, which change no output."""
 GITCONFIG = Path(__file__).with_name("workspace.gitconfig")

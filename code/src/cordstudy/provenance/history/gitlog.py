@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sortedcontainers import SortedDict
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.calling.gitannex import GITLINK as GITLINK
-from cordstudy.provenance.calling.gitannex import Held, read_git, tree_entries
+from cordstudy.provenance.calling.gitannex import GITLINK, Held, read_git, tree_entries
 
 LINK = "120000"
 PLAIN = "100"

@@ -23,11 +23,7 @@ from pathlib import Path
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.calling.gitannex import read_git, tree_entries
 from cordstudy.provenance.history.code import Sources
-from cordstudy.provenance.history.commits import Commit as Commit
-from cordstudy.provenance.history.commits import Input as Input
-from cordstudy.provenance.history.commits import InputBelow as InputBelow
-from cordstudy.provenance.history.commits import RecordedCommit as RecordedCommit
-from cordstudy.provenance.history.commits import read_commits
+from cordstudy.provenance.history.commits import Commit, RecordedCommit, read_commits
 from cordstudy.provenance.history.gitlog import Entry, Tree, commit_id, dataset_id, read_tree
 from cordstudy.provenance.history.paths import matches
 from cordstudy.provenance.history.walk import Walk

@@ -73,11 +73,10 @@ class RunRecord:
         """Inputs or outputs relative to the dataset's root."""
         return tuple(_from_root(self.pwd, spec) for spec in specs)
 
-    @property
-    def of_verdicts(self) -> bool:
-        """Whether it records verdicts on others, which `code/study verify` attested."""
-        first, *words = [*self.cmd.split(), ""]
-        return first == "code/study" and "verify" in words
+    def calls(self, program: str, command: str) -> bool:
+        """Whether it ran a program with the name of one of its commands."""
+        words = self.cmd.split()
+        return words[:1] == [program] and command in words[1:]
 
 
 @cache
