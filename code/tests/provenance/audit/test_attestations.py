@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from cordstudy.cli.here import PROFILE
 from cordstudy.provenance.audit.attestations import Claim, attested, unbound
 from places import DEEP, OUT, Place, ask_everything, told
 
@@ -69,4 +70,4 @@ def test_a_malformed_attestation_is_a_finding(place, tmp_path, content):
 
 def test_an_attestation_that_is_a_subdataset_raises_nothing(place):
     place.commit(ATTEST, {PATH: "1" * 40}, mode="160000")
-    assert [path for path, _ in unbound(place.history)] == [PATH]
+    assert [path for path, _ in unbound(place.history, PROFILE)] == [PATH]

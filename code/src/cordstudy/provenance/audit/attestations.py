@@ -71,13 +71,13 @@ def attested(history: History) -> dict[str, list[Claim]]:
     return claims
 
 
-def unbound(history: History) -> Iterator[tuple[str, str]]:
+def unbound(history: History, profile: Profile) -> Iterator[tuple[str, str]]:
     """The attestations that count for nothing, and why."""
     for path, origin, attestation in _files(history):
         if attestation is None:
             yield path, "it cannot be read as verdicts"
         elif origin is None:
-            yield path, "no record of `code/study verify` put it there as it is"
+            yield path, f"no record of `{profile.launcher} verify` put it there as it is"
 
 
 def _files(history: History) -> Iterator[tuple[str, RecordedCommit | None, _Attestation | None]]:

@@ -46,7 +46,7 @@ def check(
         found += faults.of_inputs(history, commit, _folders(profile))
         if expected and commit.id in expected.steps:
             found += faults.of_step(history, commit, expected.steps[commit.id], profile)
-    return [*found, *_of_messages(history), *_of_pins(history)]
+    return [*found, *_of_messages(history, profile), *_of_pins(history)]
 
 
 def _folders(profile: Profile) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ def _not_made(history: History, path: str, claims: Sequence[RecordedCommit]) -> 
     return Fault("no record", path, f"no record made it; put there {put}", origin.id)
 
 
-def _of_messages(history: History) -> Iterator[Fault]:
+def _of_messages(history: History, profile: Profile) -> Iterator[Fault]:
     """Messages that say they are records, and attestations, that count for nothing."""
     for commit in history.commits:
         why = commit.malformed
@@ -117,7 +117,7 @@ def _of_messages(history: History) -> Iterator[Fault]:
         if why:
             yield Fault("malformed record", faults.name_of(commit), why, commit.id)
         yield from faults.of_absolute_path(commit.malformed, commit)
-    for path, why in attestations.unbound(history):
+    for path, why in attestations.unbound(history, profile):
         yield Fault("empty attestation", path, why)
 
 
