@@ -76,7 +76,7 @@ class Place:
         parents: list[str] | None = None,
         author: bytes = WHO,
     ) -> str:
-        """Commit files (None: removed; of mode 160000: a commit) on HEAD, or on `parents`; the commit."""
+        """Commit files (None: removed; of mode 160000: a commit) on HEAD, or on `parents`."""
         for path, text in (files or {}).items():
             line = f"0 {'0' * 40}\t{path}\0"
             if text is not None:

@@ -38,7 +38,8 @@ def render(as_json: bool) -> None:
 
     argv is the whole command, inputs and outputs are declared paths from the root of the dataset.
     More keys may come; another meaning of these is another format. Beside it the gate asks
-    `code/study env`, which prints the folder of the environment, and sets XDG_CACHE_HOME.
+    `code/study env steps` and `code/study env tools`, which print the folders of the environments
+    that the launcher uses, below XDG_CACHE_HOME.
     """
     if not as_json:
         raise StudyError("render is for programs", hint="code/study render --json")

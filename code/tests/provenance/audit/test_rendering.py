@@ -90,7 +90,7 @@ def test_what_cannot_be_rendered_is_unreadable_and_not_edited(clone):
     commit(clone, "feat: break the renderer", module, launcher)
     record(clone, second)
     module.write_text(source + "\nMORE = 1\n")
-    launcher.write_text(text.replace("env ]; then", "env ]; then\n    environment=/usr/bin"))
+    launcher.write_text("echo /usr/bin\n")
     commit(clone, "feat: name an environment that is the system's", module, launcher)
     record(clone, third)
     module.write_text(source)
@@ -143,27 +143,43 @@ def test_no_question_runs_code_of_the_history_and_render_only_in_a_sandbox(clone
     assert "2 records not rendered" in gate(clone)
 
 
-@pytest.mark.parametrize("own", ["made", "older", "not made"])
-def test_code_is_rendered_in_its_own_environment_where_that_is_made(tmp_path, monkeypatch, own):
+@pytest.mark.parametrize(
+    ("made", "tried"),
+    [
+        (["steps/a", "tools/b"], ["own"]),
+        (["steps/a", "tools/b", "old"], ["own", "present"]),
+        (["steps/a"], ["present"]),
+        ([], ["present"]),
+    ],
+)
+def test_code_is_rendered_in_its_own_environments_where_they_are_made(
+    tmp_path, monkeypatch, made, tried
+):
+    for name in made:
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "pyvenv.cfg").touch()
     present = tmp_path / "present"
-    if own != "not made":
-        (tmp_path / "abc").mkdir()
-        (tmp_path / "abc/pyvenv.cfg").touch()
+    steps_place, tools_place = "/cache/steps/a", "/cache/tools/b"
+    own = {steps_place: tmp_path / "steps/a", tools_place: tmp_path / "tools/b"}
     asked = []
 
     def run(argv, folder, *, mounts=None):
-        if argv[-1] == "env":
-            return b"/cache/env/abc\n"
-        asked.append(mounts)
-        if mounts == {"/cache/env/abc": tmp_path / "abc"} and own == "older":
-            raise StudyError("it lacks a module")
+        if "env" in argv:
+            return (steps_place if argv[-1] == "steps" else tools_place).encode() + b"\n"
+        assert argv[-2:] == ["render", "--json"]
+        if mounts == dict.fromkeys(own, present):
+            asked.append("present")
+        elif mounts == own | {str(folder): folder for folder in own.values()}:
+            asked.append("own")
+            if "old" in made:
+                raise StudyError("it lacks a module")
         return b"{}"
 
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(rendering.sys, "prefix", str(present))
     monkeypatch.setattr(rendering, "run_in_sandbox", run)
     assert rendering._ask_launcher(tmp_path, PROFILE) == b"{}"
-    places = [path.name for mounts in asked for path in mounts.values()]
-    assert places == {"made": ["abc"], "older": ["abc", "present"], "not made": ["present"]}[own]
+    assert asked == tried
 
 
 RENDERED = Rendered({"code/studies/a.toml": [PlaceStep()]}, ("code/a.py",))

@@ -41,7 +41,7 @@ def test_code_in_the_sandbox_can_do_nothing(tmp_path, monkeypatch, script, why):
     monkeypatch.setenv("SECRET", "1")
     sandbox.check_sandbox()
     with pytest.raises(StudyError, match=why):
-        python(script, tmp_path)
+        python(script.replace("PID", str(os.getpid())), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -232,6 +232,7 @@ MOVED = {"network_weights": {"a": torch.tensor([0.0, 0.0, 0.5])}, "note": "x"}
         ),
         ("a.tsv", "x\t0.50\n", "x\t0.51\n", 0.001, "different", "1 of 1 numbers differ"),
         ("a.txt", "one\ntwo\n", "one\nthree\n", 1.0, "different", "2 lines differ: -two | +three"),
+        ("a.txt", "a #\n", "a 1\n", 1.0, "different", "2 lines differ: -a # | +a 1"),
         ("a.bin", "abc", "abcd", None, "different", "3 and 4 bytes"),
     ],
 )

@@ -12,9 +12,10 @@ known here. What it does not render so is unreadable, which is no fault of a rec
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,8 @@ from cordstudy.provenance.history.index import History
 from cordstudy.provenance.profile import Profile
 
 LARGEST_FILE = 2**20
+LAYERS = ("steps", "tools")
+"""The environments that a launcher needs to render, as it knows them: `LAUNCHER env LAYER`."""
 ENVIRONMENT = re.compile(rf"{CACHE}(?:/\w[\w.-]*)+")
 """Where code may have its environment: in the cache, by plain names."""
 
@@ -168,21 +171,45 @@ def _render(history: History, tree: str, profile: Profile) -> Steps:
 
 
 def _ask_launcher(folder: Path, profile: Profile) -> bytes:
-    """What the launcher in a folder prints about its steps: in the environment that it names where
-    that is made, and else in the one that this runs in. Raises StudyError where neither does."""
+    """What the launcher in a folder prints about its steps: in the environments that it names where
+    they are made, and else in the one that this runs in. Raises StudyError where neither does."""
     launcher = ("/bin/sh", profile.launcher)
-    place = run_in_sandbox([*launcher, "env"], folder).decode(errors="replace").strip()
+    render = [*launcher, "render", "--json"]
+    places = {_place_of(run_in_sandbox([*launcher, "env", layer], folder)) for layer in LAYERS}
+    own = {place: _in_cache(place) for place in places}
+    present = Path(sys.prefix)
+    if all(_is_environment(environment) for environment in own.values()):
+        try:
+            return run_in_sandbox(render, folder, mounts=_at_both(own))
+        except StudyError:
+            if present in own.values():
+                raise
+            # they may be older than what rendering needs, or half removed
+    return run_in_sandbox(render, folder, mounts=dict.fromkeys(places, present))
+
+
+def _place_of(told: bytes) -> str:
+    """Where in the sandbox's cache a launcher looks for an environment."""
+    place = told.decode(errors="replace").strip()
     if not ENVIRONMENT.fullmatch(place):
         raise StudyError("its launcher names no environment")
-    present = Path(sys.prefix)
-    own = present.parent / place.rpartition("/")[2]
-    render = [*launcher, "render", "--json"]
-    if own != present and (own / "pyvenv.cfg").is_file():
-        try:
-            return run_in_sandbox(render, folder, mounts={place: own})
-        except StudyError:
-            pass  # it may be older than what rendering needs, or half removed
-    return run_in_sandbox(render, folder, mounts={place: present})
+    return place
+
+
+def _in_cache(place: str) -> Path:
+    """The same place in the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / place.removeprefix(f"{CACHE}/")
+
+
+def _is_environment(folder: Path) -> bool:
+    """Whether a folder is one of Python's: no other of the cache is shown to code of others."""
+    return (folder / "pyvenv.cfg").is_file()
+
+
+def _at_both(environments: Mapping[str, Path]) -> dict[str, Path]:
+    """Environments where the launcher looks for them, and where those that build on them do."""
+    return {**environments, **{str(folder): folder for folder in environments.values()}}
 
 
 def _lay_out(history: History, tree: str, folder: Path) -> None:

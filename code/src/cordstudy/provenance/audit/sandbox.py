@@ -118,9 +118,13 @@ def _walls(folder: Path, mounts: Mapping[str, Path]) -> list[str]:
 
 
 def _pythons_folders() -> list[str]:
-    """The folders of this Python that are not the system's, each before those in it."""
+    """The folders of this Python and its packages that are not the system's, each before those in
+    it."""
     own = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
-    own |= {name for name in sys.path if name.endswith("site-packages")}  # of layers below
+    for entry in sys.path:
+        place = Path(entry)
+        if place.name == "site-packages":
+            own.add(str(place.parents[2]))  # PREFIX/lib/python3.x/site-packages
     return [name for name in sorted(own) if not _is_of_system(name)]
 
 
