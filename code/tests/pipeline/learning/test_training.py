@@ -21,7 +21,7 @@ from nnunetv2.training.loss.robust_ce_loss import RobustCrossEntropyLoss
 
 from cordstudy.base import determinism
 from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.judging.scores import spread
+from cordstudy.pipeline.judging.compare import spread
 from cordstudy.pipeline.learning.checkpoints import (
     check_dataset,
     check_plans,
