@@ -1,7 +1,6 @@
 """Measures, against values worked out by hand, and against other implementations on real masks."""
 
 import math
-from dataclasses import astuple, fields
 
 import nibabel as nib
 import numpy as np
@@ -10,18 +9,16 @@ import surface_distance
 from medpy.metric import binary
 from scipy import ndimage
 
-from cordstudy.pipeline.judging.evaluate import Pair, score
 from cordstudy.pipeline.judging.measures import (
-    Measures,
-    bounding_box,
+    MEASURES,
     components,
     cross_sectional_areas,
     dice,
     iou,
     measure,
+    measure_missing,
     relative_volume_error,
 )
-from cordstudy.pipeline.learning.predictor import largest_component
 from cordstudy.pipeline.raw.volumes import RPI, to_orientation
 
 ONE_MM = (1.0, 1.0, 1.0)
@@ -63,13 +60,8 @@ def test_overlaps_of_a_few_voxels(
     ("pred", "ref", "nsd", "hd95", "assd"),
     [
         (mask(A, B), mask(A, B), 1.0, 0.0, 0.0),
-        (
-            mask(A),
-            mask(A, B),
-            1.0,
-            0.9,
-            0.25,
-        ),  # distances 0 | 0, 1: the 95th percentile of 0, 0, 1 is 0.9
+        # distances 0 | 0, 1: the 95th percentile of 0, 0, 1 is 0.9
+        (mask(A), mask(A, B), 1.0, 0.9, 0.25),
         (mask(A), mask(C), 0.0, 3 * math.sqrt(3), 3 * math.sqrt(3)),
         (mask(), mask(A), 0.0, DIAGONAL, DIAGONAL),
         (mask(A), mask(), 0.0, DIAGONAL, DIAGONAL),
@@ -77,41 +69,43 @@ def test_overlaps_of_a_few_voxels(
     ],
 )
 def test_distances_of_a_few_voxels(pred, ref, nsd, hd95, assd):
-    found = measure(pred, ref, ONE_MM, nsd_tolerance_mm=1.0)
-    assert (found.nsd, found.hd95_mm, found.assd_mm) == pytest.approx((nsd, hd95, assd))
+    values = measure(pred, ref, ONE_MM, nsd_tolerance_mm=1.0)
+    told = (values["nsd"], values["hd95_mm"], values["assd_mm"])
+    assert told == pytest.approx((nsd, hd95, assd))
 
 
 @pytest.mark.parametrize("ref", [mask(A, B), mask()])
-def test_a_missing_prediction_is_the_worst_there_can_be_whatever_its_reference(ref, tmp_path):
-    path = tmp_path / "ref.nii.gz"
-    nib.Nifti1Image(ref.astype(np.uint8), np.eye(4)).to_filename(path)
-    row = dict.fromkeys(
-        (
-            "dataset",
-            "case_id",
-            "participant_id",
-            "session",
-            "contrast",
-            "vendor",
-            "pathology",
-            "label_origin",
-        ),
-        "x",
-    )
-    found = score(Pair("model", 1, row, path, tmp_path / "missing.nii.gz", 1.0))
-    measures = Measures(*found[-len(fields(Measures)) :])
-    assert (measures.dice, measures.iou, measures.nsd) == (0, 0, 0)
-    assert measures.hd95_mm == measures.assd_mm == pytest.approx(DIAGONAL)
-    assert (measures.relative_volume_error, measures.csa_pred_mm2, measures.components) == (
-        -1,
-        0,
-        0,
-    )
+def test_a_missing_prediction_is_the_worst_there_can_be_whatever_its_reference(ref):
+    values = measure_missing(ref, ONE_MM)
+    assert list(values) == [kind.name for kind in MEASURES]
+    assert (values["dice"], values["iou"], values["nsd"]) == (0, 0, 0)
+    assert values["hd95_mm"] == values["assd_mm"] == pytest.approx(DIAGONAL)
+    assert values["relative_volume_error"] == -1
+    assert (values["csa_pred_mm2"], values["components"]) == (0, 0)
+
+
+@pytest.mark.parametrize("ref", [mask(A, B), mask()])
+def test_no_prediction_is_worse_than_a_missing_one(ref):
+    missing = measure_missing(ref, ONE_MM)
+    for pred in (mask(), mask(A), mask(C), mask(A, B, C)):
+        values = measure(pred, ref, ONE_MM, nsd_tolerance_mm=1.0)
+        for kind in MEASURES:
+            if kind.better == "higher":
+                assert values[kind.name] >= missing[kind.name], kind.name
+            elif kind.better == "lower":
+                assert values[kind.name] <= missing[kind.name], kind.name
+
+
+def test_headings_have_the_unit_and_the_tolerance():
+    headings = {kind.name: kind.heading(2.5) for kind in MEASURES}
+    assert headings["hd95_mm"] == "HD95, mm" and headings["dice"] == "Dice"
+    assert headings["nsd"] == "surface Dice at 2.5 mm"
+    assert len(headings) == len(MEASURES), "no measure is there twice"
 
 
 def test_distances_are_in_millimetres():
-    found = measure(mask(A), mask(A, B), (1.0, 1.0, 5.0), nsd_tolerance_mm=1.0)
-    assert (found.nsd, found.assd_mm) == pytest.approx((2 / 3, 1.25))
+    values = measure(mask(A), mask(A, B), (1.0, 1.0, 5.0), nsd_tolerance_mm=1.0)
+    assert (values["nsd"], values["assd_mm"]) == pytest.approx((2 / 3, 1.25))
 
 
 def cord(
@@ -161,38 +155,38 @@ def test_distances_agree_with_distance_transforms_of_the_whole_image(real):
     borders = [one & ~ndimage.binary_erosion(one) for one in (pred, ref)]
     fields = [ndimage.distance_transform_edt(~border, sampling=spacing) for border in borders]
     to_ref, to_pred = fields[1][borders[0]], fields[0][borders[1]]
-    found = measure(pred, ref, spacing, nsd_tolerance_mm=1.0)
-    assert found.hd95_mm == pytest.approx(
+    values = measure(pred, ref, spacing, nsd_tolerance_mm=1.0)
+    assert values["hd95_mm"] == pytest.approx(
         np.percentile(np.concatenate((to_ref, to_pred)), 95), abs=1e-6
     )
-    assert found.assd_mm == pytest.approx((to_ref.mean() + to_pred.mean()) / 2, abs=1e-6)
+    assert values["assd_mm"] == pytest.approx((to_ref.mean() + to_pred.mean()) / 2, abs=1e-6)
     near = np.concatenate((to_ref <= 1, to_pred <= 1)).mean()
-    assert found.nsd == pytest.approx(near, abs=1e-6)
+    assert values["nsd"] == pytest.approx(near, abs=1e-6)
 
 
 def test_medpy_agrees_where_definitions_do(real):
     pred, ref, spacing = real
-    found = measure(pred, ref, spacing, nsd_tolerance_mm=1.0)
-    assert found.dice == pytest.approx(binary.dc(pred, ref), abs=1e-6)
-    assert found.iou == pytest.approx(binary.jc(pred, ref), abs=1e-6)
-    assert found.hd95_mm == pytest.approx(binary.hd95(pred, ref, spacing), abs=1e-6)
+    values = measure(pred, ref, spacing, nsd_tolerance_mm=1.0)
+    assert values["dice"] == pytest.approx(binary.dc(pred, ref), abs=1e-6)
+    assert values["iou"] == pytest.approx(binary.jc(pred, ref), abs=1e-6)
+    assert values["hd95_mm"] == pytest.approx(binary.hd95(pred, ref, spacing), abs=1e-6)
     directed = binary.asd(pred, ref, spacing), binary.asd(ref, pred, spacing)
-    assert found.assd_mm == pytest.approx(np.mean(directed), abs=1e-6)
-    assert found.relative_volume_error == pytest.approx(binary.ravd(pred, ref), abs=1e-6)
+    assert values["assd_mm"] == pytest.approx(np.mean(directed), abs=1e-6)
+    assert values["relative_volume_error"] == pytest.approx(binary.ravd(pred, ref), abs=1e-6)
 
 
 def test_deepminds_surface_distance_agrees_where_definitions_do(real):
     pred, ref, spacing = real
-    found = measure(pred, ref, spacing, nsd_tolerance_mm=1.0)
-    assert found.dice == pytest.approx(
+    values = measure(pred, ref, spacing, nsd_tolerance_mm=1.0)
+    assert values["dice"] == pytest.approx(
         surface_distance.compute_dice_coefficient(ref, pred), abs=1e-6
     )
     theirs = surface_distance.compute_surface_distances(ref, pred, spacing)
-    assert found.hd95_mm == pytest.approx(
+    assert values["hd95_mm"] == pytest.approx(
         surface_distance.compute_robust_hausdorff(theirs, 95), rel=0.5
     )
     nsd = surface_distance.compute_surface_dice_at_tolerance(theirs, 1.0)
-    assert found.nsd == pytest.approx(nsd, abs=0.1), (
+    assert values["nsd"] == pytest.approx(nsd, abs=0.1), (
         "theirs weighs surface elements by area, ours counts voxels"
     )
 
@@ -201,21 +195,14 @@ def test_flat_borders_are_the_same_distance_apart_for_deepmind_and_here():
     ref, pred = (np.zeros((20, 20, 20), bool) for _ in range(2))
     ref[:, :, 4:10], pred[:, :, 6:13] = True, True
     theirs = surface_distance.compute_surface_distances(ref, pred, (1.0, 1.0, 1.5))
-    found = measure(pred, ref, (1.0, 1.0, 1.5), nsd_tolerance_mm=1.0)
+    values = measure(pred, ref, (1.0, 1.0, 1.5), nsd_tolerance_mm=1.0)
     assert surface_distance.compute_robust_hausdorff(theirs, 100) == pytest.approx(4.5)
-    assert found.hd95_mm == pytest.approx(4.5, abs=1e-6)
+    assert values["hd95_mm"] == pytest.approx(4.5, abs=1e-6)
 
 
 def test_what_lies_outside_the_masks_box_changes_nothing(real):
     pred, ref, spacing = real
     wide = [np.pad(one, ((9, 3), (0, 8), (5, 5))) for one in (pred, ref)]
-    small, large = (measure(*pair, spacing, nsd_tolerance_mm=1.0) for pair in ((pred, ref), wide))
-    assert astuple(small) == pytest.approx(astuple(large), abs=1e-9)
-    assert [s.stop - s.start for s in bounding_box(mask(A, C))] == [4, 4, 4] and mask()[
-        bounding_box(mask())
-    ].size == 0
-
-
-def test_the_largest_component_is_kept_and_an_empty_mask_stays_empty():
-    assert (largest_component(mask(A, B, C)) == mask(A, B)).all()
-    assert largest_component(mask()).sum() == 0
+    small = measure(pred, ref, spacing, nsd_tolerance_mm=1.0)
+    large = measure(*wide, spacing, nsd_tolerance_mm=1.0)
+    assert small == pytest.approx(large, abs=1e-9)
