@@ -7,8 +7,8 @@ import pytest
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import write_file
-from cordstudy.pipeline.judging.compare import read_scores
-from cordstudy.pipeline.judging.leakage import read_comparisons
+from cordstudy.pipeline.judging.leakage import read_overlaps
+from cordstudy.pipeline.judging.scores import read_scores
 from cordstudy.pipeline.judging.settings import read_settings
 from cordstudy.pipeline.learning.plan import subject_folds
 from cordstudy.pipeline.raw.layout import read_cases
@@ -24,7 +24,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "split.tsv": read_split,
     "raw/cases.tsv": lambda path: read_cases(path.parent),
     "cases.tsv": lambda path: subject_folds(path, 2),
-    "leakage.tsv": read_comparisons,
+    "leakage.tsv": read_overlaps,
 }
 """What reads each of the files."""
 KINDS = {
