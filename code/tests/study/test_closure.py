@@ -13,6 +13,7 @@ EVERY = {"code/study", LOCK, "base/determinism.py", "base/entry.py", "base/error
 """What starts any step, and says what went wrong."""
 TEXTS = {"base/tables.py", "base/texts.py", "base/within.py"}
 SOURCES = {
+    "pipeline/sources/exclude_list.py",
     "pipeline/sources/exclusions.py",
     "pipeline/sources/participants.py",
     "pipeline/sources/parts.py",
@@ -35,11 +36,17 @@ CLOSURES = {
     | {
         "base/machine.py",
         "base/outputs.py",
+        "base/processes.py",
+        "pipeline/raw/conversion.py",
         "pipeline/raw/convert.py",
         "pipeline/raw/layout.py",
+        "pipeline/raw/names.py",
+        "pipeline/raw/replacing.py",
         "pipeline/raw/volumes.py",
         "pipeline/sources/cases.py",
         "pipeline/sources/finding.py",
+        "pipeline/sources/images.py",
+        "pipeline/sources/keys.py",
         "pipeline/sources/label_origin.py",
     },
     "merge": TEXTS
@@ -47,6 +54,8 @@ CLOSURES = {
         "base/outputs.py",
         "pipeline/raw/layout.py",
         "pipeline/raw/merge.py",
+        "pipeline/raw/names.py",
+        "pipeline/raw/replacing.py",
         "pipeline/sources/cases.py",
     },
     "plan": TEXTS

@@ -21,7 +21,7 @@ from cordstudy.pipeline.sources.cases import Case, LeftOut
 from cordstudy.pipeline.sources.exclusions import Exclusions, Reason, read_exclusions
 from cordstudy.pipeline.sources.images import (
     ENDING,
-    Pair,
+    FilePair,
     contrast_of,
     pair_of,
     scan,
@@ -179,7 +179,7 @@ def _judge(
     )
 
 
-def _why_not_there(pair: Pair, search: Search, *, has_image: bool) -> Reason | None:
+def _why_not_there(pair: FilePair, search: Search, *, has_image: bool) -> Reason | None:
     """Why a pair is not whole; None where it is. Raises StudyError for a mask without its image."""
     has_mask = os.path.lexists(search.root / pair.mask)
     if has_mask and not has_image:
@@ -194,7 +194,7 @@ def _why_not_there(pair: Pair, search: Search, *, has_image: bool) -> Reason | N
     return None
 
 
-def _check_files(pair: Pair, search: Search) -> None:
+def _check_files(pair: FilePair, search: Search) -> None:
     """Raise StudyError for a file of a pair that lies outside the source, or is none."""
     for path in (pair.image, pair.mask, pair.sidecar):
         search.source.check(search.root / path)

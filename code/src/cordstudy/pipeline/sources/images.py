@@ -37,7 +37,7 @@ class ScannedImage:
 
 
 @dataclass(frozen=True)
-class Pair:
+class FilePair:
     """The image that a rule asks for of a participant and its mask, there or not: what they are
     called. Paths are relative to the study's root."""
 
@@ -71,14 +71,14 @@ def scan(root: Path, rules: Rules) -> Iterator[ScannedImage]:
             yield ScannedImage(folder.name, rule, f"{rules.path}/{path}")
 
 
-def pair_of(rules: Rules, participant: str, rule: str, image: str | None) -> Pair:
+def pair_of(rules: Rules, participant: str, rule: str, image: str | None) -> FilePair:
     """The names of a participant's image and mask; where no `image` is there, those that it would
     have by the rule."""
     subject = subject_of(rules, participant)
     stem = stem_of(image) if image else f"{subject}_{contrast_of(rule)}"
     folder = f"{subject.replace('_', '/')}/{_datatype_of(rule)}"
     mask = rules.mask.format(stem=stem, subject=subject)
-    return Pair(
+    return FilePair(
         rule=rule,
         stem=stem,
         image=image or f"{rules.path}/{folder}/{stem}{ENDING}",
