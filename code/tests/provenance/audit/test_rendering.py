@@ -77,6 +77,24 @@ def test_a_history_that_spans_a_move_of_the_steps_is_rendered_on_both_sides(clon
 
 
 @walled
+def test_code_whose_environment_is_not_made_is_rendered_in_the_present_one(clone):
+    first, second, *_ = steps_of(clone, "phantom")
+    lock = clone / PROFILE.lock
+    lock.write_text(lock.read_text() + "# of another time\n")
+    module = clone / PACKAGE / "study/steps.py"
+    module.write_text(module.read_text() + "\nMORE = 1\n")
+    commit(clone, "feat: other code and packages", lock, module)
+    record(clone, first)
+    record(clone, second, cmd=f"{join(second.argv)} --more")
+    git(clone, "checkout", "-q", "HEAD~3", "--", lock, module)
+    commit(clone, "feat: back again", lock, module)
+    said = gate(clone, "--render")
+    assert "not rendered" not in said and "unreadable" not in said
+    edited = [line for line in said.splitlines() if line.startswith("edited")]
+    assert len(edited) == 1 and edited[0].endswith(second.message)
+
+
+@walled
 def test_what_cannot_be_rendered_is_unreadable_and_not_edited(clone):
     first, second, third, *_ = steps_of(clone, "phantom")
     launcher, module = clone / "code/study", clone / PACKAGE / "study/steps.py"
