@@ -1,9 +1,11 @@
-"""Five models on six test sets in one process against thirty `nnUNetv2_predict` calls, and whether the masks agree.
+"""Five models on six test sets in one process against thirty calls of `nnUNetv2_predict`, and
+whether the masks agree.
 
-Takes a finished phantom study (`make -C code demo`): its general and specific models and the first images of
-each test set. Ours reads and preprocesses an image once for all models whose plans agree; nnU-Net's runs with
-its usual workers and threads. Both start from a shell, on the CPU, mirror along the same axes and average.
-nnU-Net keeps every component of a mask, ours the largest: theirs is reduced to it before masks are compared.
+Takes a finished phantom study (`make -C code demo`): its general and specific models and the first
+images of each test set. Ours reads and preprocesses an image once for all models whose plans agree;
+nnU-Net's runs with its usual workers and threads. Both start from a shell, on the CPU, mirror along
+the same axes and average. nnU-Net keeps every component of a mask, ours the largest: theirs is
+reduced to it before masks are compared.
 """
 
 from __future__ import annotations
@@ -23,87 +25,91 @@ import numpy as np
 
 CODE = Path(__file__).resolve().parents[1]
 CONFIGURATION = "3d_fullres"
+FOLDERS = ("raw", "preprocessed", "results")
+OURS = """\
+import json, sys
+from pathlib import Path
+from cordstudy.pipeline.learning.predictor import predict_files
+models, images, masks, axes = map(json.loads, sys.argv[1:])
+predict_files(
+    [Path(path) for path in models],
+    [Path(path) for path in images],
+    [[Path(path) for path in paths] for paths in masks],
+    folds=[0],
+    mirror_axes=axes,
+    tile_step=0.5,
+)
+"""
 
 
-def models_of(study: Path) -> dict[str, Path]:
+def named_models(root: Path) -> dict[str, Path]:
     """The folder of each model that the study's TOML names."""
+    from cordstudy.study.layout import Layout
     from cordstudy.study.loading import load_study
+    from cordstudy.study.models import models_of
 
-    value = load_study(study, "phantom")
-    return {name: study / value.model(name) for name in value.models}
+    study = load_study(root, "phantom")
+    models = models_of(study)
+    return {name: root / Layout(study).model(models[name]) for name in study.models}
 
 
-def images_of(study: Path, count: int, folder: Path) -> dict[str, Path]:
+def first_images(study: Path, count: int, folder: Path) -> dict[str, Path]:
     """A folder with the first images of each test set."""
-    found = {}
+    testsets = {}
     for raw in sorted((study / "derivatives/phantom/nnunet-raw").glob("Dataset*")):
         images = sorted((raw / "imagesTs").glob("*_0000.nii.gz"))[:count]
-        if images:
-            name = raw.name.partition("_")[2]
-            found[name] = folder / name
-            found[name].mkdir(parents=True)
-            for image in images:
-                shutil.copyfile(image, found[name] / image.name)
-    return found
+        if not images:
+            continue
+        name = raw.name.partition("_")[2]
+        testsets[name] = folder / name
+        testsets[name].mkdir(parents=True)
+        for image in images:
+            shutil.copyfile(image, testsets[name] / image.name)
+    return testsets
 
 
 def ours(
     models: dict[str, Path], testsets: dict[str, Path], out: Path, axes: tuple[int, ...]
 ) -> float:
     """Seconds of one process for everything."""
-    images = [image for folder in testsets.values() for image in sorted(folder.iterdir())]
-    masks = [
-        [out / model / image.parent.name / image.name.replace("_0000", "") for model in models]
-        for image in images
-    ]
-    script = (
-        "import json, sys; from pathlib import Path; from cordstudy.pipeline.learning.predictor import predict_files\n"
-        "models, images, masks, axes = map(json.loads, sys.argv[1:])\n"
-        "predict_files([Path(p) for p in models], [Path(p) for p in images], [[Path(p) for p in m] for m in masks],\n"
-        "              folds=[0], mirror_axes=axes, tile_step=0.5)\n"
-    )
-    words = (
-        json.dumps(value, default=str) for value in (list(models.values()), images, masks, axes)
-    )
     from cordstudy.base.determinism import CAPS, THREADS
 
-    return timed([sys.executable, "-P", "-c", script, *words], CAPS | THREADS)
+    images, masks = [], []
+    for testset, folder in testsets.items():
+        for image in sorted(folder.iterdir()):
+            mask = image.name.replace("_0000", "")
+            images.append(image)
+            masks.append([out / model / testset / mask for model in models])
+    argv = [sys.executable, "-P", "-c", OURS]
+    for value in (list(models.values()), images, masks, axes):
+        argv.append(json.dumps(value, default=str))
+    return timed(argv, CAPS | THREADS)
 
 
 def theirs(
     models: dict[str, Path], testsets: dict[str, Path], out: Path, axes: tuple[int, ...]
 ) -> float:
     """Seconds of a call of `nnUNetv2_predict` for each model and test set."""
-    seconds, tool = 0.0, str(Path(sys.executable).with_name("nnUNetv2_predict"))
-    calls = [(model, testset) for model in models for testset in testsets]
-    for number, (model, testset) in enumerate(calls, start=1):
-        folder = models[model]
-        dataset, trainer = folder.parent.name, folder.name.partition("__")[0]
-        argv = [
-            tool,
-            "-i",
-            str(testsets[testset]),
-            "-o",
-            str(out / model / testset),
-            "-d",
-            dataset[7:10],
-            "-c",
-            CONFIGURATION,
-            "-tr",
-            trainer,
-            "-f",
-            "0",
-            "-device",
-            "cpu",
-            *(() if axes else ("--disable_tta",)),
-        ]
-        env = {
-            f"nnUNet_{name}": str(folder.parents[1]) for name in ("raw", "preprocessed", "results")
-        }
-        taken = timed(argv, env)
-        seconds += taken
-        click.echo(f"nnUNetv2_predict {number} of {len(calls)}: {taken:.1f} s", err=True)
+    seconds, number, calls = 0.0, 0, len(models) * len(testsets)
+    for model, folder in models.items():
+        places = {f"nnUNet_{name}": str(folder.parents[1]) for name in FOLDERS}
+        for testset, images in testsets.items():
+            argv = nnunet_call(folder, images, out / model / testset, mirror=bool(axes))
+            taken = timed(argv, places)
+            seconds += taken
+            number += 1
+            click.echo(f"nnUNetv2_predict {number} of {calls}: {taken:.1f} s", err=True)
     return seconds
+
+
+def nnunet_call(model: Path, images: Path, out: Path, *, mirror: bool) -> list[str]:
+    """The command that predicts the images of a folder by one model."""
+    trainer = model.name.partition("__")[0]
+    number = model.parent.name.removeprefix("Dataset").partition("_")[0]
+    argv = [str(Path(sys.executable).with_name("nnUNetv2_predict"))]
+    argv += ["-i", str(images), "-o", str(out), "-d", number, "-c", CONFIGURATION]
+    argv += ["-tr", trainer, "-f", "0", "-device", "cpu"]
+    return argv if mirror else [*argv, "--disable_tta"]
 
 
 def timed(argv: list[str], env: dict[str, str]) -> float:
@@ -120,11 +126,14 @@ def disagreeing(one: Path, other: Path) -> tuple[int, int, int]:
     from cordstudy.pipeline.learning.predictor import largest_component
 
     paths = sorted(one.rglob("*.nii.gz"))
-    voxels = []
+    masks = voxels = 0
     for path in paths:
-        pair = [np.asanyarray(nib.load(p).dataobj) for p in (path, other / path.relative_to(one))]
-        voxels.append(int((largest_component(pair[0] > 0) != largest_component(pair[1] > 0)).sum()))
-    return len(paths), sum(n > 0 for n in voxels), sum(voxels)
+        mine = np.asanyarray(nib.load(path).dataobj)
+        other_mask = np.asanyarray(nib.load(other / path.relative_to(one)).dataobj)
+        apart = largest_component(mine > 0) != largest_component(other_mask > 0)
+        masks += int(apart.any())
+        voxels += int(apart.sum())
+    return len(paths), masks, voxels
 
 
 @click.command()
@@ -144,19 +153,17 @@ def main(study: Path, cases: int, mirror: bool) -> None:
     axes = (0, 1, 2) if mirror else ()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        models, testsets = models_of(study), images_of(study, cases, folder / "images")
+        models, testsets = named_models(study), first_images(study, cases, folder / "images")
         own = ours(models, testsets, folder / "ours", axes)
         peer = theirs(models, testsets, folder / "theirs", axes)
         masks, differ, voxels = disagreeing(folder / "ours", folder / "theirs")
-    calls = len(models) * len(testsets)
+    process = f"one process, {len(models)} models, {len(testsets)} test sets"
+    calls = f"{len(models) * len(testsets)} calls of nnUNetv2_predict"
     click.echo(f"{'':44}{'s':>9}{'to ours':>9}")
-    click.echo(
-        f"{f'one process, {len(models)} models, {len(testsets)} test sets':44}{own:9.1f}{1:9.2f}"
-    )
-    click.echo(f"{f'{calls} calls of nnUNetv2_predict':44}{peer:9.1f}{peer / own:9.2f}")
-    click.echo(
-        f"{masks} masks, {'mirrored' if mirror else 'not mirrored'}: {differ} differ, in {voxels} voxels"
-    )
+    click.echo(f"{process:44}{own:9.1f}{1:9.2f}")
+    click.echo(f"{calls:44}{peer:9.1f}{peer / own:9.2f}")
+    how = "mirrored" if mirror else "not mirrored"
+    click.echo(f"{masks} masks, {how}: {differ} differ, in {voxels} voxels")
 
 
 if __name__ == "__main__":

@@ -26,43 +26,37 @@ VARIANTS = {
     "stock nnU-Net under the caps": ("stock", True),
 }
 """Trainer, and whether the caps on instruction sets are set."""
+STEPS = (
+    "phantom inspired inputs/source --seed 1",
+    "split rules.json --out splits --seed 1 --test-fraction 0.1 --folds 2",
+    "convert rules.json --split splits/inspired.tsv --out Dataset501_inspired",
+    "plan Dataset501_inspired --out model --configuration 3d_fullres --folds 2 "
+    "--spacing 1.5,1.5,1.5 --patch 32,40,40 --batch 2 --features 8,16,32,64 --convolutions 1",
+)
 
 
 def prepare(folder: Path) -> tuple[Path, Path]:
-    """A phantom source, converted, planned as the phantom study plans, preprocessed: model and arrays."""
-    rules = json.loads((CODE / "studies/phantom/inspired.json").read_text()) | {
-        "path": "inputs/source"
-    }
+    """A phantom source, converted and planned as the phantom study plans: raw dataset and model."""
+    rules = json.loads((CODE / "studies/phantom/inspired.json").read_text())
+    rules["path"] = "inputs/source"
     (folder / "rules.json").write_text(json.dumps(rules))
-    study = str(CODE / "study")
-    plan = (
-        "--configuration",
-        "3d_fullres",
-        "--folds",
-        "2",
-        "--spacing",
-        "1.5,1.5,1.5",
-        "--patch",
-        "32,40,40",
-        "--batch",
-        "2",
-        "--features",
-        "8,16,32,64",
-        "--convolutions",
-        "1",
-    )
-    split = ("--seed", "1", "--test-fraction", "0.1", "--folds", "2")
-    for argv in (
-        ("phantom", "inspired", "inputs/source", "--seed", "1"),
-        ("split", "rules.json", "--out", "splits", *split),
-        ("convert", "rules.json", "--split", "splits/inspired.tsv", "--out", "Dataset501_inspired"),
-        ("plan", "Dataset501_inspired", "--out", "model", *plan),
-    ):
-        subprocess.run([study, *argv], cwd=folder, check=True)
+    for words in STEPS:
+        subprocess.run([str(CODE / "study"), *words.split()], cwd=folder, check=True)
     return folder / "Dataset501_inspired", folder / "model"
 
 
-def one(folder: Path, trainer: str, epochs: int, iterations: int, augmenters: int) -> None:
+def lay_out(folder: Path, dataset: Path, model: Path) -> None:
+    """Preprocess, and put arrays and plans where nnU-Net's trainers look for them."""
+    from cordstudy.pipeline.learning.preprocessor import preprocessed
+
+    arrays = preprocessed(dataset, model, configuration="3d_fullres") / dataset.name
+    view = folder / "preprocessed" / dataset.name
+    view.mkdir(parents=True)
+    for path in [*arrays.iterdir(), *model.glob("*.json")]:
+        (view / path.name).symlink_to(path)
+
+
+def train(folder: Path, trainer: str, epochs: int, iterations: int, augmenters: int) -> None:
     """Train; print the seconds of each epoch as JSON. Runs in a process of its own."""
     import torch
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -86,16 +80,14 @@ def one(folder: Path, trainer: str, epochs: int, iterations: int, augmenters: in
 
     plans = json.loads((folder / "model/plans.json").read_text()) | {"continue_training": False}
     dataset_json = json.loads((folder / "model/dataset.json").read_text())
-    made = Timed(plans, "3d_fullres", 0, dataset_json, torch.device(device()))
-    made.num_epochs, made.num_iterations_per_epoch, made.num_val_iterations_per_epoch = (
-        epochs,
-        iterations,
-        2,
-    )
-    made.augmenters = augmenters
-    made.logger.plot_progress_png = lambda *_: None
-    made.plot_network_architecture = lambda: None
-    made.run_training()
+    timed = Timed(plans, "3d_fullres", 0, dataset_json, torch.device(device()))
+    timed.num_epochs = epochs
+    timed.num_iterations_per_epoch = iterations
+    timed.num_val_iterations_per_epoch = 2
+    timed.augmenters = augmenters
+    timed.logger.plot_progress_png = lambda *_: None
+    timed.plot_network_architecture = lambda: None
+    timed.run_training()
     (folder / "seconds.json").write_text(json.dumps(seconds))
 
 
@@ -106,21 +98,14 @@ def run(
     from cordstudy.base.determinism import CAPS, THREADS
 
     trainer, capped = VARIANTS[variant]
-    env = {name: value for name, value in os.environ.items() if name not in CAPS} | THREADS
-    env |= (CAPS if capped else {}) | {
-        f"nnUNet_{k}": str(folder / k) for k in ("raw", "preprocessed", "results")
-    }
-    argv = [
-        sys.executable,
-        "-P",
-        __file__,
-        "--one",
-        str(folder),
-        trainer,
-        str(epochs),
-        str(iterations),
-        str(augmenters),
-    ]
+    env = {name: value for name, value in os.environ.items() if name not in CAPS}
+    env |= THREADS
+    if capped:
+        env |= CAPS
+    for name in ("raw", "preprocessed", "results"):
+        env[f"nnUNet_{name}"] = str(folder / name)
+    counts = [str(count) for count in (epochs, iterations, augmenters)]
+    argv = [sys.executable, "-P", __file__, "--one", str(folder), trainer, *counts]
     done = subprocess.run(argv, env=env, capture_output=True, text=True)
     if done.returncode:
         raise click.ClickException(done.stderr[-2000:])
@@ -140,35 +125,33 @@ def main(
 ) -> None:
     """Print the table."""
     if single:
-        one(Path(single[0]), single[1], *map(int, single[2:]))
+        train(Path(single[0]), single[1], *map(int, single[2:]))
         return
-    from cordstudy.pipeline.learning.nnunet import preprocessed
-
+    seconds: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        dataset, model = prepare(folder)
         os.environ["CORDSTUDY_CACHE"] = str(folder / "cache")
-        arrays = preprocessed(dataset, model, configuration="3d_fullres") / dataset.name
-        view = folder / "preprocessed" / dataset.name
-        view.mkdir(parents=True)
-        for path in [*arrays.iterdir(), *model.glob("*.json")]:
-            (view / path.name).symlink_to(path)
-        times: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+        dataset, model = prepare(folder)
+        lay_out(folder, dataset, model)
         for _ in range(rounds):
             for variant in VARIANTS:
-                times[variant] += run(
+                seconds[variant] += run(
                     folder, variant, epochs=epochs, iterations=iterations, augmenters=augmenters
                 )
-    base = statistics.median(times["stock nnU-Net"])
-    click.echo(f"{'trainer':32} {'s an epoch':>10} {'lowest':>8} {'highest':>8} {'to stock':>9}")
-    for variant, seconds in times.items():
-        middle = statistics.median(seconds)
-        click.echo(
-            f"{variant:32} {middle:10.2f} {min(seconds):8.2f} {max(seconds):8.2f} {middle / base:9.2f}"
-        )
+    print_table(seconds)
     click.echo(
-        f"Medians of {rounds * (epochs - 1)} epochs of {iterations} batches; {augmenters} augmenting processes."
+        f"Medians of {rounds * (epochs - 1)} epochs of {iterations} batches; "
+        f"{augmenters} augmenting processes."
     )
+
+
+def print_table(seconds: dict[str, list[float]]) -> None:
+    """A line a variant: median, range, and median to that of the stock trainer."""
+    stock = statistics.median(seconds["stock nnU-Net"])
+    click.echo(f"{'trainer':32} {'s an epoch':>10} {'lowest':>8} {'highest':>8} {'to stock':>9}")
+    for variant, values in seconds.items():
+        median, low, high = statistics.median(values), min(values), max(values)
+        click.echo(f"{variant:32} {median:10.2f} {low:8.2f} {high:8.2f} {median / stock:9.2f}")
 
 
 if __name__ == "__main__":

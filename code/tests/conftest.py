@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cordstudy.provenance.calling.gitannex import install_annex
-from cordstudy.provenance.running.runner import Site
+from cordstudy.provenance.running.machine import Machine
 from helpers import REPOSITORY, SHARED, TINY, commit, git, run, study
 
 
@@ -128,5 +128,5 @@ def small(small_original: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def site(small: Path) -> Site:
-    return Site(scratch=small / ".cordstudy/work", logs=small / ".cordstudy/logs/it", workers=1)
+def machine(small: Path) -> Machine:
+    return Machine(scratch=small / ".cordstudy/work", logs=small / ".cordstudy/logs/it", workers=1)

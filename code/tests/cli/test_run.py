@@ -80,7 +80,7 @@ def test_a_scratch_that_others_use_too_loses_nothing(tiny_copy, tmp_path):
     another = Path(shutil.copytree(tiny_copy, tmp_path / "another", symlinks=True))
     left = own / "split.running"
     left.mkdir()
-    (left / "workspace.json").write_text(f'{{"study": "{tiny_copy}", "finished": ""}}')
+    (left / "workspace.json").write_text(f'{{"dataset": "{tiny_copy}", "step": "x"}}')
     study(another, "--study", "tiny", "inputs", "get")
     assert left.is_dir(), "what is another clone's stays"
 
@@ -241,4 +241,4 @@ def test_two_runs_in_one_study_do_not_meet(tiny):
     with (tiny / ".cordstudy/logs/run.lock").open("a") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         failed = study(tiny, "--study", "tiny", "run", check=False)
-    assert failed.returncode == 1 and "another `code/study run`" in failed.stderr
+    assert failed.returncode == 1 and "another run (process" in failed.stderr

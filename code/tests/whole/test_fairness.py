@@ -10,7 +10,7 @@ import pytest
 
 from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.judging.settings import read_settings
-from cordstudy.pipeline.learning.trainer import even_chances
+from cordstudy.pipeline.learning.batches import even_chances
 from cordstudy.pipeline.report.report import fairness_notes
 from cordstudy.study.loading import load_study
 from cordstudy.study.schema import Study, parse_study

@@ -10,29 +10,62 @@ import hashlib
 import os
 import socket
 import tomllib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.running.runner import Site
+from cordstudy.provenance.profile import NAME, Profile
+from cordstudy.provenance.running.machine import Machine
 
 ROOT = Path(__file__).resolve().parents[4]
 """The study dataset that this code is part of."""
-LOCAL = ROOT / ".cordstudy"
+LOCAL = ROOT / f".{NAME}"
 """What this clone keeps for itself: logs and, unless `site.toml` says where, workspaces."""
+PROFILE = Profile(
+    title="A study of spinal cord segmentation",
+    launcher="code/study",
+    code="code",
+    lock="code/requirements/steps.lock",
+    parameters="code/studies",
+    results=("models", "derivatives"),
+    file_columns=("case_id",),
+    folder_columns=("model", "testset"),
+    numbered={"model": "replicate"},
+)
+"""What the engine under `provenance` may know of this study."""
+OTHER = replace(PROFILE, results=())
+"""What it may know of another dataset: where code would be, and not which files are results."""
 SETTINGS = {"scratch": str, "cores": int, "device": str}
 
 
-def read_site(study: str, jobs: int) -> Site:
+@dataclass(frozen=True)
+class MachineSettings:
+    """What a user may say of a machine; empty for what they leave open."""
+
+    scratch: str = ""
+    cores: int = 0
+    device: str = ""
+
+
+def profile_of(dataset: Path) -> Profile:
+    """What may be known of a dataset: this study, or another."""
+    return PROFILE if dataset.resolve() == ROOT else OTHER
+
+
+def read_machine(study: str, jobs: int) -> Machine:
     """What `site.toml` says of this machine, for a study of this clone.
 
     Raises StudyError for an unknown key.
     """
-    content = _content(ROOT / "site.toml")
-    if "device" in content:
-        os.environ["CORDSTUDY_DEVICE"] = content["device"]
-    cores = content.get("cores") or os.cpu_count() or 1
-    scratch = _own_folder(content["scratch"]) if "scratch" in content else LOCAL / "workspaces"
-    return Site(scratch=scratch, logs=logs_of(study), workers=max(1, cores // jobs))
+    settings = _settings(ROOT / "site.toml")
+    cores = settings.cores or os.cpu_count() or 1
+    scratch = _own_folder(settings.scratch) if settings.scratch else LOCAL / "workspaces"
+    return Machine(
+        scratch=scratch,
+        logs=logs_of(study),
+        workers=max(1, cores // jobs),
+        device=settings.device,
+    )
 
 
 def logs_of(study: str) -> Path:
@@ -40,7 +73,7 @@ def logs_of(study: str) -> Path:
     return LOCAL / "logs" / study
 
 
-def _content(path: Path) -> dict[str, object]:
+def _settings(path: Path) -> MachineSettings:
     try:
         content = tomllib.loads(path.read_text()) if path.is_file() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -54,7 +87,7 @@ def _content(path: Path) -> dict[str, object]:
             raise StudyError(
                 f"{path}: {key}: {value!r} is no {SETTINGS[key].__name__}", hint="correct the TOML"
             )
-    return content
+    return MachineSettings(**content)
 
 
 def _own_folder(told: str) -> Path:

@@ -1,7 +1,7 @@
 """`inputs` and `inputs get`: the sources of a study, and having them here.
 
 Owns: the table of sources, installing them one by one, and which of their files a study uses.
-Does not own: installing itself (`provenance.running.subdatasets`), or finding cases
+Does not own: installing itself (`provenance.running`), or finding cases
 (`pipeline.sources.finding`).
 """
 
@@ -15,19 +15,26 @@ from tqdm import tqdm
 
 from cordstudy.base.errors import StudyError
 from cordstudy.cli.columns import print_columns
-from cordstudy.cli.here import ROOT, read_site
+from cordstudy.cli.here import ROOT, read_machine
+from cordstudy.cli.phantoms import phantom_recipe
 from cordstudy.cli.saying import say
 from cordstudy.pipeline.sources.cases import Case
 from cordstudy.provenance.calling.gitannex import gitlinks
-from cordstudy.provenance.running import subdatasets
-from cordstudy.provenance.running.landing import current_branch
-from cordstudy.provenance.running.runner import Site, sole_run
-from cordstudy.provenance.running.subdatasets import Source
-from cordstudy.study.closure import code_files
+from cordstudy.provenance.running.advancing import current_branch
+from cordstudy.provenance.running.inputs import (
+    Source,
+    get_files,
+    get_source,
+    prepare_dataset,
+    source_state,
+)
+from cordstudy.provenance.running.machine import Machine
+from cordstudy.provenance.running.runner import sole_run
+from cordstudy.provenance.running.subdatasets import is_at_pin
 from cordstudy.study.loading import load_study
 from cordstudy.study.parameters import rules_of
 from cordstudy.study.schema import Study
-from cordstudy.study.steps import phantom_arguments, source_files
+from cordstudy.study.steps import source_files
 
 HEADER = ("dataset", "role", "path", "pinned", "installed", "content", "cases", "access")
 
@@ -39,9 +46,8 @@ def sources_of(study: Study) -> list[Source]:
     """The sources of a study as `provenance` knows them."""
     sources = []
     for name, dataset in study.datasets.items():
-        arguments = phantom_arguments(dataset)
-        code = code_files("phantom") if arguments else ()
-        sources.append(Source(name, dataset.path, arguments, code, dataset.ask or ""))
+        recipe = phantom_recipe(dataset)
+        sources.append(Source(name, dataset.path, ask=dataset.ask or "", recipe=recipe))
     return sources
 
 
@@ -73,7 +79,7 @@ def inputs(context: click.Context) -> None:
 
 def _row(study: Study, source: Source) -> tuple[str, ...]:
     dataset = study.datasets[source.name]
-    state = subdatasets.source_state(ROOT, source)
+    state = source_state(ROOT, source)
     start = (source.name, dataset.role, source.path, state.pin[:8] or "not")
     if not state.installed:
         return (*start, "no", "", "", dataset.access)
@@ -102,11 +108,11 @@ def inputs_get(name: str, names: tuple[str, ...], content: bool, jobs: int) -> N
     study = load_study(ROOT, name)
     chosen = tuple(check_dataset(study, wanted) for wanted in names)
     wanted = chosen or tuple(study.datasets)
-    site = read_site(name, jobs)
+    machine = read_machine(name, jobs)
     current_branch(ROOT)
-    with sole_run(ROOT, site):
-        subdatasets.prepare_study(ROOT)
-        faults = _get_each(study, site, jobs=jobs, only=wanted)
+    with sole_run(ROOT, machine):
+        prepare_dataset(ROOT)
+        faults = _get_each(study, machine, jobs=jobs, only=wanted)
         if content:
             failed = {source for source, _ in faults}
             faults += _get_contents(study, [source for source in wanted if source not in failed])
@@ -137,35 +143,35 @@ def get_content(study: Study, name: str) -> None:
     source = next(source for source in sources_of(study) if source.name == name)
     specs = source_files(study.datasets[name])
     text = [spec for spec in specs if not spec.endswith(".nii.gz")]
-    fetched = subdatasets.get_files(ROOT, source, text=text, files=[])
+    fetched = get_files(ROOT, source, text=text, files=[])
     paths = []
     for case in find(study, name):
         paths += [case.image, case.mask]
-    fetched += subdatasets.get_files(ROOT, source, text=[], files=paths)
+    fetched += get_files(ROOT, source, text=[], files=paths)
     if fetched:
         say(f"got     {fetched} files of {source.path}")
 
 
-def get_sources(study: Study, site: Site, *, jobs: int, only: Sequence[str]) -> None:
+def get_sources(study: Study, machine: Machine, *, jobs: int, only: Sequence[str]) -> None:
     """Install what is not; raises StudyError for the first source that cannot be had."""
-    for _, error in _get_each(study, site, jobs=jobs, only=only):
+    for _, error in _get_each(study, machine, jobs=jobs, only=only):
         raise error
 
 
-def _get_each(study: Study, site: Site, *, jobs: int, only: Sequence[str]) -> list[Fault]:
+def _get_each(study: Study, machine: Machine, *, jobs: int, only: Sequence[str]) -> list[Fault]:
     """Install what is not, `jobs` at a time; what went wrong, by source.
 
     Warns where a phantom comes out other than pinned.
     """
     lacking = []
     for source in sources_of(study):
-        if source.name in only and not subdatasets.is_ready(ROOT, source):
+        if source.name in only and not is_at_pin(ROOT, source):
             lacking.append(source)
     pins = gitlinks(ROOT, "HEAD")
 
     def get(source: Source) -> tuple[Source, str | StudyError]:
         try:
-            word = subdatasets.get_source(ROOT, source, scratch=site.scratch, workers=site.workers)
+            word = get_source(ROOT, source, machine=machine)
         except StudyError as error:
             return source, error
         return source, word

@@ -72,7 +72,7 @@ def _doubt(path: str) -> str:
         return f"no record is here that would tell who made these numbers: {error}"
     maker = history.producer(path)
     if maker is None:
-        origin = history.put(path, history.tree[path])
+        origin = history.introduced_by(path, history.tree[path])
         return (
             "no record made these numbers; put there in "
             f"{origin.id[:8]} {origin.subject!r} by {origin.author}"

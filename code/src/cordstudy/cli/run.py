@@ -12,13 +12,15 @@ from types import TracebackType
 import click
 from tqdm import tqdm
 
-from cordstudy.cli.here import ROOT, read_site
+from cordstudy.cli.here import ROOT, read_machine
 from cordstudy.cli.inputs import get_content, get_sources
 from cordstudy.cli.results import print_results
 from cordstudy.cli.saying import say
 from cordstudy.provenance.audit.status import State, states
-from cordstudy.provenance.running import runner, subdatasets
-from cordstudy.provenance.running.landing import commit_files, current_branch
+from cordstudy.provenance.running import runner
+from cordstudy.provenance.running.advancing import current_branch
+from cordstudy.provenance.running.inputs import prepare_dataset
+from cordstudy.provenance.running.landing import commit_files
 from cordstudy.provenance.running.step import builds_on
 from cordstudy.study.layout import Layout
 from cordstudy.study.loading import load_study
@@ -52,16 +54,16 @@ def _run(study: Study, table: Sequence[Step], wanted: Sequence[Step], *, jobs: i
     """Land what is finished, have the sources here, and run what is not done."""
     current_branch(ROOT)
     runner.check_clean(ROOT)
-    site = read_site(study.name, jobs)
-    with runner.sole_run(ROOT, site):
+    machine = read_machine(study.name, jobs)
+    with runner.sole_run(ROOT, machine):
         _commit_parameters(study)
         undone = {step.name for step in _not_done(table, table)}
         done = {step.name for step in table} - undone
-        runner.land_finished(ROOT, table, done=done, site=site, report=_say_landed)
+        runner.land_finished(ROOT, table, done=done, machine=machine, report=_say_landed)
         todo = _not_done(table, wanted)
         if todo:
-            subdatasets.prepare_study(ROOT)
-            get_sources(study, site, jobs=jobs, only=_sources_of(study, todo))
+            prepare_dataset(ROOT)
+            get_sources(study, machine, jobs=jobs, only=_sources_of(study, todo))
             todo = _not_done(table, wanted)  # a source that came out otherwise has moved its pin
         nothing = "" if todo else "; nothing to do"
         say(f"{len(wanted) - len(todo)} of {len(wanted)} steps are done{nothing}")
@@ -69,7 +71,7 @@ def _run(study: Study, table: Sequence[Step], wanted: Sequence[Step], *, jobs: i
             if step.command == "convert":
                 get_content(study, step.of)
         with Progress(len(todo)) as report:
-            runner.run_steps(ROOT, todo, jobs=jobs, site=site, report=report)
+            runner.run_steps(ROOT, todo, jobs=jobs, machine=machine, report=report)
 
 
 def _say_landed(step: str, event: str, _: float) -> None:

@@ -6,7 +6,6 @@ real step commands; the source is as it was damaged, and so is what was converte
 
 import gzip
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -222,24 +221,15 @@ def test_all_cases_that_cannot_be_converted_are_told_at_once(one_source):
         voxels(lambda a: a * 0, path)(one_source / SOURCE)
     with pytest.raises(StudyError) as raised:
         steps(one_source)
-    assert str(raised.value).startswith("2 cases cannot be converted:\n") and "sub-b2" in str(
-        raised.value
-    )
+    error = str(raised.value)
+    assert error.startswith("2 cases cannot be converted:\n")
+    assert "sub-a1" in error and "sub-b2" in error
 
 
 def test_a_step_command_ends_with_one_error_and_exit_code_1(one_source):
     steps(one_source)
     gone(IMAGE)(one_source / SOURCE)
-    failed = run(
-        REPOSITORY / "code/study",
-        "convert",
-        "rules.json",
-        "--split",
-        "splits/small.tsv",
-        "--out",
-        "raw",
-        cwd=one_source,
-        check=False,
-    )
+    arguments = ["rules.json", "--split", "splits/small.tsv", "--out", "raw"]
+    failed = run(REPOSITORY / "code/study", "convert", *arguments, cwd=one_source, check=False)
     assert failed.returncode == 1 and "Traceback" not in failed.stderr
     assert [line.partition(":")[0] for line in failed.stderr.splitlines()] == ["error", "hint"]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cordstudy.provenance.calling.gitannex import settle_filter
-from cordstudy.provenance.running.runner import Site, run_step
+from cordstudy.provenance.running.machine import Machine
+from cordstudy.provenance.running.runner import run_step
 from helpers import Step, git, run
 
 GIT = {
@@ -117,8 +118,10 @@ def plain(small_original, tmp_path_factory) -> str:
 
 
 def tree_after(folder: Path) -> str:
-    site = Site(scratch=folder / ".cordstudy/work", logs=folder / ".cordstudy/logs/it", workers=1)
-    run_step(folder, STEP, site=site)
+    machine = Machine(
+        scratch=folder / ".cordstudy/work", logs=folder / ".cordstudy/logs/it", workers=1
+    )
+    run_step(folder, STEP, machine=machine)
     clean = {name: os.environ[name] for name in ("PATH",)}
     done = run(
         "env",

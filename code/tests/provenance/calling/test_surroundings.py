@@ -254,10 +254,10 @@ def command():
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory) -> Path:
-    """A clone of this repository in a folder of an odd name, whose launcher tells instead of running."""
+    """A clone of this repository in a folder of an odd name, which tells instead of running."""
     folder = tmp_path_factory.mktemp("odd") / ODD
     git(REPOSITORY, "clone", "-q", "--shared", REPOSITORY, folder)
-    launcher = folder / "code/study"
+    launcher = folder / "code/study-tools.sh"
     lines = launcher.read_text().splitlines()
     launcher.write_text("\n".join([*lines[:-1], 'printf \'%s\\n\' "$code" "$@"\n']))
     git(folder, "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qam", "test: tell")
@@ -293,13 +293,13 @@ def test_make_works_with_a_cache_in_a_folder_with_a_space(odd, cache, tmp_path):
         PYTHONHOME="/nowhere",
         GIT_DIR="/nowhere",
     )
-    assert f"environment: {tmp_path}/my cache/cordstudy/env/" in told.stdout
+    assert f"environment: {tmp_path}/my cache/cordstudy/tools/" in told.stdout
     run(
         "make",
         "-C",
         odd / "code",
         "test",
-        "ARGS=--collect-only -q tests/test_splits.py",
+        "ARGS=--version",
         cwd=tmp_path,
     )
 

@@ -20,26 +20,32 @@ import sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}, {code!r}]
 from helpers import Step
-from cordstudy.provenance.running.runner import Site, run_steps, sole_run
-study = Path({study!r})
-site = Site(scratch=study / ".cordstudy/work", logs=study / ".cordstudy/logs/it", workers=1)
-script = "(setsid sleep 300 &) ; (setsid env -i sleep 300 &) ; mkdir out; echo 1 > out/{{0}}.txt; sleep 300"
-steps = [Step(str(n), script.format(n), outputs=(f"out/{{n}}.txt",)) for n in range(2)]
-with sole_run(study, site):
-    run_steps(study, steps, jobs=2, site=site, report=lambda *_: None)
+from cordstudy.provenance.running.machine import Machine
+from cordstudy.provenance.running.runner import run_steps, sole_run
+dataset = Path({dataset!r})
+local = dataset / ".cordstudy"
+machine = Machine(scratch=local / "work", logs=local / "logs/it", workers=1)
+steps = []
+for n in range(2):
+    strays = "(setsid sleep 300 &) ; (setsid env -i sleep 300 &)"
+    script = f"{{strays}} ; mkdir out; echo 1 > out/{{n}}.txt; sleep 300"
+    steps.append(Step(str(n), script, outputs=(f"out/{{n}}.txt",)))
+with sole_run(dataset, machine):
+    run_steps(dataset, steps, jobs=2, machine=machine, report=lambda *_: None)
 """
+SLEEPING = 6
+"""How many processes sleep when both steps are under way."""
 
 
 def start(small: Path) -> subprocess.Popen:
     """A run of two steps that would take five minutes; it is well under way."""
-    text = RUNNING.format(
-        tests=str(REPOSITORY / "code/tests"), code=str(REPOSITORY / "code/src"), study=str(small)
-    )
+    code = REPOSITORY / "code"
+    text = RUNNING.format(tests=f"{code}/tests", code=f"{code}/src", dataset=str(small))
     running = subprocess.Popen(
         [sys.executable, "-c", text], cwd=small, stderr=subprocess.PIPE, text=True
     )
     until = time.monotonic() + 60
-    while len(sleeping(small)) < 6:
+    while len(sleeping(small)) < SLEEPING:
         assert time.monotonic() < until and running.poll() is None, running.stderr.read()
         time.sleep(0.1)
     return running
@@ -47,35 +53,41 @@ def start(small: Path) -> subprocess.Popen:
 
 def sleeping(small: Path) -> list[int]:
     """The processes of the two steps' scripts."""
-    found = []
+    numbers = []
     for process in psutil.process_iter():
         try:
             if "sleep" in process.name() and process.cwd().startswith(f"{small}/"):
-                found.append(process.pid)
+                numbers.append(process.pid)
         except psutil.Error:
             continue
-    return found
+    return numbers
 
 
 def computing(small: Path) -> list[int]:
-    """Every process that carries the mark of a workspace of the study, be that still there or not."""
-    found = []
+    """Every process that carries the mark of a workspace of the dataset, be that still there or
+    not."""
+    numbers = []
     for process in psutil.process_iter():
         try:
-            if (
-                process.environ().get(guard.MARK, "").startswith(f"{small}/")
-                and process.status() != "zombie"
-            ):
-                found.append(process.pid)
+            workspace = process.environ().get(guard.MARK, "")
+            if workspace.startswith(f"{small}/") and process.status() != psutil.STATUS_ZOMBIE:
+                numbers.append(process.pid)
         except psutil.Error:
             continue
-    return found
+    return numbers
 
 
 def end_strays(small: Path) -> None:
-    """End what nobody finds: processes that cleared their environment, and whose guard was killed with -9."""
-    for left in sleeping(small):
-        psutil.Process(left).kill()
+    """End what nobody finds: processes that cleared their environment, and whose guard was killed
+    with -9."""
+    for number in sleeping(small):
+        psutil.Process(number).kill()
+
+
+def guards_of(running: subprocess.Popen) -> list[psutil.Process]:
+    """The guards of a run's steps."""
+    children = psutil.Process(running.pid).children()
+    return [child for child in children if guard.__file__ in child.cmdline()]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
@@ -85,9 +97,10 @@ def test_a_run_that_ends_takes_its_steps_with_it(small, number):
     running.send_signal(number)
     running.wait(timeout=30)
     until = time.monotonic() + 10
-    while (left := computing(small) or sleeping(small)) and time.monotonic() < until:
+    while (computing(small) or sleeping(small)) and time.monotonic() < until:
         time.sleep(0.1)
-    assert not left
+    assert computing(small) == []
+    assert sleeping(small) == []
     if number in (signal.SIGTERM, signal.SIGHUP):
         assert running.returncode == 128 + number
     if number != signal.SIGKILL:
@@ -95,9 +108,9 @@ def test_a_run_that_ends_takes_its_steps_with_it(small, number):
     assert git(small, "rev-parse", "HEAD") == before and git(small, "status", "--porcelain") == ""
 
 
-def test_the_next_run_ends_and_clears_what_a_killed_one_and_its_guards_left(small, site):
+def test_the_next_run_ends_and_clears_what_a_killed_one_and_its_guards_left(small, machine):
     running = start(small)
-    guards = [p for p in psutil.Process(running.pid).children() if guard.__file__ in p.cmdline()]
+    guards = guards_of(running)
     assert len(guards) == 2
     running.send_signal(signal.SIGSTOP)
     for process in guards:
@@ -105,49 +118,43 @@ def test_the_next_run_ends_and_clears_what_a_killed_one_and_its_guards_left(smal
     running.kill()
     running.wait()
     assert computing(small), "nobody was left to end them"
-    with sole_run(small, site):
-        assert not computing(small) and not list(site.scratch.iterdir())
+    with sole_run(small, machine):
+        assert not computing(small) and not list(machine.scratch.iterdir())
     end_strays(small)
     assert git(small, "for-each-ref", "refs/worktree") == ""
 
 
 def test_steps_whose_guards_are_killed_fail_and_end(small):
     running = start(small)
-    for process in psutil.Process(running.pid).children():
-        if guard.__file__ in process.cmdline():
-            process.kill()
+    for process in guards_of(running):
+        process.kill()
     _, told = running.communicate(timeout=30)
     assert running.returncode == 1 and "StudyError: step" in told
     assert not computing(small) and not list((small / ".cordstudy/work").iterdir())
     end_strays(small)
 
 
-def test_clearing_touches_only_workspaces_that_carry_the_study_s_mark(small, site, tmp_path):
-    site.scratch.mkdir(parents=True)
-    (site.scratch / "precious").mkdir()
-    (site.scratch / "precious/data.txt").write_text("x")
-    other = site.scratch / "other.abc"
-    other.mkdir()
-    (other / "workspace.json").write_text('{"study": "/another/study", "step": "x"}')
-    for name, text in (("odd.1", "[]"), ("odd.2", "not json"), ("odd.3", '{"study": 1}')):
-        (site.scratch / name).mkdir()
-        (site.scratch / name / "workspace.json").write_text(text)
-    mine = site.scratch / "mine.abc"
-    mine.mkdir()
-    (mine / "workspace.json").write_text(f'{{"study": "{small}", "finished": ""}}')
-    with sole_run(small, site):
-        run_step(small, Step("one", "mkdir out; echo 1 > out/a.txt"), site=site)
-    assert sorted(path.name for path in site.scratch.iterdir()) == [
-        "odd.1",
-        "odd.2",
-        "odd.3",
-        "other.abc",
-        "precious",
-    ]
-    assert (site.scratch / "precious/data.txt").read_text() == "x"
+def test_clearing_touches_only_workspaces_that_carry_the_dataset_s_mark(small, machine):
+    marks = {
+        "other.abc": '{"dataset": "/another/dataset", "step": "x"}',
+        "odd.1": "[]",
+        "odd.2": "not json",
+        "odd.3": '{"dataset": 1}',
+        "mine.abc": f'{{"dataset": "{small}", "step": "x"}}',
+    }
+    for name, mark in marks.items():
+        (machine.scratch / name).mkdir(parents=True)
+        (machine.scratch / name / "workspace.json").write_text(mark)
+    (machine.scratch / "precious").mkdir()
+    (machine.scratch / "precious/data.txt").write_text("x")
+    with sole_run(small, machine):
+        run_step(small, Step("one", "mkdir out; echo 1 > out/a.txt"), machine=machine)
+    left = {path.name for path in machine.scratch.iterdir()}
+    assert left == {*marks, "precious"} - {"mine.abc"}
+    assert (machine.scratch / "precious/data.txt").read_text() == "x"
 
 
-def test_clearing_a_step_s_old_outputs_follows_no_link(small, site, tmp_path):
+def test_clearing_a_step_s_old_outputs_follows_no_link(small, machine, tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious/a.txt").write_text("x")
     (small / "out").symlink_to(tmp_path / "precious")
@@ -157,19 +164,20 @@ def test_clearing_a_step_s_old_outputs_follows_no_link(small, site, tmp_path):
         "one", "rm -f out; mkdir out; echo 1 > out/a.txt", inputs=("out",), outputs=("out/*",)
     )
     with pytest.raises(StudyError):
-        run_step(small, step, site=site)
+        run_step(small, step, machine=machine)
     assert (tmp_path / "precious/a.txt").read_text() == "x"
 
 
-def test_progress_is_kept_until_its_step_has_landed(small, site):
-    script = (
-        "P=$CORDSTUDY_PROGRESS; ls $P >&2; mkdir -p $P; touch $P/1; mkdir out; echo 1 > out/a.txt"
-    )
+def test_progress_is_kept_until_its_step_has_landed(small, machine):
+    keeps = "P=$CORDSTUDY_PROGRESS; ls $P >&2; mkdir -p $P; touch $P/1"
+    script = f"{keeps}; mkdir out; echo 1 > out/a.txt"
+    with pytest.raises(StudyError, match="failed"):
+        run_step(small, Step("long", f"{script}; exit 1"), machine=machine)
+    place = machine.progress("long")
+    assert [path.name for path in place.iterdir()] == ["1"]
     step = Step("long", script)
-    with pytest.raises(Exception, match="failed"):
-        run_step(small, Step("long", f"{script}; exit 1"), site=site)
-    place = small / ".cordstudy/progress"
-    assert list(place.rglob("1"))
-    run_step(small, step, site=site)
-    assert not list(place.rglob("1")) and "\n1\n" in (site.logs / "long.log").read_text()
-    assert states(small, [step])["long"].word == "done" and len(log_of(small)) == 1
+    run_step(small, step, machine=machine)
+    assert not place.exists()
+    assert "\n1\n" in machine.log("long").read_text(), "the second run found it"
+    assert states(small, [step])["long"].word == "done"
+    assert len(log_of(small)) == 1

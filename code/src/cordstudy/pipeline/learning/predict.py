@@ -1,6 +1,7 @@
 """The `predict` step: every test set of a study by one model.
 
-Owns: which image becomes which mask. Does not own: inference (`predictor`).
+Owns: which image becomes which mask, and what of an earlier run is removed.
+Does not own: inference (`predictor`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ import click
 from cordstudy.base.errors import StudyError
 from cordstudy.base.outputs import check_own, remove_own
 
+IMAGE_SUFFIX = ".nii.gz"
+CHANNEL_SUFFIX = "_0000.nii.gz"
+"""How the name of a case's only channel ends."""
+
 
 @dataclass(frozen=True)
 class Masks:
@@ -20,12 +25,15 @@ class Masks:
 
     testset: str
 
-    def __contains__(self, name: str) -> bool:
-        return name.startswith(f"{self.testset}_") and name.endswith(".nii.gz") and "/" not in name
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str) or "/" in name:
+            return False
+        return name.startswith(f"{self.testset}_") and name.endswith(IMAGE_SUFFIX)
 
 
 def testset_of(dataset: Path) -> str:
-    """The name of a raw dataset's test set. Raises StudyError for a folder that is not named as nnU-Net has it."""
+    """The name of a raw dataset's test set. Raises StudyError for a folder that is not named as
+    nnU-Net has it."""
     testset = dataset.resolve().name.partition("_")[2]
     if not testset:
         raise StudyError(
@@ -72,8 +80,8 @@ def command(
     model: Path,
     datasets: tuple[Path, ...],
     out: Path,
-    folds,
-    mirror_axes,
+    folds: tuple[int, ...],
+    mirror_axes: tuple[int, ...],
     tile_step: float,
     identical: str,
 ) -> None:
@@ -83,13 +91,14 @@ def command(
     """
     from cordstudy.pipeline.learning.predictor import predict_files  # nnU-Net: 5 s to import
 
-    images, masks = [], []
-    for dataset in datasets:
+    for dataset in datasets:  # all of them before anything is removed
         check_own(out / testset_of(dataset), Masks(testset_of(dataset)))
+    images, masks = [], []
     for dataset in datasets:
         testset = testset_of(dataset)
         remove_own(out / testset, Masks(testset))
-        for image in sorted((dataset / "imagesTs").glob("*_0000.nii.gz")):
+        for image in sorted((dataset / "imagesTs").glob(f"*{CHANNEL_SUFFIX}")):
+            case = image.name.removesuffix(CHANNEL_SUFFIX)
             images.append(image)
-            masks.append([out / testset / image.name.replace("_0000.nii.gz", ".nii.gz")])
+            masks.append([out / testset / f"{case}{IMAGE_SUFFIX}"])
     predict_files([model], images, masks, folds=folds, mirror_axes=mirror_axes, tile_step=tile_step)

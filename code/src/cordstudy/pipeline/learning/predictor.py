@@ -10,9 +10,8 @@ from __future__ import annotations
 import errno
 import itertools
 import json
-import os
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cc3d
@@ -22,28 +21,76 @@ from nnunetv2.inference.export_prediction import (
     convert_predicted_logits_to_segmentation_with_correct_shape,
 )
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from numpy.typing import NDArray
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.machine import device, progress
-from cordstudy.pipeline.learning.checkpoints import HINT, check_trainer, load, read_plans
+from cordstudy.pipeline.learning.checkpoints import HINT, check_trainer, load
+from cordstudy.pipeline.learning.nnunet import quiet
+from cordstudy.pipeline.learning.plans import read_plans
 from cordstudy.pipeline.raw.volumes import read_volume
+
+NO_NETWORK = (
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+)
+"""What nnU-Net and torch raise for plans of which no network can be made, or not that of the
+checkpoints."""
+ALIKE = ("preprocessor_name", "spacing", "normalization_schemes", "use_mask_for_norm")
+"""What of a configuration preprocessing depends on, beside how data is resampled."""
+OF_THE_IMAGE = frozenset({"ZScoreNormalization", "NoNormalization"})
+"""Normalizations that take nothing from the training data."""
+
+Mask = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An image as a network takes it, and what leads back to its grid."""
+
+    data: torch.Tensor
+    properties: Mapping[str, object]
 
 
 class BatchedPredictor(nnUNetPredictor):
-    """nnU-Net's predictor; `mirror_axes` (of z, y, x) are those used of the axes it was trained with."""
+    """nnU-Net's predictor; `mirror_axes` (of z, y, x) are those used of the axes it was trained
+    with, and tiles overlap by 1 - `tile_step`."""
 
-    mirror_axes: Sequence[int] = ()
+    def __init__(self, *, mirror_axes: Sequence[int], tile_step: float) -> None:
+        super().__init__(
+            tile_step_size=tile_step,
+            use_gaussian=True,
+            use_mirroring=bool(mirror_axes),
+            perform_everything_on_device=False,
+            device=torch.device(device()),
+            verbose=False,
+            verbose_preprocessing=False,
+            allow_tqdm=False,
+        )
+        self.mirror_axes = tuple(mirror_axes)
 
     @torch.inference_mode()
     def _internal_maybe_mirror_and_predict(self, x: torch.Tensor) -> torch.Tensor:
-        axes = [a + 2 for a in self.mirror_axes if a in (self.allowed_mirroring_axes or ())]
-        flips = [c for n in range(len(axes) + 1) for c in itertools.combinations(axes, n)]
-        batch = torch.cat([torch.flip(x, c) for c in flips])
-        predicted = self.network(batch)
+        flips = self._flips()
+        batch = torch.cat([torch.flip(x, flip) for flip in flips])
+        predicted: torch.Tensor = self.network(batch)
         total = predicted[:1].clone()
-        for k, flip in enumerate(flips[1:], start=1):
-            total += torch.flip(predicted[k : k + 1], flip)
+        for number, flip in enumerate(flips[1:], start=1):
+            total += torch.flip(predicted[number : number + 1], flip)
         return total / len(flips)
+
+    def _flips(self) -> list[tuple[int, ...]]:
+        """Every set of axes of a batch (b, c, z, y, x) to mirror along, the empty one first."""
+        trained = self.allowed_mirroring_axes or ()
+        axes = [axis + 2 for axis in self.mirror_axes if axis in trained]
+        flips: list[tuple[int, ...]] = []
+        for count in range(len(axes) + 1):
+            flips += itertools.combinations(axes, count)
+        return flips
 
 
 def predict_files(
@@ -57,32 +104,40 @@ def predict_files(
 ) -> None:
     """Segment images with one or several models, each the average of its folds.
 
-    `images` are NIfTI files of any grid; `outputs` for each of them the mask files, one a model, on the
-    same grid. An image is read once, and preprocessed once for all models whose plans ask for the same.
-    Each tile is also predicted mirrored along `mirror_axes` (0, 1, 2 for z, y, x) and averaged;
-    tiles overlap by 1 - `tile_step`. Keeps the largest component of each mask (26-neighbours),
-    as the cord is one piece. Source: nnU-Net's nnUNetPredictor.
+    `images` are NIfTI files of any grid; `outputs` for each of them the mask files, one a model, on
+    the same grid. An image is read once, and preprocessed once for all models whose plans ask for
+    the same. Each tile is also predicted mirrored along `mirror_axes` (0, 1, 2 for z, y, x) and
+    averaged; tiles overlap by 1 - `tile_step`. Keeps the largest component of each mask
+    (26-neighbours), as the cord is one piece. Source: nnU-Net's nnUNetPredictor.
     """
     torch.set_num_threads(1)
-    with open(os.devnull, "w") as quiet, redirect_stdout(quiet):
+    jobs = list(zip(images, outputs, strict=True))
+    with quiet():
         predictors = [_load(model, folds, mirror_axes, tile_step) for model in models]
-        reader = predictors[0].plans_manager.image_reader_writer_class()
-        jobs = list(zip(images, outputs, strict=True))
         for image, masks in progress(jobs, total=len(jobs), what="predict"):
-            array, properties = reader.read_images([str(image)])
-            prepared: dict[str, tuple[torch.Tensor, dict]] = {}
-            for predictor, output in zip(predictors, masks, strict=True):
-                key = preprocessing(predictor)
-                if key not in prepared:
-                    prepared[key] = _preprocess(predictor, array, properties)
-                mask = _predict(predictor, *prepared[key])
-                output.parent.mkdir(parents=True, exist_ok=True)
-                reader.write_seg(largest_component(mask), str(output), properties)
-                _check_written(output)
+            _predict_file(predictors, image, masks)
+
+
+def _predict_file(
+    predictors: Sequence[BatchedPredictor], image: Path, masks: Sequence[Path]
+) -> None:
+    """One image by all models."""
+    reader = predictors[0].plans_manager.image_reader_writer_class()
+    array, properties = reader.read_images([str(image)])
+    prepared: dict[str, Prepared] = {}
+    for predictor, path in zip(predictors, masks, strict=True):
+        key = preprocessing(predictor)
+        if key not in prepared:
+            prepared[key] = _preprocess(predictor, array, properties)
+        mask = _predict(predictor, prepared[key])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        reader.write_seg(largest_component(mask), str(path), properties)
+        _check_written(path)
 
 
 def _check_written(path: Path) -> None:
-    """Remove a mask that is not whole, and raise OSError: on a full disk ITK writes a part and says nothing."""
+    """Remove a mask that is not whole, and raise OSError: on a full disk ITK writes a part and
+    says nothing."""
     try:
         read_volume(path)
     except StudyError as error:
@@ -93,80 +148,72 @@ def _check_written(path: Path) -> None:
 def _load(
     model: Path, folds: Sequence[int], mirror_axes: Sequence[int], tile_step: float
 ) -> BatchedPredictor:
+    """A model ready to predict. Raises StudyError for one that is none, or holds more than it
+    should."""
     read_plans(model)
     for fold in folds:
         path = model / f"fold_{fold}/checkpoint_final.pth"
         check_trainer(load(path), path)
-    predictor = BatchedPredictor(
-        tile_step, True, bool(mirror_axes), False, torch.device(device()), False, False, False
-    )
+    predictor = BatchedPredictor(mirror_axes=mirror_axes, tile_step=tile_step)
     try:
         predictor.initialize_from_trained_model_folder(
             str(model), tuple(folds), "checkpoint_final.pth"
         )
-    except (
-        TypeError,
-        ValueError,
-        LookupError,
-        AttributeError,
-        AssertionError,
-        RuntimeError,
-    ) as error:
-        told = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise StudyError(
-            f"{model}: its plans and checkpoints make no network: {told}", hint=HINT
-        ) from error
-    predictor.mirror_axes = tuple(mirror_axes)
-    if (
-        len(predictor.configuration_manager.patch_size) == 3
-    ):  # the convolutions' faster layout on a CPU
+    except NO_NETWORK as error:
+        why = str(error).strip().partition("\n")[0] or type(error).__name__
+        message = f"{model}: its plans and checkpoints make no network: {why}"
+        raise StudyError(message, hint=HINT) from error
+    if len(predictor.configuration_manager.patch_size) == 3:  # faster convolutions on a CPU
         predictor.network.to(memory_format=torch.channels_last_3d)
     return predictor
 
 
 def preprocessing(predictor: nnUNetPredictor) -> str:
-    """What a model's plans say of preprocessing an image, as text: models with the same can share it."""
-    plans, chosen = predictor.plans_manager.plans, predictor.configuration_manager.configuration
-    told = {name: plans[name] for name in ("image_reader_writer", "transpose_forward")}
-    told |= {name: value for name, value in chosen.items() if "resampling_fn_data" in name}
-    told |= {
-        name: chosen[name]
-        for name in ("preprocessor_name", "spacing", "normalization_schemes", "use_mask_for_norm")
-    }
-    if set(chosen["normalization_schemes"]) - {"ZScoreNormalization", "NoNormalization"}:
-        told["intensities"] = plans["foreground_intensity_properties_per_channel"]
-    return json.dumps(told, sort_keys=True)
+    """What a model's plans say of preprocessing an image, as text: models with the same can share
+    it."""
+    plans = predictor.plans_manager.plans
+    chosen = predictor.configuration_manager.configuration
+    said = {name: plans[name] for name in ("image_reader_writer", "transpose_forward")}
+    for name in chosen:
+        if "resampling_fn_data" in name:
+            said[name] = chosen[name]
+    for name in ALIKE:
+        said[name] = chosen[name]
+    if not OF_THE_IMAGE.issuperset(chosen["normalization_schemes"]):
+        said["intensities"] = plans["foreground_intensity_properties_per_channel"]
+    return json.dumps(said, sort_keys=True)
 
 
 def _preprocess(
-    predictor: nnUNetPredictor, array: np.ndarray, properties: dict
-) -> tuple[torch.Tensor, dict]:
-    """The image as the network takes it, and what leads back to its grid."""
+    predictor: nnUNetPredictor, array: NDArray[np.floating], properties: Mapping[str, object]
+) -> Prepared:
+    """An image (c, z, y, x) as the network takes it."""
     chosen = predictor.configuration_manager
     preprocessor = chosen.preprocessor_class(verbose=False)
-    data, _, found = preprocessor.run_case_npy(
+    data, _, way_back = preprocessor.run_case_npy(
         array, None, dict(properties), predictor.plans_manager, chosen, predictor.dataset_json
     )
-    return torch.from_numpy(data), found
+    return Prepared(torch.from_numpy(data), way_back)
 
 
-def _predict(predictor: nnUNetPredictor, data: torch.Tensor, properties: dict) -> np.ndarray:
+def _predict(predictor: nnUNetPredictor, prepared: Prepared) -> Mask:
     """The mask on the image's grid, all components."""
-    logits = predictor.predict_logits_from_preprocessed_data(data).cpu()
-    return convert_predicted_logits_to_segmentation_with_correct_shape(
+    logits = predictor.predict_logits_from_preprocessed_data(prepared.data).cpu()
+    mask: Mask = convert_predicted_logits_to_segmentation_with_correct_shape(
         logits,
         predictor.plans_manager,
         predictor.configuration_manager,
         predictor.label_manager,
-        properties,
+        prepared.properties,
         num_threads_torch=1,
     )
+    return mask
 
 
-def largest_component(mask: np.ndarray) -> np.ndarray:
+def largest_component(mask: np.ndarray) -> Mask:
     """The largest 26-connected component of a binary mask; an empty mask stays empty."""
+    binary = mask.astype(np.uint8)
     if not mask.any():
-        return mask.astype(np.uint8)
-    return cc3d.largest_k(
-        mask.astype(np.uint8), k=1, connectivity=26, delta=0, binary_image=True
-    ).astype(np.uint8)
+        return binary
+    largest = cc3d.largest_k(binary, k=1, connectivity=26, delta=0, binary_image=True)
+    return largest.astype(np.uint8)

@@ -1,6 +1,7 @@
 """The `train` step: one fold of one model.
 
-Owns: the step's command line. Does not own: training (`nnunet`, `trainer`).
+Owns: the step's command line, and what of an earlier try is removed.
+Does not own: training (`trainer`).
 """
 
 from __future__ import annotations
@@ -50,16 +51,19 @@ def command(
     out: Path,
     configuration: str,
     fold: int,
+    seed: int,
+    epochs: int,
+    iterations: int,
+    validations: int,
     balanced: bool,
     identical: str,
-    **settings,
 ) -> None:
     """Train one fold of the planned MODEL on the nnU-Net raw DATASET.
 
     Goes on from where an earlier try was killed, to the same bytes. `--identical` is heeded
     before this module is imported (`determinism`).
     """
-    from cordstudy.pipeline.learning.nnunet import train  # nnU-Net: 5 s to import
+    from cordstudy.pipeline.learning.trainer import Schedule, train  # nnU-Net: 5 s to import
 
     remove_own(out, OWN)
     if out.parent != model:  # a replicate: a model of its own beside the first
@@ -72,5 +76,5 @@ def command(
         configuration=configuration,
         fold=fold,
         balanced=balanced,
-        settings=settings,
+        schedule=Schedule(seed, epochs, iterations, validations),
     )

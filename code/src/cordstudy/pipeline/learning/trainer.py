@@ -1,7 +1,9 @@
 """nnU-Net's own trainer, made repeatable: same plans, data and seed, same checkpoint bytes.
 
-Owns: `nnUNetTrainerRepeatable`, which learns as the stock trainer does.
-Does not own: plans, preprocessing, where a training's progress is kept (`nnunet`).
+Owns: `nnUNetTrainerRepeatable`, which learns as the stock trainer does; training one fold with it,
+and where its progress is kept.
+Does not own: plans (`planner`), arrays (`preprocessor`), batches and their seeds (`batches`), how a
+checkpoint in progress is kept (`resuming`).
 
 What the stock trainer leaves to chance, and what is done here:
 - no seeds: every batch has one, from study seed, model, fold, epoch and batch, so that neither
@@ -19,63 +21,71 @@ without this package.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import random
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import BinaryIO, NoReturn
 
-import numpy as np
 import torch
 from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
-from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from nnunetv2.training.dataloading import nnunet_dataset
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as stock
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from cordstudy.base.machine import device as machine_device
-from cordstudy.base.machine import workers
-from cordstudy.base.tables import write_file
-from cordstudy.pipeline.learning.checkpoints import load, plain, read_plans
+from cordstudy.base import determinism, machine
+from cordstudy.base.errors import StudyError
+from cordstudy.base.tables import read_table, write_file
+from cordstudy.pipeline.learning.batches import (
+    Batch,
+    Batches,
+    even_chances,
+    in_order,
+    moments,
+    seed_all,
+)
+from cordstudy.pipeline.learning.checkpoints import TRAINER, load, load_pickle, plain
+from cordstudy.pipeline.learning.nnunet import environment, in_place_of, nnunet_folders, quiet
+from cordstudy.pipeline.learning.plans import AGAIN, read_folds, read_plans
+from cordstudy.pipeline.learning.preprocessor import file_sha256, preprocessed
 from cordstudy.pipeline.learning.resuming import newest, store
 
-Moment = tuple[int, int]
-"""Epoch and batch."""
+LIBRARIES = ("torch", "nnunetv2", "batchgeneratorsv2", "dynamic_network_architectures", "numpy")
+CODE = ("trainer", "batches", "preprocessor", "nnunet")
+"""The libraries and the files beside this one that determine what a training learns."""
+LOG_LINE = "epoch %d: train loss %.4f, validation loss %.4f, mean Dice %.4f\n"
+LOGGED = ("train_losses", "val_losses", "ema_fg_dice")
+"""What of an epoch the log tells, by nnU-Net's names."""
 
 
-def seed_all(*what: object) -> None:
-    """Seed Python, numpy and torch from values that name a moment."""
-    value = int.from_bytes(hashlib.sha256("/".join(map(str, what)).encode()).digest()[:4], "big")
-    random.seed(value)
-    np.random.seed(value)
-    torch.manual_seed(value)
+@dataclass(frozen=True)
+class Schedule:
+    """How long a fold is trained, and from which seed.
 
+    `iterations` are batches an epoch, `validations` batches of the held-out subjects an epoch, from
+    which the log's losses and Dice come.
+    """
 
-class Batches(Dataset):
-    """nnU-Net's batches by moment: the same batch for the same moment, in any process."""
-
-    def __init__(self, loader: nnUNetDataLoader, *names: object) -> None:
-        self.loader, self.names = loader, names
-
-    def __getitem__(self, moment: Moment) -> dict:
-        seed_all(*self.names, *moment)
-        return self.loader.generate_train_batch()
+    seed: int
+    epochs: int
+    iterations: int
+    validations: int
 
 
 class DeterministicCrossEntropy(nn.Module):
     """Mean cross entropy of logits (b, c, ...) and labels (b, ...) or (b, 1, ...)."""
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The mean over all voxels of all batches, a scalar."""
         if target.ndim < logits.ndim:
             target = target[:, None]
         return -torch.log_softmax(logits, dim=1).gather(1, target.long()).mean()
-
-
-def even_chances(groups: Sequence[str]) -> np.ndarray:
-    """The chance of each case to be drawn, by its group: alike for every group, and within it."""
-    sizes = Counter(groups)
-    return np.array([1 / (len(sizes) * sizes[group]) for group in groups])
 
 
 class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
@@ -100,32 +110,31 @@ class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
         return self.study_seed, name, self.fold, what
 
     def initialize(self) -> None:
+        """The stock network, from seeded weights, with torch's deterministic kernels."""
         torch.set_num_threads(1)
         torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = (
-            False  # 12 % of a step; nothing here reads such memory
-        )
+        # 12 % of a step; nothing here reads such memory. torch makes the attribute at run time.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         seed_all(*self._names("weights"))
         super().initialize()
-        if (
-            len(self.configuration_manager.patch_size) == 3
-        ):  # the convolutions' faster layout on a CPU
+        if len(self.configuration_manager.patch_size) == 3:  # faster convolutions on a CPU
             self.network.to(memory_format=torch.channels_last_3d)
 
     def on_train_start(self) -> None:
+        """The stock start; `nnUNetv2_train` sets both of cuDNN's the other way."""
         super().on_train_start()
-        torch.backends.cudnn.deterministic = True  # `nnUNetv2_train` sets both the other way
+        torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
 
     def _build_loss(self) -> nn.Module:
-        wrapped = super()._build_loss()
+        wrapped: nn.Module = super()._build_loss()
         loss = getattr(wrapped, "loss", wrapped)
         if hasattr(loss, "ce") and self.label_manager.ignore_label is None:
             loss.ce = DeterministicCrossEntropy()
         return wrapped
 
     @staticmethod
-    def get_training_transforms(*args, **kwargs):
+    def get_training_transforms(*args: object, **kwargs: object) -> ComposeTransforms:
         """The stock augmentation, but a Gaussian blur that does not time itself."""
         composed = stock.nnUNetTrainer.get_training_transforms(*args, **kwargs)
         for item in composed.transforms:
@@ -134,65 +143,49 @@ class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
                 inner.benchmark = False
         return composed
 
-    def get_dataloaders(self) -> tuple[Iterator[dict], Iterator[dict]]:
-        """The stock loaders, each batch seeded by its moment, in order from any number of processes."""
-        os.environ["nnUNet_n_proc_DA"] = (
-            "0"  # else the stock starts its own; its planner crashes on 0
-        )
-        try:
-            train, held_out = (augmenter.data_loader for augmenter in super().get_dataloaders())
-        finally:
-            del os.environ["nnUNet_n_proc_DA"]
+    def get_dataloaders(self) -> tuple[Iterator[Batch], Iterator[Batch]]:
+        """The stock loaders, each batch seeded by its moment, in order from any number of
+        processes."""
+        # else the stock starts processes of its own; not for longer: its planner crashes on 0
+        with environment(nnUNet_n_proc_DA="0"):
+            training, held_out = super().get_dataloaders()
         if self.groups:
-            train.sampling_probabilities = even_chances(
-                [self.groups[case] for case in train.indices]
-            )
-        return (
-            self._in_order(
-                Batches(train, *self._names("train")),
-                self.num_iterations_per_epoch,
-                self.augmenters,
-            ),
-            self._in_order(
-                Batches(held_out, *self._names("held out")),
-                self.num_val_iterations_per_epoch,
-                min(1, self.augmenters),
-            ),
+            groups = [self.groups[case] for case in training.data_loader.indices]
+            training.data_loader.sampling_probabilities = even_chances(groups)
+        epochs, pinned = range(self.current_epoch, self.num_epochs), self.device.type == "cuda"
+        train_batches = in_order(
+            Batches(training.data_loader, *self._names("train")),
+            moments(epochs, self.num_iterations_per_epoch),
+            workers=self.augmenters,
+            pinned=pinned,
         )
-
-    def _in_order(self, batches: Batches, per_epoch: int, workers: int) -> Iterator[dict]:
-        moments: Sequence[Moment] = [
-            (epoch, batch)
-            for epoch in range(self.current_epoch, self.num_epochs)
-            for batch in range(per_epoch)
-        ]
-        return iter(
-            DataLoader(
-                batches,
-                batch_size=None,
-                sampler=moments,
-                num_workers=workers,
-                pin_memory=self.device.type == "cuda",
-            )
+        held_out_batches = in_order(
+            Batches(held_out.data_loader, *self._names("held out")),
+            moments(epochs, self.num_val_iterations_per_epoch),
+            workers=min(1, self.augmenters),
+            pinned=pinned,
         )
+        return train_batches, held_out_batches
 
     def on_epoch_start(self) -> None:
+        """The stock start without its clock."""
         self.logger.log("epoch_start_timestamps", 0.0, self.current_epoch)
         self.batch = 0
 
-    def train_step(self, batch: dict) -> dict:
-        """The stock step. A network with dropout draws from the moment's seed, whoever made the batch."""
+    def train_step(self, batch: Batch) -> dict[str, object]:
+        """The stock step. A network with dropout draws from the moment's seed, whoever made the
+        batch."""
         seed_all(*self._names("step"), self.current_epoch, self.batch)
         self.batch += 1
-        return super().train_step(batch)
+        losses: dict[str, object] = super().train_step(batch)
+        return losses
 
     def on_epoch_end(self) -> None:
         """The stock bookkeeping without clock, progress picture or best checkpoint."""
         self.logger.log("epoch_end_timestamps", 0.0, self.current_epoch)
         logged = self.logger.local_logger.my_fantastic_logging
-        logged.update(
-            plain(logged)
-        )  # here and not where it is saved: what goes on has what a resumed one has
+        # here and not where it is saved: what goes on has what a resumed one has
+        logged.update(plain(logged))
         write_file(Path(self.output_folder, "training_log.txt"), self._log())
         if self.current_epoch + 1 < self.num_epochs:
             self.save_progress()
@@ -202,41 +195,47 @@ class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
     def save_progress(self) -> None:
         """Save what a continued training starts from: in `progress_folder`, else where
         `nnUNetv2_train --c` looks for it."""
-        if self.progress_folder:
-            store(
-                self.progress_folder,
-                self.current_epoch,
-                lambda path: self.save_checkpoint(str(path)),
-            )
-        else:
+        if not self.progress_folder:
             self.save_checkpoint(str(Path(self.output_folder, "checkpoint_latest.pth")))
+            return
+
+        def write(path: Path) -> None:
+            self.save_checkpoint(str(path))
+
+        store(self.progress_folder, self.current_epoch, write)
 
     def _log(self) -> str:
         """A line an epoch, from what the checkpoint keeps: the same after an interruption."""
-        columns = [
-            self.logger.get_value(name, step=None)
-            for name in ("train_losses", "val_losses", "ema_fg_dice")
-        ]
-        return "".join(
-            "epoch %d: train loss %.4f, validation loss %.4f, mean Dice %.4f\n" % (epoch, *values)
-            for epoch, values in enumerate(zip(*columns))
-        )
+        columns = [self.logger.get_value(name, step=None) for name in LOGGED]
+        lines = []
+        for epoch, values in enumerate(zip(*columns)):
+            lines.append(LOG_LINE % (epoch, *values))
+        return "".join(lines)
 
-    def print_to_log_file(self, *args, also_print_to_console=False, add_timestamp=False) -> None:
+    def print_to_log_file(
+        self, *args: object, also_print_to_console: bool = False, add_timestamp: bool = False
+    ) -> None:
         """The stock messages hold times and paths; `on_epoch_end` writes the log."""
 
     def save_checkpoint(self, filename: str) -> None:
-        """The stock checkpoint, of tensors and plain values, under the stock trainer's name; whole or not at
-        all, and through a stream, as torch's own writing does not say why it fails."""
-        name, type(self).__name__ = type(self).__name__, "nnUNetTrainer"
+        """The stock checkpoint, of tensors and plain values, under the stock trainer's name; whole
+        or not at all, and through a stream, as torch's own writing does not say why it fails."""
         unfinished = Path(f"{filename}.unfinished")
         try:
             with unfinished.open("wb") as stream:
-                super().save_checkpoint(stream)
+                self._save_as_stock(stream)
             unfinished.replace(filename)
         finally:
-            type(self).__name__ = name
             unfinished.unlink(missing_ok=True)
+
+    def _save_as_stock(self, stream: BinaryIO) -> None:
+        """The checkpoint says what the class is called."""
+        own = type(self).__name__
+        type(self).__name__ = TRAINER
+        try:
+            super().save_checkpoint(stream)
+        finally:
+            type(self).__name__ = own
 
     def _save_debug_information(self) -> None:
         """The stock file holds addresses and paths."""
@@ -245,51 +244,129 @@ class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
         """Needs a package that no longer exists."""
 
 
+def train(
+    dataset: Path,
+    model: Path,
+    out: Path,
+    *,
+    configuration: str,
+    fold: int,
+    balanced: bool,
+    schedule: Schedule,
+) -> None:
+    """Preprocess where needed and train one fold into `out`: checkpoint_final.pth and
+    training_log.txt. Goes on where an earlier try was killed.
+
+    `model` holds plans.json, dataset.json and splits_final.json; `balanced` draws the datasets of
+    which `cases.tsv` of the training set tells with like chance.
+    """
+    plans, _ = read_plans(model)
+    if configuration not in plans["configurations"] or not 0 <= fold < len(read_folds(model)):
+        raise StudyError(
+            f"{model}: it has no {configuration!r} planned, or no fold {fold}", hint=AGAIN
+        )
+    arrays = preprocessed(dataset, model, configuration=configuration)
+    groups = _groups(dataset / "cases.tsv") if balanced else {}
+    address = _training_address(arrays, model, fold, schedule, groups)
+    progress_folder = (machine.kept_progress() or machine.cache_folder() / "training") / address
+    with tempfile.TemporaryDirectory() as scratch:
+        _lay_out(Path(scratch) / dataset.name, arrays / dataset.name, model)
+        folders = nnunet_folders(preprocessed=Path(scratch), results=Path(scratch) / "results")
+        plain_pickles = in_place_of(nnunet_dataset, "load_pickle", load_pickle)
+        with folders, plain_pickles, quiet():
+            train_fold(
+                model,
+                out,
+                configuration=configuration,
+                fold=fold,
+                schedule=schedule,
+                groups=groups,
+                progress_folder=progress_folder,
+            )
+    if not machine.kept_progress():
+        shutil.rmtree(progress_folder, ignore_errors=True)
+
+
+def _groups(cases: Path) -> dict[str, str]:
+    """The dataset that each case of a training set comes from."""
+    rows = read_table(cases, "case_id", "dataset")
+    return {row["case_id"]: row["dataset"] for row in rows}
+
+
+def _lay_out(view: Path, arrays: Path, model: Path) -> None:
+    """A folder as nnU-Net's trainer wants it: links to the arrays, and to the model's texts."""
+    texts = ("splits_final.json", "dataset.json", "dataset_fingerprint.json")
+    view.mkdir()
+    for path in (*arrays.iterdir(), *(model / name for name in texts)):
+        (view / path.name).symlink_to(path.resolve())
+
+
+def _training_address(
+    arrays: Path, model: Path, fold: int, schedule: Schedule, groups: Mapping[str, str]
+) -> str:
+    """What determines a training: data, folds, settings, device, code, versions."""
+    here = Path(__file__)
+    determinants = {
+        "arrays": arrays.name,
+        "splits": file_sha256(model / "splits_final.json"),
+        "fold": fold,
+        "settings": asdict(schedule) | {"groups": groups},
+        "device": machine.device(),
+        "code": [file_sha256(here.with_name(f"{name}.py")) for name in CODE],
+        "environment": {name: version(name) for name in LIBRARIES},
+        "processor": dict(determinism.present()),
+    }
+    return hashlib.sha256(json.dumps(determinants, sort_keys=True).encode()).hexdigest()[:32]
+
+
 def train_fold(
     model: Path,
     out: Path,
     *,
     configuration: str,
     fold: int,
-    seed: int,
-    epochs: int,
-    iterations: int,
-    validations: int,
+    schedule: Schedule,
     groups: Mapping[str, str],
     progress_folder: Path,
 ) -> None:
     """Train one fold of a planned model into `out`: checkpoint_final.pth and training_log.txt.
 
-    `iterations` are batches an epoch, `validations` batches of the held-out subjects an epoch,
-    from which the log's losses and Dice come. `groups`: see the trainer. Goes on from a checkpoint in
-    `progress_folder`.
+    `groups`: see the trainer. Goes on from a checkpoint in `progress_folder`.
     nnUNet_preprocessed and nnUNet_results must be set.
     """
     plans, dataset_json = read_plans(model)
-    plans |= {"continue_training": False}
     trainer = nnUNetTrainerRepeatable(
-        plans, configuration, fold, dataset_json, torch.device(machine_device())
+        plans | {"continue_training": False},
+        configuration,
+        fold,
+        dataset_json,
+        torch.device(machine.device()),
     )
-    trainer.study_seed = seed
-    trainer.num_epochs = epochs
-    trainer.num_iterations_per_epoch = iterations
-    trainer.num_val_iterations_per_epoch = validations
-    trainer.augmenters = workers() - 1
+    trainer.study_seed = schedule.seed
+    trainer.num_epochs = schedule.epochs
+    trainer.num_iterations_per_epoch = schedule.iterations
+    trainer.num_val_iterations_per_epoch = schedule.validations
+    trainer.augmenters = machine.workers() - 1
     trainer.groups = groups
     trainer.progress_folder = progress_folder
     out.mkdir(parents=True, exist_ok=True)
     trainer.output_folder = str(out)
-    if found := newest(progress_folder):
-        load(found, hint="remove it: the training then starts afresh")
-        trainer.load_checkpoint(str(found))
-    start = trainer.current_epoch
-    with tqdm(
+    begun = newest(progress_folder)
+    if begun:
+        load(begun, hint="remove it: the training then starts afresh")
+        trainer.load_checkpoint(str(begun))
+    with _epoch_bar(fold, trainer.current_epoch, schedule.epochs) as bar:
+        trainer.on_epoch = bar.update
+        trainer.run_training()
+
+
+def _epoch_bar(fold: int, done: int, epochs: int) -> tqdm[NoReturn]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    return tqdm(
         total=epochs,
-        initial=start,
+        initial=done,
         desc=f"train fold {fold}",
         unit="epoch",
         disable=None,
         leave=False,
-    ) as bar:
-        trainer.on_epoch = bar.update
-        trainer.run_training()
+    )

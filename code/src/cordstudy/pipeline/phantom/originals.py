@@ -18,7 +18,7 @@ NO_IMAGES, NO_MASK, SOFT_MASK, LEAVE_OUT = "no images", "no mask", "soft mask", 
 
 
 @dataclass(frozen=True)
-class Participant:
+class Person:
     """One row of participants.tsv; `trouble` is one of the four above or empty."""
 
     name: str
@@ -39,10 +39,10 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Source:
-    """One source data set."""
+class Original:
+    """One source data set, as small as its stand-in is to be."""
 
-    original: str
+    url: str
     session: str
     labels: str
     """Folder of the masks below the root."""
@@ -50,7 +50,7 @@ class Source:
     """What follows the image's stem; for a name that starts with `_task` the whole of it
     replaces what follows the subject."""
     images: tuple[Image, ...]
-    participants: tuple[Participant, ...]
+    participants: tuple[Person, ...]
     cord_scale: float = 1.0
     swap_sex_and_age: bool = False
     """ds005143 has the two columns of participants.tsv exchanged."""
@@ -58,21 +58,38 @@ class Source:
     """Patterns of .bidsignore: names that the original has and BIDS does not."""
 
 
-def _participants(rows: str) -> tuple[Participant, ...]:
-    fields = (row.split(maxsplit=3) for row in rows.strip().splitlines())
-    return tuple(Participant(*row) for row in fields)
+def _people(rows: str) -> tuple[Person, ...]:
+    """A row of text each: name, vendor, pathology, and a trouble or nothing."""
+    return tuple(Person(*row.split(maxsplit=3)) for row in rows.strip().splitlines())
 
 
 def _axial(
-    contrast: str, in_plane: float, thick: float, size: int, slices: int, **more
+    contrast: str,
+    in_plane_mm: float,
+    thick_mm: float,
+    size: int,
+    slices: int,
+    *,
+    orientation: str = "LAS",
+    noise: float = Acquisition.noise,
+    distortion_mm: float = Acquisition.distortion_mm,
+    ghost: float = Acquisition.ghost,
 ) -> Acquisition:
-    more = {"orientation": "LAS", **more}
-    return Acquisition(contrast, (size, size, slices), (in_plane, in_plane, thick), **more)
+    """A stack of thick axial slices, `size` voxels wide and high."""
+    return Acquisition(
+        contrast,
+        (size, size, slices),
+        (in_plane_mm, in_plane_mm, thick_mm),
+        orientation,
+        noise=noise,
+        distortion_mm=distortion_mm,
+        ghost=ghost,
+    )
 
 
-SOURCES = {
-    "data-multi-subject": Source(
-        original="https://github.com/spine-generic/data-multi-subject",
+ORIGINALS = {
+    "data-multi-subject": Original(
+        url="https://github.com/spine-generic/data-multi-subject",
         session="",
         labels="derivatives/labels",
         mask_suffix="_label-SC_seg",
@@ -104,7 +121,7 @@ SOURCES = {
                 _axial("DWI", 1.0, 5.0, 92, 14, distortion_mm=1.2, ghost=0.03, noise=0.05),
             ),
         ),
-        participants=_participants("""
+        participants=_people("""
             amu01           Siemens HC
             beijingPrisma02 Siemens MildCompression
             brnoUhb03       GE      HC
@@ -122,8 +139,8 @@ SOURCES = {
             vuiisIngenia01  Philips HC
         """),
     ),
-    "inspired": Source(
-        original="git@data.neuro.polymtl.ca:datasets/inspired",
+    "inspired": Original(
+        url="git@data.neuro.polymtl.ca:datasets/inspired",
         session="",
         labels="derivatives/manual_labels",
         mask_suffix="_label-SC_seg",
@@ -136,7 +153,7 @@ SOURCES = {
                 _axial("T2w", 0.8, 4.0, 120, 18, orientation="LPS", noise=0.04),
             ),
         ),
-        participants=_participants("""
+        participants=_people("""
             torontoDCM001 GE      DCM
             torontoDCM008 GE      DCM  soft mask
             torontoHC007  GE      HC
@@ -149,8 +166,8 @@ SOURCES = {
             zurichSCI007  Siemens SCI  no images
         """),
     ),
-    "sci-colorado": Source(
-        original="git@data.neuro.polymtl.ca:datasets/sci-colorado",
+    "sci-colorado": Original(
+        url="git@data.neuro.polymtl.ca:datasets/sci-colorado",
         session="",
         labels="derivatives/labels",
         mask_suffix="_seg-manual",
@@ -162,7 +179,7 @@ SOURCES = {
                 Acquisition("T2w", (20, 116, 116), (3.0, 0.95, 0.95), "PIR", noise=0.05, bias=0.5),
             ),
         ),
-        participants=_participants("""
+        participants=_people("""
             5416 Siemens SCI
             5543 Siemens SCI
             5636 Siemens SCI soft mask
@@ -175,8 +192,8 @@ SOURCES = {
             6442 Siemens SCI no images
         """),
     ),
-    "canproco": Source(
-        original="git@data.neuro.polymtl.ca:datasets/canproco",
+    "canproco": Original(
+        url="git@data.neuro.polymtl.ca:datasets/canproco",
         session="M0",
         labels="derivatives/labels",
         mask_suffix="_seg-manual",
@@ -185,7 +202,7 @@ SOURCES = {
                 "anat", "T2w", "manual", Acquisition("T2w", (50, 92, 92), (1.1, 1.1, 1.1), "RSA")
             ),
         ),
-        participants=_participants("""
+        participants=_people("""
             cal056 GE      MS
             cal072 GE      MS
             cal107 GE      HC
@@ -202,8 +219,8 @@ SOURCES = {
             van196 Philips MS   no images
         """),
     ),
-    "basel-mp2rage": Source(
-        original="git@data.neuro.polymtl.ca:datasets/basel-mp2rage",
+    "basel-mp2rage": Original(
+        url="git@data.neuro.polymtl.ca:datasets/basel-mp2rage",
         session="",
         labels="derivatives/labels",
         mask_suffix="_label-SC_seg",
@@ -215,7 +232,7 @@ SOURCES = {
                 Acquisition("UNIT1", (54, 90, 76), (1.2, 1.2, 1.2), "LPI", noise=0.05),
             ),
         ),
-        participants=_participants("""
+        participants=_people("""
             C002 Siemens HC
             C005 Siemens HC
             C010 Siemens HC  soft mask
@@ -230,8 +247,8 @@ SOURCES = {
             P179 Siemens MS  no images
         """),
     ),
-    "ds005143": Source(
-        original="https://github.com/OpenNeuroDatasets/ds005143",
+    "ds005143": Original(
+        url="https://github.com/OpenNeuroDatasets/ds005143",
         session="",
         labels="derivatives/label",
         mask_suffix="_task-rest_desc-spinalcordmask",
@@ -245,7 +262,7 @@ SOURCES = {
                 _axial("EPI", 1.0, 5.0, 112, 16, distortion_mm=1.5, ghost=0.05, noise=0.03),
             ),
         ),
-        participants=_participants("""
+        participants=_people("""
             ZurichCervC01 Siemens HC
             ZurichCervC02 Siemens HC
             genevaR101    Siemens HC  no images

@@ -1,25 +1,53 @@
 """Declared paths: which files of a tree a record's inputs and outputs stand for.
 
-Owns: the meaning of a path, a folder and a glob in a record.
-Does not own: trees (`history`), or git's own pathspecs (`workspace`).
+Owns: the meaning of a path, a folder and a glob in a record, for all who ask about one.
+Does not own: trees (`gitlog`), or how git and git-annex are asked for files (`calling.content`).
 
-As DataLad has it: no wildcard matches a `/`, a name that is `**` stands for any folders, within a name
-all is as in `fnmatch`; a folder stands for all below it, and a glob that matches nothing for itself.
+As DataLad has it, whose records they are: no wildcard matches a `/`, a name that is `**` stands for
+any folders, within a name all is as in `fnmatch`; a folder stands for all below it, and a glob that
+matches nothing for itself. But for one thing: DataLad's globs pass over names that start with a
+dot. Here they do not, as they do not where git is asked: a file that a command could read or write
+there is rather counted than overlooked.
+
+Git's `:(glob)` pathspecs, with which workspaces are filled, mean the same but for names with a
+backslash (which escapes, in git), `[^a]` (not `a`, in git; `^` or `a`, here), `[[:alpha:]]` (a
+class, in git), a `[` without its `]` (nothing, in git; itself, here) and `***` (`**`, in git).
+
+The globs are our own, as no library has these: `wcmatch` and `pathspec` make one regular expression
+of a path, in which a hostile `**/*/**/*` takes for ever, know nothing of folders that stand for all
+below them, and cannot look into a sorted tree, which makes 5,000 records of 50,000 files a matter
+of seconds.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-
-from sortedcontainers import SortedDict
+from itertools import takewhile
+from typing import Protocol
 
 WILD = re.compile(r"[*?\[]")
+LAST_WILD = re.compile(r".*[*?\[\]]", re.DOTALL)
 ANY_FOLDERS = "**"
+WHOLE = (".", "")
+"""Declared paths that stand for the whole dataset."""
 Name = str | re.Pattern[str] | None
 """One name of a glob: itself, a pattern, or None for any."""
+
+
+class SortedPaths(Protocol):
+    """Paths, sorted: what is asked here of a `SortedDict`, whatever it holds."""
+
+    def __contains__(self, path: object, /) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def irange(
+        self,
+        minimum: str | None = None,
+        maximum: str | None = None,
+        inclusive: tuple[bool, bool] = (True, True),
+    ) -> Iterator[str]: ...
 
 
 class Declared:
@@ -28,19 +56,26 @@ class Declared:
     def __init__(self, specs: Iterable[str]) -> None:
         self.literal = frozenset(specs)
         self.globs: dict[str, list[tuple[Name, ...]]] = {}
+        """Globs by the folder in which their first wildcard stands."""
         for spec in self.literal:
-            if wild := WILD.search(spec):
-                self.globs.setdefault(spec[: wild.start()].rpartition("/")[0], []).append(
-                    _names(spec)
-                )
+            wild = WILD.search(spec)
+            if wild:
+                folder = spec[: wild.start()].rpartition("/")[0]
+                self.globs.setdefault(folder, []).append(_names(spec))
 
     def covers(self, path: str) -> bool:
         """Whether a path is one that they stand for."""
         names = path.split("/")
-        above = ["", *("/".join(names[:n]) for n in range(1, len(names)))]
-        if not self.literal.isdisjoint((".", path, *above)):
+        folders = [""]
+        for n in range(1, len(names)):
+            folders.append("/".join(names[:n]))
+        if not self.literal.isdisjoint((".", path, *folders)):
             return True
-        return any(_fits(globs, names) for folder in above for globs in self.globs.get(folder, ()))
+        for folder in folders:
+            for glob in self.globs.get(folder, ()):
+                if _fits(glob, names):
+                    return True
+        return False
 
 
 def covers(specs: Sequence[str], path: str) -> bool:
@@ -48,37 +83,102 @@ def covers(specs: Sequence[str], path: str) -> bool:
     return Declared(specs).covers(path)
 
 
-def matches(tree: SortedDict, spec: str) -> list[str]:
+def matches(tree: SortedPaths, spec: str) -> list[str]:
     """The paths of a sorted tree that a spec stands for, sorted; `.` is all of them."""
-    if spec in (".", ""):
+    if spec in WHOLE:
         return list(tree)
     wild = WILD.search(spec)
     if wild:
-        start, globs = spec[: wild.start()], _names(spec)
-        found = [
-            path
-            for path in tree.irange(start, start + "\U0010ffff")
-            if _fits(globs, path.split("/"))
-        ]
+        start, glob = spec[: wild.start()], _names(spec)
+        candidates = takewhile(lambda path: path.startswith(start), tree.irange(start))
+        found = [path for path in candidates if _fits(glob, path.split("/"))]
         if found:
             return found
     return [spec] if spec in tree else below(tree, spec)
 
 
-def below(tree: SortedDict, folder: str) -> list[str]:
+def below(tree: SortedPaths, folder: str) -> list[str]:
     """The paths of a sorted tree below a folder."""
     return list(tree.irange(f"{folder}/", f"{folder}0", inclusive=(True, False)))  # 0 comes after /
 
 
+def meet(spec: str, other: str) -> bool:
+    """Whether two declared paths can stand for one and the same file.
+
+    True too where two patterns of one name could only meet by their ends, and do not: `a*b` and
+    `a?b?b`, say. What does not depend on such a pair is decided exactly.
+    """
+    if spec in WHOLE or other in WHOLE:
+        return True
+    one_start, other_start = _fixed_start(spec), _fixed_start(other)
+    if not (one_start.startswith(other_start) or other_start.startswith(one_start)):
+        return False
+    return _can_meet(_split(spec), _split(other))
+
+
 @cache
-def _names(spec: str) -> tuple[Name, ...]:
-    """The names of a glob; `**` at the end stands for at least one name."""
+def _fixed_start(spec: str) -> str:
+    """What comes before the first wildcard of a path."""
+    return WILD.split(spec, maxsplit=1)[0]
+
+
+@cache
+def _split(spec: str) -> tuple[str, ...]:
+    """The names of a glob as they are written; `**` at the end stands for at least one name."""
     names = spec.split("/")
     if names[-1] == ANY_FOLDERS:
         names[-1] = "*"
-    return tuple(
-        name if name == ANY_FOLDERS or not WILD.search(name) else _pattern(name) for name in names
-    )
+    return tuple(names)
+
+
+def _can_meet(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Follow two globs name by name, all ways through them; where one ends, it stands for all that
+    the other can still name."""
+    todo, seen = [(0, 0)], set()
+    while todo:
+        here = todo.pop()
+        if here in seen:
+            continue
+        seen.add(here)
+        n, m = here
+        if n == len(one) or m == len(other):
+            return True
+        if ANY_FOLDERS in (one[n], other[m]):
+            todo += [(n + 1, m), (n, m + 1)]
+        elif _names_meet(one[n], other[m]):
+            todo.append((n + 1, m + 1))
+    return False
+
+
+@cache
+def _names_meet(one: str, other: str) -> bool:
+    """Whether one name can fit two patterns; of two with wildcards only the ends are compared."""
+    if not WILD.search(one):
+        return _fits_name(other, one)
+    if not WILD.search(other):
+        return _fits_name(one, other)
+    starts = sorted((_fixed_start(one), _fixed_start(other)), key=len)
+    ends = sorted((_fixed_end(one), _fixed_end(other)), key=len)
+    return starts[1].startswith(starts[0]) and ends[1].endswith(ends[0])
+
+
+def _fixed_end(name: str) -> str:
+    """What comes after the last wildcard of a name."""
+    return LAST_WILD.sub("", name, count=1)
+
+
+def _fits_name(pattern: str, name: str) -> bool:
+    return _is(_pattern(pattern) if WILD.search(pattern) else pattern, name)
+
+
+@cache
+def _names(spec: str) -> tuple[Name, ...]:
+    """The names of a glob, to be compared with a path's."""
+    compiled: list[Name] = []
+    for name in _split(spec):
+        is_pattern = name != ANY_FOLDERS and WILD.search(name)
+        compiled.append(_pattern(name) if is_pattern else name)
+    return tuple(compiled)
 
 
 @cache
@@ -86,33 +186,42 @@ def _pattern(name: str) -> re.Pattern[str] | None:
     return None if name == "*" else re.compile(fnmatch.translate(name))
 
 
-def _fits(globs: tuple[Name, ...], names: Sequence[str]) -> bool:
+def _fits(glob: tuple[Name, ...], names: Sequence[str]) -> bool:
     """Whether a path, or a folder that it is in, is one that a glob stands for."""
-    if ANY_FOLDERS in globs:
-        return _fits_deep(globs, names)
-    return len(names) >= len(globs) and all(map(_is, globs, names))
+    if ANY_FOLDERS in glob:
+        return _fits_deep(glob, names)
+    return len(names) >= len(glob) and all(map(_is, glob, names))
 
 
-def _is(glob: Name, name: str) -> bool:
-    return glob is None or (glob == name if isinstance(glob, str) else glob.match(name) is not None)
+def _is(pattern: Name, name: str) -> bool:
+    if pattern is None:
+        return True
+    if isinstance(pattern, str):
+        return pattern == name
+    return pattern.match(name) is not None
 
 
-def _fits_deep(globs: tuple[Name, ...], names: Sequence[str]) -> bool:
+def _fits_deep(glob: tuple[Name, ...], names: Sequence[str]) -> bool:
     """The same with `**`: follows all ways through the glob at once, so that none can take long."""
-    at = _skipping(globs, {0})
+    places = _skipping(glob, {0})
     for name in names:
-        stay = {n for n in at if globs[n] == ANY_FOLDERS}
-        at = _skipping(globs, stay | {n + 1 for n in at - stay if _is(globs[n], name)})
-        if len(globs) in at:
+        reached = set()
+        for n in places:
+            if glob[n] == ANY_FOLDERS:
+                reached.add(n)
+            elif _is(glob[n], name):
+                reached.add(n + 1)
+        places = _skipping(glob, reached)
+        if len(glob) in places:
             return True
     return False
 
 
-def _skipping(globs: tuple[Name, ...], at: set[int]) -> set[int]:
+def _skipping(glob: tuple[Name, ...], places: set[int]) -> set[int]:
     """The places, and those that no folder in place of `**` leads to."""
-    found = set(at)
-    for n in at:
-        while n < len(globs) and globs[n] == ANY_FOLDERS:
+    found = set(places)
+    for n in places:
+        while n < len(glob) and glob[n] == ANY_FOLDERS:
             n += 1
             found.add(n)
     return found

@@ -12,6 +12,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
+from cordstudy.provenance.running.machine import file_name
+
 
 class Note(BaseModel):
     """What is remembered of a step that runs or failed."""
@@ -32,7 +34,7 @@ def note(logs: Path, step: str, word: str, told: str = "") -> None:
 
 
 def _place(logs: Path, step: str) -> Path:
-    return logs / f"{step.replace(':', '-')}.state"
+    return logs / f"{file_name(step)}.state"
 
 
 def read_note(logs: Path, step: str) -> Note | None:

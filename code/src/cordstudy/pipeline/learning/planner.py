@@ -1,0 +1,127 @@
+"""Planning by nnU-Net v2: a fingerprint of the training data, and plans from it.
+
+Owns: calling nnU-Net's own fingerprint extractor and planner, and what a small machine needs
+changed in the plans.
+Does not own: the folds of a model (`plan`), or what plans may hold (`plans`).
+
+nnU-Net starts a pool of spawned workers, each of which imports torch again (4 s): here threads
+stand in for them.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing.dummy
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extractor
+from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import (
+    ExperimentPlanner,
+)
+
+from cordstudy.base.errors import StudyError
+from cordstudy.base.texts import read_json
+from cordstudy.pipeline.learning.nnunet import in_place_of, nnunet_folders, quiet
+from cordstudy.pipeline.learning.plans import (
+    Architecture,
+    Configuration,
+    Plans,
+    check_dataset,
+)
+
+PLANS = "nnUNetPlans"
+THREADS = SimpleNamespace(get_context=lambda method: multiprocessing.dummy)
+"""What stands in for `multiprocessing`."""
+
+
+@dataclass(frozen=True)
+class PlanReduction:
+    """What is changed in nnU-Net's own plans so that a small machine can train.
+
+    `spacing_mm` and `patch_size` are in nnU-Net's order (z, y, x); a 2D configuration has (y, x)
+    and leaves the distance of slices as it is.
+    """
+
+    spacing_mm: tuple[float, ...]
+    patch_size: tuple[int, ...]
+    batch_size: int
+    features: tuple[int, ...]
+    convolutions: int
+
+    def apply(self, configuration: Configuration) -> Configuration:
+        """A copy of one configuration of the plans with these values in place of nnU-Net's."""
+        architecture = configuration["architecture"]
+        network = architecture["arch_kwargs"] | self._network()
+        reduced: Architecture = {**architecture, "arch_kwargs": network}
+        return {
+            **configuration,
+            "spacing": list(self.spacing_mm),
+            "patch_size": list(self.patch_size),
+            "batch_size": self.batch_size,
+            "architecture": reduced,
+        }
+
+    def _network(self) -> dict[str, object]:
+        """The keywords of the network that change: each stage after the first halves the grid."""
+        stages, axes = len(self.features), len(self.patch_size)
+        return {
+            "n_stages": stages,
+            "features_per_stage": list(self.features),
+            "kernel_sizes": [[3] * axes] * stages,
+            "strides": [[1] * axes] + [[2] * axes] * (stages - 1),
+            "n_conv_per_stage": [self.convolutions] * stages,
+            "n_conv_per_stage_decoder": [self.convolutions] * (stages - 1),
+        }
+
+
+def plan(
+    dataset: Path,
+    *,
+    configuration: str,
+    reduction: PlanReduction | None,
+    shared: Plans | None = None,
+) -> dict[str, object]:
+    """Fingerprint a raw dataset and plan for it, or take over another model's plans (`shared`).
+
+    `dataset` is a folder `DatasetNNN_Name` in nnU-Net's raw layout. Returns the contents of
+    `plans.json`, `dataset.json` and `dataset_fingerprint.json` by file name. Source: nnU-Net's
+    DatasetFingerprintExtractor, ExperimentPlanner (unchanged but for `reduction`) and
+    `nnUNetv2_move_plans_between_datasets`.
+    """
+    dataset_json = read_json(dataset / "dataset.json")
+    check_dataset(dataset_json, dataset / "dataset.json")
+    with tempfile.TemporaryDirectory() as scratch:
+        made = _run_nnunet(dataset, Path(scratch), fingerprint_only=shared is not None)
+        fingerprint = json.loads((made / "dataset_fingerprint.json").read_text("utf-8"))
+        if shared is None:
+            shared = json.loads((made / f"{PLANS}.json").read_text("utf-8"))
+    plans: Plans = {**shared, "dataset_name": dataset.name}
+    known = plans["configurations"]
+    if configuration not in known:
+        raise StudyError(
+            f"{dataset}: nnU-Net plans no {configuration!r} for this dataset",
+            hint=f"choose one of: {', '.join(sorted(known))}",
+        )
+    if reduction:
+        plans["configurations"] = {configuration: reduction.apply(known[configuration])}
+    return {
+        "plans.json": plans,
+        "dataset.json": dataset_json,
+        "dataset_fingerprint.json": fingerprint,
+    }
+
+
+def _run_nnunet(dataset: Path, scratch: Path, *, fingerprint_only: bool) -> Path:
+    """The folder, below `scratch`, in which nnU-Net has put its fingerprint and plans."""
+    folders = nnunet_folders(raw=dataset.parent, preprocessed=scratch)
+    threads = in_place_of(fingerprint_extractor, "multiprocessing", THREADS)
+    with folders, threads, quiet():
+        extractor = fingerprint_extractor.DatasetFingerprintExtractor(dataset.name, num_processes=1)
+        extractor.show_progress_bar = False
+        extractor.run(overwrite_existing=True)
+        if not fingerprint_only:
+            ExperimentPlanner(dataset.name).plan_experiment()
+    return scratch / dataset.name

@@ -1,0 +1,78 @@
+"""Whose a workspace's folder is, and whether what it holds may go.
+
+Owns: the mark in each such folder, the finished step that makes it stay, removing it, and what a
+run that was killed left of them.
+Does not own: what is in a workspace (`workspace`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from cordstudy.provenance.calling import guard
+
+MARK = "workspace.json"
+"""In each workspace's folder: whose it is, and the step's name."""
+UNFINISHED, DONE = "unfinished", "finished"
+"""A file beside it has the one name until the step is finished, then the other: a full disk lets it
+be renamed."""
+
+
+def mark(folder: Path, dataset: Path, step: str) -> None:
+    """Say whose workspace a folder is, and of which step."""
+    content = {"dataset": str(dataset.resolve()), "step": step}
+    (folder / MARK).write_text(json.dumps(content))
+    (folder / UNFINISHED).touch()
+
+
+def finish(folder: Path) -> None:
+    """Have a workspace stay until what it holds has been brought home (`let_go`)."""
+    (folder / UNFINISHED).rename(folder / DONE)
+
+
+def let_go(folder: Path) -> None:
+    """Have a workspace be removed as soon as it may."""
+    (folder / DONE).unlink()
+
+
+def finished_step(folder: Path) -> str:
+    """The name of the finished step that a workspace still holds; empty for none."""
+    if not (folder / DONE).exists():
+        return ""
+    return str(_marked(folder).get("step") or "")
+
+
+def _marked(folder: Path) -> Mapping[str, object]:
+    """What a workspace's mark says; nothing for a folder without one."""
+    try:
+        content = json.loads((folder / MARK).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def left_behind(dataset: Path, scratch: Path) -> list[Path]:
+    """The workspaces of this dataset that a killed run left; what still works in them is ended.
+
+    A folder without the dataset's mark is nobody's business.
+    """
+    owner = str(dataset.resolve())
+    own = []
+    for path in sorted(scratch.resolve().glob(f"*/{MARK}")):
+        if _marked(path.parent).get("dataset") == owner:
+            own.append(path.parent)
+    for folder in own:
+        guard.end_all(str(folder))
+    return own
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a clone with its write-protected annex folders; files keep their modes, as
+    their content is shared with the dataset by hard links."""
+    for folder, _, _ in os.walk(path):
+        os.chmod(folder, 0o755)
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,154 @@
+"""The files that each step consists of, as lists: one more file in a record is a decision.
+
+Whoever changes one of them makes the step's records stale, so a list grows only where the step
+cannot do without the file.
+"""
+
+import pytest
+
+from cordstudy.study.closure import LOCK, SOURCE, code_files, commands
+
+PACKAGE = "code/src/cordstudy/"
+EVERY = {"code/study", LOCK, "base/determinism.py", "base/entry.py", "base/errors.py"}
+"""What starts any step, and says what went wrong."""
+TEXTS = {"base/tables.py", "base/texts.py", "base/within.py"}
+SOURCES = {
+    "pipeline/sources/exclusions.py",
+    "pipeline/sources/participants.py",
+    "pipeline/sources/parts.py",
+    "pipeline/sources/rules.py",
+}
+CLOSURES = {
+    "phantom": TEXTS
+    | {
+        "base/machine.py",
+        "pipeline/phantom/anatomy.py",
+        "pipeline/phantom/descriptions.py",
+        "pipeline/phantom/originals.py",
+        "pipeline/phantom/phantom.py",
+        "pipeline/phantom/scanner.py",
+        "pipeline/phantom/tissues.py",
+    },
+    "split": TEXTS | SOURCES | {"pipeline/sources/split.py"},
+    "convert": TEXTS
+    | SOURCES
+    | {
+        "base/machine.py",
+        "base/outputs.py",
+        "pipeline/raw/convert.py",
+        "pipeline/raw/layout.py",
+        "pipeline/raw/volumes.py",
+        "pipeline/sources/cases.py",
+        "pipeline/sources/finding.py",
+        "pipeline/sources/label_origin.py",
+    },
+    "merge": TEXTS
+    | {
+        "base/outputs.py",
+        "pipeline/raw/layout.py",
+        "pipeline/raw/merge.py",
+        "pipeline/sources/cases.py",
+    },
+    "plan": TEXTS
+    | {
+        "pipeline/learning/nnunet.py",
+        "pipeline/learning/plan.py",
+        "pipeline/learning/planner.py",
+        "pipeline/learning/plans.py",
+    },
+    "train": TEXTS
+    | {
+        "base/machine.py",
+        "base/outputs.py",
+        "pipeline/learning/batches.py",
+        "pipeline/learning/checkpoints.py",
+        "pipeline/learning/nnunet.py",
+        "pipeline/learning/plans.py",
+        "pipeline/learning/preprocessor.py",
+        "pipeline/learning/resuming.py",
+        "pipeline/learning/train.py",
+        "pipeline/learning/trainer.py",
+    },
+    "predict": {
+        "base/machine.py",
+        "base/outputs.py",
+        "base/texts.py",
+        "base/within.py",
+        "pipeline/learning/checkpoints.py",
+        "pipeline/learning/nnunet.py",
+        "pipeline/learning/plans.py",
+        "pipeline/learning/predict.py",
+        "pipeline/learning/predictor.py",
+        "pipeline/raw/volumes.py",
+    },
+    "evaluate": TEXTS
+    | {
+        "base/machine.py",
+        "base/outputs.py",
+        "pipeline/judging/evaluate.py",
+        "pipeline/judging/measures.py",
+        "pipeline/raw/layout.py",
+        "pipeline/sources/cases.py",
+    },
+    "compare": TEXTS
+    | {
+        "pipeline/judging/compare.py",
+        "pipeline/judging/settings.py",
+    },
+    "leakage": TEXTS
+    | {
+        "base/outputs.py",
+        "pipeline/judging/leakage.py",
+        "pipeline/raw/layout.py",
+        "pipeline/sources/cases.py",
+    },
+    "report": TEXTS
+    | {
+        "base/machine.py",
+        "base/outputs.py",
+        "pipeline/judging/answer.py",
+        "pipeline/judging/compare.py",
+        "pipeline/judging/leakage.py",
+        "pipeline/judging/measures.py",
+        "pipeline/judging/settings.py",
+        "pipeline/raw/layout.py",
+        "pipeline/raw/volumes.py",
+        "pipeline/report/figures.py",
+        "pipeline/report/report.css",
+        "pipeline/report/report.html.j2",
+        "pipeline/report/report.js",
+        "pipeline/report/report.py",
+        "pipeline/report/viewer.py",
+        "pipeline/sources/cases.py",
+    },
+    "notebook": TEXTS | {"pipeline/report/notebook.py"},
+}
+"""What each step has beside that, but for the `__init__` files of the packages on the way."""
+APART = {
+    "plan": {"trainer", "resuming", "preprocessor", "checkpoints"},
+    "train": {"planner", "predictor", "segmenter"},
+    "predict": {"trainer", "preprocessor", "planner", "resuming", "batches"},
+    "convert": {"split"},
+}
+"""Modules whose change must not reach a step's records."""
+
+
+def test_every_step_has_a_list():
+    assert CLOSURES.keys() == commands().keys()
+
+
+@pytest.mark.parametrize("command", CLOSURES)
+def test_a_step_consists_of_the_files_of_its_list(command):
+    files = set()
+    for path in code_files(command):
+        if not path.endswith("/__init__.py"):
+            files.add(path.removeprefix(PACKAGE))
+    assert files == EVERY | CLOSURES[command]
+
+
+@pytest.mark.parametrize("command", APART)
+def test_a_step_holds_nothing_of_what_it_does_not_run(command):
+    modules = {path.rpartition("/")[2].removesuffix(".py") for path in code_files(command)}
+    known = {path.stem for path in SOURCE.rglob("*.py")}
+    assert command in modules and known >= APART[command]
+    assert not modules & APART[command]
