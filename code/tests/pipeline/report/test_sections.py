@@ -1,6 +1,5 @@
 """Which published figures stand beside a study's."""
 
-
 from cordstudy.base.tables import read_table
 from cordstudy.pipeline.judging.settings import read_settings
 from cordstudy.pipeline.report.sections import PUBLISHED_COLUMNS, Published, published_beside
