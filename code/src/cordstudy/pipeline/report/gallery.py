@@ -92,10 +92,8 @@ class Gallery:
     """The folder of each model's masks."""
 
     def worst(self) -> list[WorstCase]:
-        """The cases with the lowest Dice of the general model, some of each test set and lowest
-        first."""
-        by_testset = self._from_lowest_dice().groupby("testset", sort=False)
-        names = by_testset.head(WORST)["case_id"].tolist()
+        """Pictures of `worst_names`."""
+        names = self.worst_names()
         cases = []
         for name in progress(names, total=len(names), what="worst cases"):
             case = self.shown(name)
@@ -105,16 +103,28 @@ class Gallery:
         return cases
 
     def middle(self) -> list[MiddleCase]:
-        """Of each test set the case with the median Dice of the general model."""
-        names = []
-        for _, rows in self._from_lowest_dice().groupby("testset", sort=False):
-            names.append(rows["case_id"].iloc[len(rows) // 2])
+        """Pictures of `middle_names`."""
+        names = self.middle_names()
         cases = []
         for name in progress(names, total=len(names), what="slices"):
             case = self.shown(name)
             picture = self.picture(case)
             cases.append(MiddleCase(case, overlay(picture), slice_through(picture)))
         return cases
+
+    def worst_names(self) -> list[str]:
+        """The cases with the lowest Dice of the general model, some of each test set and lowest
+        first."""
+        by_testset = self._from_lowest_dice().groupby("testset", sort=False)
+        names: list[str] = by_testset.head(WORST)["case_id"].tolist()
+        return names
+
+    def middle_names(self) -> list[str]:
+        """Of each test set the case with the median Dice of the general model."""
+        names = []
+        for _, rows in self._from_lowest_dice().groupby("testset", sort=False):
+            names.append(str(rows["case_id"].iloc[len(rows) // 2]))
+        return names
 
     def _from_lowest_dice(self) -> pd.DataFrame:
         """The general model's scores, sorted."""
