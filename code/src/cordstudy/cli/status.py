@@ -36,7 +36,8 @@ def status(context: click.Context, as_json: bool) -> None:
 
     With who attests it and what it took, as con-duct measured. Reads git objects only. An
     attestation is a claim of whoever committed it: `code/study verify` proves. Comments,
-    docstrings and layout of Python files make no step stale. Exits with 0 when all steps are done, else with 1.
+    docstrings and layout of Python files make no step stale. Exits with 0 when all steps are
+    done, else with 1.
     """
     history = History(ROOT)
     table = steps(load_study(ROOT, context.obj))
