@@ -19,6 +19,11 @@ from cordstudy.provenance.running.machine import Machine
 from helpers import REPOSITORY, SHARED, TINY, commit, git, run, study
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The demo first, which takes longest: another worker does the rest meanwhile."""
+    items.sort(key=lambda item: "demo" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def new_study(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """Makes clones of this repository as a user would, with the tiny study added."""

@@ -49,7 +49,7 @@ COUNT_PATH = '''    @property
 
     @property
     def report('''
-MEASURE = """    Measure("doubled", lambda c: 2 * dice(c.pred, c.ref), "doubled", better="higher", missing=0.0),
+MEASURE = """    Measure("doubled", lambda c: 2 * dice(c.pred, c.ref), "doubled", missing=0.0),
 )
 \"\"\"Every measure"""
 TABLES = """
