@@ -76,5 +76,5 @@ def test_a_changed_seed_makes_the_split_and_what_follows_stale(tiny_copy):
     told = study(tiny_copy, "--study", "tiny", "status", check=False).stdout.splitlines()
     assert told[0].startswith("stale") and "its command changed" in told[0]
     assert told[-2].startswith("stale") and "builds on" in told[-2]
-    assert told[-1].startswith(f"{len(steps_of(tiny_copy))} steps took")
+    assert told[-1].strip().startswith(f"{len(steps_of(tiny_copy))} steps took")
     assert git(tiny_copy, "status", "--porcelain") == ""

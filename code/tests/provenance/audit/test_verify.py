@@ -128,7 +128,7 @@ def test_every_step_of_a_study_comes_out_identical_and_the_verdicts_can_be_attes
     assert not path.is_symlink() and str(tiny_copy) not in path.read_text()
     assert next(read_records(tiny_copy)).outputs == (str(path.relative_to(tiny_copy)),)
     *states, took = study(tiny_copy, "--study", "tiny", "status").stdout.splitlines()
-    assert took.startswith(f"{count} steps took") and "MiB" in took
+    assert took.strip().startswith(f"{count} steps took") and "MiB" in took
     assert len(states) == count and all(
         line.startswith("done") and line.endswith("attested identical by Tester") for line in states
     )
