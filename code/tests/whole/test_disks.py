@@ -75,8 +75,12 @@ def test_a_full_disk_is_told_as_such_in_one_line_and_nothing_broken_is_left_as_a
     assert (
         "the disk is full" in lines[0] and str(small_disk) in lines[0] and "make room" in lines[1]
     )
-    left = {path.name for path in small_disk.rglob("*") if path.is_file()}
-    assert left <= {"filling", "plans.json", "dataset.json"}, "no part of a file, no temporary one"
+    left = [path for path in small_disk.rglob("*") if path.is_file()]
+    masks = [path for path in left if path.name.endswith(".nii.gz")]
+    for mask in masks:
+        assert step == "predict" and nib.load(mask).get_fdata().size, "a mask that fitted is whole"
+    others = {path.name for path in left if path not in masks}
+    assert others <= {"filling", "plans.json", "dataset.json"}, "no part of a file, no temporary"
 
 
 def test_a_disk_that_is_full_for_preprocessed_arrays_is_told_and_leaves_no_half_of_them(
