@@ -1,8 +1,12 @@
-"""Make the environment of this commit: `make -C code env`.
+"""Make the environments of this commit: `make -C code env`.
 
-Owns: the folder in the user's cache that `code/study` looks for, named after the hash of
-`requirements.lock`; its packages, from pip's configured indexes.
-Does not own: the lock (`make -C code lock`). Standard library only: it runs before the rest.
+Owns: the folders in the user's cache that `code/study` and `code/study-tools.sh` look for, named
+after the hashes of their locks; their packages, from pip's configured indexes.
+Does not own: the locks (`lock.py`). Standard library only: it runs before the rest.
+
+There are layers: `steps` is what steps import, `tools` adds what people's commands need and `dev`
+what tests and checks do. A layer is a virtual environment of its own lock's packages that sees
+those of the layers below it, their commands included; so it is made without touching them.
 
 Torch alone carries no hash, as its build differs between machines (CPU, CUDA): its version
 is pinned, and pip's configuration decides the build. It goes in first, with what its build
@@ -18,15 +22,20 @@ import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 CODE = Path(__file__).resolve().parent
 ELSEWHERE = ("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_USER")
 """Settings of a user that have pip install into another folder than the environment's."""
+LAYERS = ("steps", "tools", "dev")
+NEEDS = {"steps": "about two minutes and 3 GB", "tools": "half a minute", "dev": "half a minute"}
+OWN = ("python", "pip", "activate", "Activate")
+"""What every virtual environment has of its own, by the start of its name."""
 
 
-def main() -> int:
-    """Make the environment unless it is complete; the exit code."""
+def main(last: str) -> int:
+    """Make the layers up to the last that are not complete; the exit code."""
     if sys.version_info < (3, 11):
         print(
             f"error: Python 3.11 or newer is needed, this is {sys.version.split()[0]}",
@@ -34,56 +43,92 @@ def main() -> int:
         )
         print("hint: make -C code env PYTHON=python3.12", file=sys.stderr)
         return 1
-    told = subprocess.run([CODE / "study", "env"], stdout=subprocess.PIPE, text=True)
-    if told.returncode:  # it has said why
-        return told.returncode
-    folder = Path(told.stdout.removesuffix("\n"))
-    for name in [name for name in os.environ if name.startswith("PYTHON") or name in ELSEWHERE]:
-        del os.environ[name]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with Path(f"{folder}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if not (folder / "complete").exists():
-            make(folder)
-    print(f"environment: {folder}")
+    wanted = LAYERS[: LAYERS.index(last) + 1]
+    folders: list[Path] = []
+    for layer in wanted:
+        told = subprocess.run(
+            [CODE / "study", "env", layer], stdout=subprocess.PIPE, encoding="utf-8"
+        )
+        if told.returncode:  # it has said why
+            return told.returncode
+        folders.append(Path(told.stdout.removesuffix("\n")))
+    for name in list(os.environ):
+        if name.startswith("PYTHON") or name in ELSEWHERE:
+            del os.environ[name]
+    for number, layer in enumerate(wanted):
+        folder = folders[number]
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with Path(f"{folder}.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not (folder / "complete").exists():
+                make(layer, folder, below=folders[:number])
+    print(f"environment: {folders[-1]}")
     return 0
 
 
-def make(folder: Path) -> None:
-    """Make it afresh; what a broken-off attempt left is removed."""
-    print("making the environment, once for this lock: about two minutes and 3 GB", flush=True)
+def make(layer: str, folder: Path, *, below: Sequence[Path]) -> None:
+    """Make a layer afresh; what a broken-off attempt left is removed."""
+    print(f"making the environment of {layer}, once for this lock: {NEEDS[layer]}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    venv.create(folder, with_pip=True, symlinks=True)
-    lines = (CODE / "requirements.lock").read_text().splitlines(keepends=True)
-    torch = next(line.strip() for line in lines if line.startswith("torch=="))
-    install(folder, torch)
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as hashed:
-        hashed.writelines(line for line in lines if not line.startswith("torch=="))
-        hashed.flush()
-        install(folder, "--no-deps", "--require-hashes", "-r", hashed.name)
-    compiled = [folder / "bin/python", "-m", "compileall", "-q", "-q", "-j", "0", folder / "lib"]
-    subprocess.run(compiled)  # on all cores; exit 1 where a package ships a file for another Python
+    if below:
+        # of the same Python, whichever this one is; pip is that of the lowest layer
+        if python(below[0], "-m", "venv", "--symlinks", "--without-pip", str(folder)):
+            raise SystemExit(f"error: no virtual environment could be made at {folder}")
+        build_on(below, folder)
+    else:
+        venv.create(folder, with_pip=True, symlinks=True)
+    install_lock(folder, CODE / f"requirements/{layer}.lock")
+    for lower in reversed(below):
+        link_commands(lower, folder)
+    # on all cores; exit 1 where a package ships a file for another Python
+    python(folder, "-m", "compileall", "-q", "-q", "-j", "0", str(folder / "lib"))
     (folder / "complete").touch()
+
+
+def build_on(below: Sequence[Path], folder: Path) -> None:
+    """Have Python find the packages of the layers below too, after the layer's own."""
+    [packages] = folder.glob("lib/python*/site-packages")
+    name = packages.relative_to(folder)
+    lines = [f"{lower / name}\n" for lower in reversed(below)]
+    (packages / "layers.pth").write_text("".join(lines), "utf-8")
+
+
+def link_commands(lower: Path, folder: Path) -> None:
+    """Put the commands of a layer below beside the layer's own: one folder on the PATH has all."""
+    for command in sorted((lower / "bin").iterdir()):
+        place = folder / "bin" / command.name
+        if not command.name.startswith(OWN) and not os.path.lexists(place):
+            place.symlink_to(command)
+
+
+def install_lock(folder: Path, lock: Path) -> None:
+    """Install what a lock says."""
+    lines = lock.read_text("utf-8").splitlines(keepends=True)
+    hashed = [line for line in lines if not line.startswith("torch==")]
+    for line in lines:
+        if line.startswith("torch=="):
+            install(folder, line.strip())
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as handle:
+        handle.writelines(hashed)
+        handle.flush()
+        install(folder, "--no-deps", "--require-hashes", "-r", handle.name)
 
 
 def install(folder: Path, *arguments: str) -> None:
     """Run the environment's pip; progress on a terminal, errors only elsewhere."""
     quiet = [] if sys.stdout.isatty() else ["-q", "-q"]
-    command = [
-        folder / "bin/python",
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--no-compile",
-        *quiet,
-        *arguments,
-    ]
-    if subprocess.run(command).returncode:
+    options = ["--disable-pip-version-check", "--no-compile", *quiet]
+    if python(folder, "-m", "pip", "install", *options, *arguments):
         raise SystemExit(
-            f"error: pip could not install {arguments[-1]} into {folder}\nhint: run it again; look at pip's words above"
+            f"error: pip could not install {arguments[-1]} into {folder}\n"
+            "hint: run it again; look at pip's words above"
         )
 
 
+def python(folder: Path, *arguments: str) -> int:
+    """Run the Python of an environment; the exit code."""
+    return subprocess.run([str(folder / "bin/python"), *arguments]).returncode
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "tools"))

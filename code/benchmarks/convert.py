@@ -157,7 +157,8 @@ def convert_table(scratch: Path, counts: tuple[int, ...]) -> None:
     made = generate(scratch)
     largest = max(int(np.prod(shape)) * 4 for shape, _ in IMAGES.values()) / 2**20
     click.echo(
-        f"{'images':>7} {'seconds':>8} {'a second':>9} {'peak MiB':>9} {'nibabel s':>10} {'ratio':>6}  voxels"
+        f"{'images':>7} {'seconds':>8} {'a second':>9} {'peak MiB':>9} "
+        f"{'nibabel s':>10} {'ratio':>6}  voxels"
     )
     for number, count in enumerate(counts):
         folder = scratch / f"{count}"
@@ -174,7 +175,8 @@ def convert_table(scratch: Path, counts: tuple[int, ...]) -> None:
 
 
 def find_table(scratch: Path) -> None:
-    """Cases in the true tree of Spine Generic, laid out as links; the peer parses a tenth of the names."""
+    """Cases in the true tree of Spine Generic, laid out as links; the peer parses a tenth of the
+    names."""
     if not TREES.is_dir():
         click.echo("finding cases: skipped, ../shared/real-trees is not there")
         return
@@ -205,8 +207,8 @@ def find_table(scratch: Path) -> None:
         parse_file_entities(path)
     peer = (time.perf_counter() - start) * 10
     click.echo(
-        f"finding {len(cases)} cases among {len(rows)} files: {seconds:.2f} s; pybids only to parse the names: "
-        f"{peer:.0f} s; ratio {peer / seconds:.0f}"
+        f"finding {len(cases)} cases among {len(rows)} files: {seconds:.2f} s; "
+        f"pybids only to parse the names: {peer:.0f} s; ratio {peer / seconds:.0f}"
     )
 
 

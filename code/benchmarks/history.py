@@ -1,15 +1,13 @@
 """The index of a history and its gate against `git log` a file and `datalad rerun --report`.
 
-The histories are generated: steps of ten annexed files each, each reading the outputs of the one before.
+The histories are generated: steps of ten annexed files each, each reading the outputs of the one
+before.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,49 +16,45 @@ from pathlib import Path
 import click
 
 from cordstudy.provenance.history.index import History
+from cordstudy.provenance.history.records import render_message
 from cordstudy.provenance.history.since import changed
 
 STUDY = Path(__file__).resolve().parents[1] / "study"
 ASKED = 200
 """Files that the peer is asked about; its time is told for all, in proportion."""
+REPEATS = 3
+"""How often ours is timed: the best counts."""
 
 
 def stream(records: int, files_each: int) -> Iterator[bytes]:
     """A history for `git fast-import`: a record a commit, its outputs links to annexed content."""
-    yield b"commit refs/heads/main\ncommitter A <a@b> 0 +0000\ndata 5\nstart\n"
+    yield _commit(0, b"start\n")
     config = b'[datalad "dataset"]\n\tid = 0\n'
-    yield b"M 100644 inline .datalad/config\ndata %d\n%s\n" % (len(config), config)
+    yield b"M 100644 inline .datalad/config\n" + _data(config)
     rng = random.Random(0)
     for n in range(records):
-        info = {
-            "chain": [],
-            "cmd": f"make {n}",
-            "dsid": "0",
-            "exit": 0,
-            "extra_inputs": [],
-            "pwd": ".",
-            "inputs": [f"derivatives/{n - 1}/*"] if n else [],
-            "outputs": [f"derivatives/{n}/*"],
-        }
-        text = json.dumps(info, indent=1, sort_keys=True)
-        message = (
-            f"[DATALAD RUNCMD] Step {n}\n\n=== Do not change lines below ===\n{text}\n"
-            "^^^ Do not change lines above ^^^\n"
-        ).encode()
-        yield b"commit refs/heads/main\ncommitter A <a@b> %d +0000\ndata %d\n%s\n" % (
-            n + 1,
-            len(message),
-            message,
+        message = render_message(
+            f"Step {n}",
+            cmd=f"make {n}",
+            dsid="0",
+            inputs=[f"derivatives/{n - 1}/*"] if n else [],
+            outputs=[f"derivatives/{n}/*"],
         )
+        yield _commit(n + 1, message.encode())
         for k in range(files_each):
             key = f"SHA256E-s{n + 1}--{rng.getrandbits(256):064x}.nii.gz"
-            link = f"../../.git/annex/objects/Xx/Yy/{key}/{key}".encode()
-            yield b"M 120000 inline derivatives/%d/%d.nii.gz\ndata %d\n%s\n" % (
-                n,
-                k,
-                len(link),
-                link,
-            )
+            link = f"../../.git/annex/objects/Xx/Yy/{key}/{key}"
+            yield b"M 120000 inline derivatives/%d/%d.nii.gz\n" % (n, k) + _data(link.encode())
+
+
+def _commit(seconds: int, message: bytes) -> bytes:
+    """A commit, as `git fast-import` takes it; its files follow."""
+    head = b"commit refs/heads/main\ncommitter A <a@b> %d +0000\n" % seconds
+    return head + _data(message)
+
+
+def _data(content: bytes) -> bytes:
+    return b"data %d\n%s\n" % (len(content), content)
 
 
 def generate(folder: Path, records: int, files_each: int) -> None:
@@ -72,7 +66,8 @@ def generate(folder: Path, records: int, files_each: int) -> None:
 
 
 def index(folder: Path) -> float:
-    """Seconds for every file's producer and key, and every record's inputs and what changed since."""
+    """Seconds for every file's producer and key, and every record's inputs and what changed
+    since."""
     start = time.perf_counter()
     history = History(folder)
     for path, entry in history.tree.items():
@@ -91,33 +86,24 @@ def gate(folder: Path) -> float:
 
 def one_by_one(folder: Path, files: int) -> float:
     """Seconds of a `git log` for each file, from some of them."""
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=folder, capture_output=True, text=True
-    ).stdout.split()
+    listed = _run(["git", "ls-files"], folder).split()
     start = time.perf_counter()
     for path in random.Random(1).sample(listed, ASKED):
-        subprocess.run(
-            ["git", "log", "-1", "--format=%H", "--", path],
-            cwd=folder,
-            capture_output=True,
-            check=True,
-        )
+        _run(["git", "log", "-1", "--format=%H", "--", path], folder)
     return (time.perf_counter() - start) / ASKED * files
 
 
 def rerun_report(folder: Path) -> float:
     """Seconds of DataLad's own report on every record."""
-    tools = Path(sys.executable).parent
-    env = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"}
     start = time.perf_counter()
-    subprocess.run(
-        [tools / "datalad", "rerun", "--report", "--since="],
-        cwd=folder,
-        capture_output=True,
-        check=True,
-        env=env,
-    )
+    _run(["datalad", "rerun", "--report", "--since="], folder)
     return time.perf_counter() - start
+
+
+def _run(argv: list[str], folder: Path) -> str:
+    """Run a command; its output."""
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 @click.command()
@@ -126,23 +112,22 @@ def rerun_report(folder: Path) -> float:
 )
 def main(no_datalad: bool) -> None:
     """Print the table."""
-    click.echo(
-        f"{'files':>7} {'records':>8} {'index s':>8} {'audit --all s':>14} {'git log s':>10} {'ratio':>6}"
-        f" {'rerun --report s':>17} {'ratio':>6}"
-    )
+    columns = f"{'files':>7} {'records':>8} {'index s':>8} {'audit --all s':>14} {'git log s':>10}"
+    click.echo(f"{columns} {'ratio':>6} {'rerun --report s':>17} {'ratio':>6}")
     for records in (500, 5000):
         files = records * 10
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name) / "study"
             generate(folder, records, 10)
-            seconds = min(index(folder) for _ in range(3))
-            gated = min(gate(folder) for _ in range(3))
+            seconds = min(index(folder) for _ in range(REPEATS))
+            gated = min(gate(folder) for _ in range(REPEATS))
             peer = one_by_one(folder, files)
-            told = f"{files:7} {records:8} {seconds:8.2f} {gated:14.2f} {peer:10.0f} {peer / seconds:6.0f}"
+            ratio = peer / seconds
+            row = f"{files:7} {records:8} {seconds:8.2f} {gated:14.2f} {peer:10.0f} {ratio:6.0f}"
             if records == 500 and not no_datalad:
                 report = rerun_report(folder)
-                told += f" {report:17.0f} {report / seconds:6.0f}"
-            click.echo(told)
+                row += f" {report:17.0f} {report / seconds:6.0f}"
+            click.echo(row)
 
 
 if __name__ == "__main__":

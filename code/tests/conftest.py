@@ -19,6 +19,11 @@ from cordstudy.provenance.running.machine import Machine
 from helpers import REPOSITORY, SHARED, TINY, commit, git, run, study
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The demo first, which takes longest: another worker does the rest meanwhile."""
+    items.sort(key=lambda item: "demo" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def new_study(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """Makes clones of this repository as a user would, with the tiny study added."""
@@ -130,24 +135,3 @@ def small(small_original: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def machine(small: Path) -> Machine:
     return Machine(scratch=small / ".cordstudy/work", logs=small / ".cordstudy/logs/it", workers=1)
-
-
-@pytest.fixture(scope="session")
-def one_source_original(tmp_path_factory) -> Path:
-    """A study's folder with one small source in it."""
-    from small_source import SOURCE, write_source  # which runs commands with what is here
-
-    folder = tmp_path_factory.mktemp("one-source")
-    (folder / "inputs").mkdir()
-    write_source(folder / SOURCE)
-    (folder / "code/studies").mkdir(parents=True)
-    return folder
-
-
-@pytest.fixture
-def one_source(one_source_original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, to be damaged; the working folder."""
-    made = Path(shutil.copytree(one_source_original, tmp_path / "study", symlinks=True))
-    monkeypatch.chdir(made)
-    monkeypatch.setenv("CORDSTUDY_WORKERS", "1")
-    return made

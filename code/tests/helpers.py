@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -57,6 +58,12 @@ def commit(folder: Path, message: str, *paths: str | Path) -> None:
     """Commit paths as they are."""
     git(folder, "add", "--", *paths)
     git(folder, "commit", "-q", "-m", message, "--", *paths)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Digest of every file below a folder."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def log_of(folder: Path) -> dict[str, tuple[str, dict]]:

@@ -1,4 +1,5 @@
-"""A small annexed source of four participants, and the steps that read it: what the tests of bad sources share."""
+"""A small annexed source of four participants, and the steps that read it: what the tests of bad
+sources share."""
 
 import json
 from collections.abc import Callable
@@ -6,7 +7,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 
+from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.raw.convert import convert
 from cordstudy.pipeline.sources.split import write_splits
 from cordstudy.study.loading import load_study
@@ -82,7 +85,8 @@ def volume(voxels: np.ndarray, affine: np.ndarray | None = None) -> nib.Nifti1Im
 
 
 def save(path: Path, image: nib.Nifti1Image) -> None:
-    """Store an image in place of what is there; an annexed file is a link, never written through."""
+    """Store an image in place of what is there; an annexed file is a link, never written
+    through."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     nib.save(image, path)
@@ -105,6 +109,31 @@ def steps(folder: Path, toml: str = TOML) -> None:
         published_splits={"small": Path(published)} if published else {},
     )
     convert(rules, Path("splits/small.tsv"), Path("raw"))
+
+
+def state_of(folder: Path) -> dict[str, tuple[str, bytes]]:
+    """Every file of the source and of what was converted before: where it leads, if it is a link,
+    and its content, if that is here."""
+    state = {}
+    for place in (folder / SOURCE, folder / "raw"):
+        for path in sorted(place.rglob("*")):
+            if ".git" in path.parts or path.is_dir():
+                continue
+            target = str(path.readlink()) if path.is_symlink() else ""
+            state[str(path)] = (target, path.read_bytes() if path.is_file() else b"")
+    return state
+
+
+def refused(folder: Path, toml: str) -> StudyError:
+    """Divide and convert, expecting an error, and nothing changed; the error."""
+    before = state_of(folder)
+    assert before
+    with pytest.raises(StudyError) as raised:
+        steps(folder, toml)
+    assert raised.value.hint, "an error says what to do"
+    assert state_of(folder) == before
+    assert not list(folder.glob(".raw.*"))
+    return raised.value
 
 
 def add(line: str) -> Callable[[str], str]:

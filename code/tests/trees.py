@@ -71,18 +71,17 @@ def lay_out(folder: Path, files: Iterable[tuple[str, str]], texts: dict[str, str
 
 def listed_tree(name: str, folder: Path) -> Path:
     """One of the two public trees, every file of it."""
-    rows = table(TREES / f"{LISTS[name]}.tsv.gz")
-    texts = {
-        row["path"]: "{}" if row["path"].endswith(".json") else ""
-        for row in rows
-        if row["kind"] == "git"
-    }
+    files: list[tuple[str, str]] = []
+    texts: dict[str, str] = {}
+    for row in table(TREES / f"{LISTS[name]}.tsv.gz"):
+        if row["kind"] == "annexed":
+            files.append((row["path"], row["annex_key"]))
+        elif row["kind"] == "git":
+            texts[row["path"]] = "{}" if row["path"].endswith(".json") else ""
     texts["participants.tsv"] = (TREES / f"{name}_participants.tsv").read_text()
     if "exclude.yml" in texts:
         texts["exclude.yml"] = EXCLUDE
-    return lay_out(
-        folder, [(row["path"], row["annex_key"]) for row in rows if row["kind"] == "annexed"], texts
-    )
+    return lay_out(folder, files, texts)
 
 
 def published_tree(name: str, folder: Path) -> Path:
@@ -101,17 +100,12 @@ def published_tree(name: str, folder: Path) -> Path:
 def put_in(study: Path, trees: dict[str, Path]) -> dict[str, str]:
     """Pin the laid-out trees in a study's clone in place of the true commits; the environment
     in which their URLs lead to them."""
-    settings = {}
-    for name, tree in trees.items():
+    env = {"GIT_CONFIG_COUNT": str(len(trees))}
+    for number, (name, tree) in enumerate(trees.items()):
         commit = git(tree, "rev-parse", "HEAD")
         git(study, "update-index", "--cacheinfo", f"160000,{commit},inputs/{name}")
         url = git(study, "config", "-f", ".gitmodules", f"submodule.inputs/{name}.url")
-        settings[f"url.{tree}.insteadOf"] = url
+        env[f"GIT_CONFIG_KEY_{number}"] = f"url.{tree}.insteadOf"
+        env[f"GIT_CONFIG_VALUE_{number}"] = url
     git(study, "commit", "-q", "-m", "test: pin the trees as laid out")
-    numbered = enumerate(settings.items())
-    env = {
-        k: v
-        for n, (key, value) in numbered
-        for k, v in ((f"GIT_CONFIG_KEY_{n}", key), (f"GIT_CONFIG_VALUE_{n}", value))
-    }
-    return env | {"GIT_CONFIG_COUNT": str(len(settings))}
+    return env

@@ -1,4 +1,4 @@
-"""Runs in an environment of its own with roc-validator: CRATE, CONTEXT, PROFILE on the command line.
+"""Runs in an environment of its own with roc-validator: CRATE, CONTEXT, PROFILE are its arguments.
 
 The validator asks the network for RO-Crate's JSON-LD context. It is given the one that the rocrate
 package ships (1.3), with the two terms of 1.1 that its profiles look for.

@@ -61,7 +61,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     texts = {
         "__init__.py": "",
         "base/__init__.py": "",
-        "base/entry.py": "import importlib\n\n\ndef main(module):\n    importlib.import_module(module)\n",
+        "base/entry.py": "import importlib\n\ndef main(name):\n    importlib.import_module(name)\n",
         "pipeline/__init__.py": "",
         "pipeline/raw/__init__.py": "",
         "pipeline/raw/deep.py": "thing = 1\n",

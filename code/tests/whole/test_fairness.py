@@ -3,19 +3,21 @@
 import json
 import tomllib
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.judging.settings import read_settings
 from cordstudy.pipeline.learning.batches import even_chances
-from cordstudy.pipeline.raw.merge import size_matched
-from cordstudy.pipeline.report.report import fairness_notes
-from cordstudy.study.loading import load_study
-from cordstudy.study.schema import Study, parse_study
-from cordstudy.study.steps import parameter_files, steps
+from cordstudy.pipeline.report.sections import fairness_notes
+from cordstudy.study.layout import Layout
+from cordstudy.study.loading import load_study, parse_study
+from cordstudy.study.models import models_of
+from cordstudy.study.parameters import settings_of
+from cordstudy.study.schema import Study
+from cordstudy.study.steps import steps
 from helpers import REPOSITORY, TINY, log_of, run, study
 
 GENERAL = "models/tiny/general/Dataset601_general/nnUNetTrainerRepeatable__nnUNetPlans__3d_fullres"
@@ -32,71 +34,70 @@ def with_fairness(**options: object) -> Study:
     return parse_study(content | {"fairness": options}, name="phantom", path=path)
 
 
-def commands(value: Study, kind: str) -> dict[str, str]:
-    """The command of each step of one kind, by model."""
-    found = (step for step in steps(value) if step.name.startswith(f"{kind}:"))
-    return {step.name.split(":")[1]: " ".join(step.argv) for step in found}
+def commands(value: Study, command: str) -> dict[str, str]:
+    """The command of each step of one kind, by what it is for."""
+    chosen = [step for step in steps(value) if step.command == command]
+    return {step.of.removesuffix(":fold0"): " ".join(step.argv) for step in chosen}
 
 
-def notes(value: Study, tmp_path) -> str:
+def notes(value: Study) -> str:
     """What the report says of a study's fairness."""
-    path = tmp_path / "judging.json"
-    path.write_text(parameter_files(value)[value.judging])
-    return " ".join(fairness_notes(read_settings(path)))
+    return " ".join(fairness_notes(settings_of(value)))
 
 
-def test_without_options_models_are_trained_alike_and_plan_for_themselves(tmp_path):
+def test_without_options_models_are_trained_alike_and_plan_for_themselves():
     value = with_fairness()
-    assert len(commands(value, "train")) == 5 and not any(
-        "--plans" in one for one in commands(value, "plan").values()
-    )
-    assert not any("--balanced" in one for one in commands(value, "train").values())
-    told = notes(value, tmp_path)
-    assert "Equal training length: 16 epochs for every model." in told and "Plans per model" in told
+    plans, trainings = commands(value, "plan"), commands(value, "train")
+    assert set(plans) == set(trainings) == set(value.models)
+    assert not any("--plans" in command for command in plans.values())
+    assert not any("--balanced" in command for command in trainings.values())
+    told = notes(value)
+    epochs = value.train.epochs
+    assert f"Equal training length: {epochs} epochs for every model." in told
+    assert "Plans per model" in told and "Sampling by case" in told
 
 
-def test_shared_plans_are_the_general_models_for_all_but_leave_one_out(tmp_path):
+def test_shared_plans_are_the_general_models_for_all_but_leave_one_out():
     value = with_fairness(plans="shared", leave_one_out=True, size_matched=True)
+    models = models_of(value)
     plans = commands(value, "plan")
-    shared = f"--plans {value.model('general')}/plans.json"
-    assert {name for name, command in plans.items() if shared in command} == {
-        "spine-generic",
-        "inspired",
-        "sci-colorado",
-        "canproco",
-        "size-matched",
-    }
+    shared = f"--plans {Layout(value).model(models['general'])}/plans.json"
+    followers = {name for name, command in plans.items() if shared in command}
+    assert followers == {*value.models, "size-matched"} - {"general"}
     assert next(iter(plans)) == "general", "a plan comes before those that take it over"
-    assert "Shared plans: 6 models" in notes(value, tmp_path)
+    assert f"Shared plans: {len(followers) + 1} models" in notes(value)
 
 
-def test_a_model_without_a_dataset_is_planned_and_trained_without_it(tmp_path):
+def test_a_model_without_a_dataset_is_planned_and_trained_without_it():
     value = with_fairness(leave_one_out=True)
-    for left in value.models["general"]:
-        model = f"without-{left}"
-        step = next(one for one in steps(value) if one.name == f"merge:{model}")
-        assert (
-            not any(value.raw(left) in path for path in step.inputs)
-            and len(value.all_models[model].parts) == 3
-        )
-        assert value.training_set(model) in commands(value, "plan")[model]
-        assert f" {value.training_set(model)} " in commands(value, "train")[model]
-    plain = load_study(REPOSITORY, "phantom")
-    assert [value.raw(name) for name in plain.datasets] == [
-        plain.raw(name) for name in plain.datasets
-    ]
-    assert "Leave one dataset out: 4 general models" in notes(value, tmp_path)
+    layout, models = Layout(value), models_of(value)
+    seen = value.models["general"].datasets
+    by_name = {step.name: step for step in steps(value)}
+    for left in seen:
+        model = models[f"without-{left}"]
+        assert set(model.learns_from) == {*seen} - {left}
+        merge = by_name[f"merge:{model.name}"]
+        assert not any(layout.raw(left) in path for path in merge.inputs)
+        own = layout.training_set(model)
+        assert own in commands(value, "plan")[model.name]
+        assert f" {own} " in commands(value, "train")[model.name]
+    assert f"Leave one dataset out: {len(seen)} general models" in notes(value)
 
 
-def test_another_training_length_is_a_deviation_that_the_report_shows(tmp_path):
-    value = with_fairness(epochs={"general": 26}, sampling="datasets")
-    lengths = {
-        name: command.split("--epochs ")[1].split()[0]
-        for name, command in commands(value, "train").items()
-    }
-    assert lengths.pop("general") == "26" and set(lengths.values()) == {"16"}
-    told = notes(value, tmp_path)
-    assert "Not equal in training length: 26 epochs: general; 16 epochs: spine-generic" in told
+def test_models_that_fairness_adds_move_no_raw_dataset():
+    value, plain = with_fairness(leave_one_out=True), load_study(REPOSITORY, "phantom")
+    for name in plain.datasets:
+        assert Layout(value).raw(name) == Layout(plain).raw(name)
+
+
+def test_another_training_length_is_a_deviation_that_the_report_shows():
+    usual = with_fairness().train.epochs
+    value = with_fairness(epochs={"general": usual + 10}, sampling="datasets")
+    for name, command in commands(value, "train").items():
+        epochs = usual + 10 if name == "general" else usual
+        assert f"--epochs {epochs} " in command, name
+    told = notes(value)
+    assert f"Not equal in training length: {usual + 10} epochs: general; {usual} epochs: " in told
     assert "Balanced sampling: every dataset has the same chance in a batch of general." in told
 
 
@@ -128,18 +129,6 @@ def test_options_for_several_datasets_need_a_model_of_several():
         parse_study(content, name="tiny", path=TINY)
 
 
-def part(name: str, size: int) -> list[dict[str, str]]:
-    return [{"case_id": f"{name}{n}", "dataset": name, "fold": str(n % 4)} for n in range(size)]
-
-
-def test_a_size_matched_set_has_the_size_of_the_largest_and_like_shares_of_each_dataset_and_fold():
-    parts = [part("a", 54), part("b", 5), part("c", 8), part("d", 30)]
-    found = size_matched(parts, seed=1)
-    assert [len(one) for one in found] == [21, 5, 8, 20] and sum(map(len, found)) == 54
-    assert set(Counter(row["fold"] for row in found[0]).values()) == {5, 6}
-    assert found == size_matched(parts, seed=1) != size_matched(parts, seed=2)
-
-
 def test_balanced_sampling_draws_every_dataset_with_like_chance():
     groups = ["a"] * 54 + ["b"] * 5 + ["c"] * 8
     chances = pd.Series(even_chances(groups)).groupby(groups).agg(["sum", "nunique"])
@@ -149,47 +138,40 @@ def test_balanced_sampling_draws_every_dataset_with_like_chance():
 
 
 def test_the_recorded_study_has_shared_plans_and_a_size_matched_set(tiny):
-    general, inspired = (
-        json.loads((tiny / folder / "plans.json").read_text()) for folder in (GENERAL, INSPIRED)
-    )
+    general = json.loads((tiny / GENERAL / "plans.json").read_text())
+    inspired = json.loads((tiny / INSPIRED / "plans.json").read_text())
     assert inspired == general | {"dataset_name": "Dataset502_inspired"}
-    sizes = {
-        path.name: len(list((path / "imagesTr").iterdir()))
-        for path in (tiny / RAW).glob("Dataset50[1245]*")
-    }
-    assert sizes["Dataset701_size-matched"] == max(
-        sizes["Dataset502_inspired"], sizes["Dataset504_canproco"]
-    )
+    sizes = {}
+    for number in (502, 504, 701):
+        (raw,) = (tiny / RAW).glob(f"Dataset{number}_*")
+        sizes[number] = len(list((raw / "imagesTr").iterdir()))
+    assert sizes[701] == max(sizes[502], sizes[504])
     cases = pd.read_csv(tiny / RAW / "Dataset701_size-matched/cases.tsv", sep="\t")
     assert set(cases["dataset"]) == {"inspired", "canproco"} and set(cases["fold"]) == {0, 1}
-    record = next(
-        record
-        for subject, (_, record) in log_of(tiny).items()
-        if subject.startswith("Train general, fold")
-    )
-    assert (
-        "--balanced" in record["cmd"] and f"{RAW}/Dataset601_general/cases.tsv" in record["inputs"]
-    )
+    record = record_of(tiny, "Train general, fold 0, ")
+    assert "--balanced" in record["cmd"]
+    assert f"{RAW}/Dataset601_general/cases.tsv" in record["inputs"]
+
+
+def record_of(folder: Path, start: str) -> dict:
+    """The record whose subject starts so."""
+    (record,) = [
+        value for subject, (_, value) in log_of(folder).items() if subject.startswith(start)
+    ]
+    return record
 
 
 @pytest.mark.slow
 def test_balanced_sampling_changes_the_model_and_leaving_out_runs(tiny_copy):
-    record = next(
-        r
-        for subject, (_, r) in log_of(tiny_copy).items()
-        if subject == "Train general, fold 0, for 4 steps"
-    )
-    words = record["cmd"].split()
+    words = record_of(tiny_copy, "Train general, fold 0, ")["cmd"].split()
+    out = words.index("--out") + 1
+    plain = [word for word in words if word != "--balanced"]
     made = {}
-    for name, argv in {
-        "balanced": words,
-        "by case": [word for word in words if word != "--balanced"],
-    }.items():
-        out = words[words.index("--out") + 1]
-        run(*(name.replace(" ", "-") if word == out else word for word in argv), cwd=tiny_copy)
-        made[name] = (tiny_copy / name.replace(" ", "-") / "checkpoint_final.pth").read_bytes()
+    for name, argv in (("balanced", words), ("by-case", plain)):
+        run(*[name if word == words[out] else word for word in argv], cwd=tiny_copy)
+        made[name] = (tiny_copy / name / "checkpoint_final.pth").read_bytes()
     kept = (tiny_copy / GENERAL / "fold_0/checkpoint_final.pth").read_bytes()
-    assert made["balanced"] == kept != made["by case"]
+    assert made["balanced"] == kept != made["by-case"]
     run("git", "clean", "-fdq", cwd=tiny_copy)
     toml = tiny_copy / "code/studies/tiny.toml"
     toml.write_text(

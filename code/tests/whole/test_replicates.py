@@ -5,16 +5,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cordstudy.pipeline.judging.compare import spread
-
-SCORES = {
-    (1, "a"): [0.2, 0.4],
-    (1, "b"): [0.7],
-    (2, "a"): [0.5],
-    (2, "b"): [0.9],
-}
-"""Dice by training and participant."""
-
 
 def table(study: Path, name: str) -> pd.DataFrame:
     """A table of the evaluation."""
@@ -40,15 +30,3 @@ def test_a_model_is_judged_by_its_first_training(tiny):
     first = scores.query(f"{chosen} and replicate == 1")
     means = first.groupby("participant_id").dice.mean()
     assert summary.query(chosen).iloc[0].dice == pytest.approx(means.mean(), abs=1e-6)
-
-
-def test_the_spread_of_retraining_is_over_trainings_of_means_over_participants():
-    rows = []
-    for (replicate, participant), dices in SCORES.items():
-        for dice in dices:
-            rows.append(("m", replicate, "t", participant, dice))
-    columns = ["model", "replicate", "testset", "participant_id", "dice"]
-    row = spread(pd.DataFrame(rows, columns=columns)).iloc[0]
-    assert row.trainings == 2 and row.dice_mean == pytest.approx(0.6)
-    assert (row.dice_min, row.dice_max) == pytest.approx((0.5, 0.7))
-    assert row.dice_sd == pytest.approx(2**0.5 / 10)

@@ -1,19 +1,21 @@
 """The settings under which the same input gives the same bytes, in one place.
 
-Owns: the environment variables that must be set before numpy and torch are imported, and which of
-a user's own do not reach them.
+Owns: the environment variables that must be set before numpy and torch are imported, which of a
+user's own do not reach them, and the option by which a step may do without some.
 Does not own: seeds, which each step is given; what steers git and Python (`code/study`).
 
 One thread a process: two threads change float sums (and are slower here). The caps keep
 numpy, oneDNN, ATen and MKL on AVX2 code paths, so that processors with and without
-AVX-512 agree. `code/study` imports this module before any numeric package. A step that
-may do without the caps says so in its recorded command: `--identical here`.
+AVX-512 agree. `code/study` imports this module before any numeric package, which click is not.
+A step that may do without the caps says so in its recorded command: `--identical here`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+
+import click
 
 OTHERS = (
     "ATEN_",
@@ -66,9 +68,12 @@ ALWAYS = {
     "MATPLOTLIBRC": os.devnull,
     "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
 }
-"""The last: a checkpoint is data, so torch loads none that could run something, whatever asks it to (nnU-Net does)."""
+"""The last: a checkpoint is data, so torch loads none that could run something, whatever asks it
+to (nnU-Net does)."""
 STEPS = {"TZ": "UTC", "COLUMNS": "80", "LINES": "24"}
 """For a step, of which nothing may depend on where its user is or sits."""
+HERE = "here"
+ANYWHERE = "anywhere"
 CAPS = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "ATEN_CPU_CAPABILITY": "avx2",
@@ -78,30 +83,43 @@ CAPS = {
 """What makes processors of different kinds agree; costs a training some of its speed."""
 
 
+identical_option = click.option(
+    "--identical",
+    required=True,
+    expose_value=False,
+    type=click.Choice([HERE, ANYWHERE]),
+    help="The same bytes on this kind of processor, or on any with AVX2 (slower).",
+)
+"""For a command that may do without the caps. Its value has been heeded (`apply`) before the
+command's module is imported, so it is not handed on."""
+
+
 def apply(arguments: Sequence[str], *, step: bool) -> None:
-    """Put the settings into this process's environment, in place of a user's own; processes that it
-    starts inherit them.
+    """Put the settings into this process's environment, in place of a user's own; processes that
+    it starts inherit them.
 
     `arguments` are those of the command line, after the command's name for a step.
     """
-    for name in [name for name in os.environ if name.startswith(OTHERS) and name not in KEPT]:
-        del os.environ[name]
+    for name in list(os.environ):
+        if name.startswith(OTHERS) and name not in KEPT:
+            del os.environ[name]
     os.environ.pop("LANGUAGE", None)
     os.environ.update(THREADS | ALWAYS)
-    if not (step and _identical_here(arguments)):
+    if not (step and _is_identical_here(arguments)):
         os.environ.update(CAPS)
     if step:
         os.environ.update(STEPS)
 
 
-def _identical_here(arguments: Sequence[str]) -> bool:
-    """Whether the last `--identical` of a command line, which is the one that counts, says `here`."""
-    said = "anywhere"
-    for n, argument in enumerate(arguments):
+def _is_identical_here(arguments: Sequence[str]) -> bool:
+    """Whether the last `--identical` of a command line, the one that counts, says `here`."""
+    said = ANYWHERE
+    for number, argument in enumerate(arguments):
         option, equals, value = argument.partition("=")
-        if option == "--identical":
-            said = value if equals else "".join(arguments[n + 1 : n + 2])
-    return said == "here"
+        if option != "--identical":
+            continue
+        said = value if equals else "".join(arguments[number + 1 : number + 2])
+    return said == HERE
 
 
 def present() -> Mapping[str, str]:

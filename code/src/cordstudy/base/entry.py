@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from cordstudy.base import determinism
+from cordstudy.base.errors import StudyError, indented, inline, machine_fault
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -33,20 +34,18 @@ def exit_code(command: Callable[[], None], arguments: Sequence[str]) -> int:
 
     `arguments` are those of the command line, for a message about a fault of the machine.
     """
-    from cordstudy.base.errors import StudyError, indented, inline, machine_fault
-
     try:
         command()
     except StudyError as error:
-        fault = error
+        told = error
     except Exception as error:
-        told = machine_fault(error, arguments)
-        if told is None:
+        fault = machine_fault(error, arguments)
+        if fault is None:
             raise
-        fault = told
+        told = fault
     else:
         return 0
-    print(f"error: {indented(fault)}", file=sys.stderr)
-    if fault.hint:
-        print(f"hint: {inline(fault.hint)}", file=sys.stderr)
+    print(f"error: {indented(told)}", file=sys.stderr)
+    if told.hint:
+        print(f"hint: {inline(told.hint)}", file=sys.stderr)
     return 1

@@ -1,7 +1,7 @@
 """The one root of every error that a user can cause or mend, and how text of others' is shown.
 
-Owns: `StudyError`, with what to do about it and an exit code; what is told of a fault of the machine (a
-full disk, a folder that may not be written); making text safe for a terminal.
+Owns: `StudyError`, with what to do about it; what is told of a fault of the machine (a full disk,
+a folder that may not be written); making text safe for a terminal.
 Does not own: printing it, which only the command line does.
 """
 
@@ -27,9 +27,8 @@ FAULTS = FULL | {
     errno.EIO: "the disk cannot be read or written",
     errno.EMFILE: "too many files are open",
 }
-HINTS = dict.fromkeys(
-    FULL, "make room there, then run the same again: what is not whole was not kept"
-) | {
+MAKE_ROOM = "make room there, then run the same again: what is not whole was not kept"
+HINTS = dict.fromkeys(FULL, MAKE_ROOM) | {
     errno.EIO: "look at the disk's health, then run the same again",
     errno.EMFILE: "raise `ulimit -n`, then run the same again",
 }
@@ -37,9 +36,11 @@ LITTLE_BYTES = 1 << 20
 """A disk with less room than this is full: programs that fail on it leave a rest."""
 
 UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"
+    "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-"""What steers a terminal, or the direction of its text, or is no character; not line ends and tabs."""
+"""What steers a terminal, or the direction of its text, or is no character; not line ends and
+tabs."""
 
 
 def visible(text: object) -> str:
@@ -53,7 +54,8 @@ def inline(text: object) -> str:
 
 
 def indented(text: object) -> str:
-    """The same with every line but the first indented, so that none can pass for another line of ours."""
+    """The same with every line but the first indented, so that none can pass for another line of
+    ours."""
     return re.sub(r"\n(?!  )", "\n  ", visible(text))
 
 
@@ -81,28 +83,17 @@ def machine_fault(error: BaseException, arguments: Sequence[str]) -> StudyError 
     Libraries written in C raise anything on a full disk: there the disks that the command of these
     `arguments` writes to are looked at.
     """
-    for one in _chain(error):
-        if isinstance(one, OSError) and one.errno in FAULTS:
-            place = (
-                os.fsdecode(one.filename2 or one.filename or "")
-                or _full(arguments)
-                or _out(arguments)
-            )
-            hint = HINTS.get(one.errno, "look at its owner and permissions: ls -ld")
-            return StudyError(f"{place}: {FAULTS[one.errno]} ({one.strerror})", hint=hint)
-    place = _full(arguments)
-    if (
-        not place
-        and isinstance(error, FileNotFoundError)
-        and "usable temporary directory" in str(error)
-    ):
+    for cause in _chain(error):
+        if isinstance(cause, OSError) and cause.errno in FAULTS:
+            return _known_fault(cause, cause.errno, arguments)
+    full = _full(arguments)
+    if full and isinstance(error, RuntimeError | OSError):
+        message = f"{full}: the disk is full ({type(error).__name__})"
+        return StudyError(message, hint=MAKE_ROOM)
+    if not full and _is_without_temporary(error):
         return StudyError(
             "no folder for temporary files may be written",
             hint="export TMPDIR=/a/folder/that/you/may/write",
-        )
-    if place and isinstance(error, RuntimeError | OSError):
-        return StudyError(
-            f"{place}: the disk is full ({type(error).__name__})", hint=HINTS[errno.ENOSPC]
         )
     return None
 
@@ -116,24 +107,45 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+def _known_fault(error: OSError, number: int, arguments: Sequence[str]) -> StudyError:
+    """What to tell of an error whose number is among `FAULTS`; where, if it does not say so, is
+    where the command writes."""
+    path = os.fsdecode(error.filename2 or error.filename or "")
+    if not path:
+        path = _full(arguments) or _out(arguments)
+    hint = HINTS.get(number, "look at its owner and permissions: ls -ld")
+    return StudyError(f"{path}: {FAULTS[number]} ({error.strerror})", hint=hint)
+
+
+def _is_without_temporary(error: BaseException) -> bool:
+    """Whether `tempfile` found no folder that may be written."""
+    return isinstance(error, FileNotFoundError) and "usable temporary directory" in str(error)
+
+
 def _out(arguments: Sequence[str]) -> str:
     """The folder or file that a command is told to write; else the working folder."""
-    places = [after for before, after in itertools.pairwise(arguments) if before == "--out"]
-    return places[0] if places else os.getcwd()
+    for option, value in itertools.pairwise(arguments):
+        if option == "--out":
+            return value
+    return os.getcwd()
 
 
 def _full(arguments: Sequence[str]) -> str:
-    """The first place without room of those that a command writes to; empty where all have some."""
-    cache = (
-        os.environ.get("CORDSTUDY_CACHE")
-        or os.environ.get("XDG_CACHE_HOME")
-        or os.path.expanduser("~/.cache")
-    )
+    """The first folder without room of those that a command writes to; empty where all have
+    some."""
+    user_cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    cache = os.environ.get("CORDSTUDY_CACHE") or user_cache
+    progress = os.environ.get("CORDSTUDY_PROGRESS") or cache
     temporary = os.environ.get("TMPDIR") or "/tmp"  # `tempfile` does not tell where it failed
-    for place in (_out(arguments), cache, os.environ.get("CORDSTUDY_PROGRESS") or cache, temporary):
-        there = next(
-            one for one in (Path(place).absolute(), *Path(place).absolute().parents) if one.exists()
-        )
-        if shutil.disk_usage(there).free < LITTLE_BYTES:
-            return place
+    for path in (_out(arguments), cache, progress, temporary):
+        if shutil.disk_usage(_nearest(path)).free < LITTLE_BYTES:
+            return path
     return ""
+
+
+def _nearest(path: str) -> Path:
+    """A path, or the nearest folder above it that is there."""
+    nearest = Path(path).absolute()
+    while not nearest.exists():
+        nearest = nearest.parent
+    return nearest

@@ -26,15 +26,17 @@ def cache_folder() -> Path:
 
     CORDSTUDY_CACHE, else in the user's cache folder.
     """
-    if own := os.environ.get("CORDSTUDY_CACHE"):
+    own = os.environ.get("CORDSTUDY_CACHE")
+    if own:
         return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "cordstudy"
+    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(user_cache) / "cordstudy"
 
 
 def kept_progress() -> Path | None:
-    """Where the progress of this step's training is to stay when it ends: CORDSTUDY_PROGRESS, a folder that
-    whoever runs the step removes once its result is safe. None: nobody does, so the step removes it."""
+    """Where the progress of this step's training is to stay when it ends: CORDSTUDY_PROGRESS, a
+    folder that whoever runs the step removes once its result is safe. None: nobody does, so the
+    step removes it."""
     own = os.environ.get("CORDSTUDY_PROGRESS")
     return Path(own).absolute() if own else None
 
@@ -46,4 +48,5 @@ def device() -> str:
 
 def progress(items: Iterable[T], *, total: int, what: str) -> Iterable[T]:
     """Show a progress bar on a terminal, nothing elsewhere."""
-    return tqdm(items, total=total, desc=what, disable=None, leave=False)
+    shown: Iterable[T] = tqdm(items, total=total, desc=what, disable=None, leave=False)
+    return shown

@@ -27,20 +27,24 @@ def read_table(path: Path, *needed: str) -> list[dict[str, str]]:
     """
     text = read_text(path, encoding="utf-8-sig")
     try:
-        header, *rows = list(csv.reader(StringIO(text, newline=""), delimiter="\t")) or [[]]
+        lines = list(csv.reader(StringIO(text, newline=""), delimiter="\t"))
     except csv.Error as error:
         raise StudyError(f"{path}: no table: {error}", hint=CORRECT) from error
-    if lacking := [name for name in needed if name not in header]:
-        raise StudyError(
-            f"{path}: no column {lacking[0]!r}", hint=f"it has {', '.join(header) or 'none'}"
-        )
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(header):
+    header = lines[0] if lines else []
+    for name in needed:
+        if name not in header:
             raise StudyError(
-                f"{path}, row {number}: {len(row)} cells, the header has {len(header)}",
+                f"{path}: no column {name!r}", hint=f"it has {', '.join(header) or 'none'}"
+            )
+    rows = []
+    for number, cells in enumerate(lines[1:], start=2):
+        if len(cells) != len(header):
+            raise StudyError(
+                f"{path}, row {number}: {len(cells)} cells, the header has {len(header)}",
                 hint="is a tab missing?",
             )
-    return [dict(zip(header, row)) for row in rows]
+        rows.append(dict(zip(header, cells)))
+    return rows
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -49,16 +53,18 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Write a file in place of what is there, whole or not at all; text in UTF-8, whatever the locale.
+    """Write a file in place of what is there, whole or not at all; text in UTF-8, whatever the
+    locale.
 
-    A link that is there is replaced, never written through: what it leads to may be shared. An OSError
-    names the path.
+    A link that is there is replaced, never written through: what it leads to may be shared. An
+    OSError names the path.
     """
+    data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         unfinished.unlink(missing_ok=True)
-        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+        unfinished.write_bytes(data)
         unfinished.replace(path)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
@@ -70,7 +76,8 @@ def table_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     stream = StringIO(newline="")
     writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([[_text(value) for value in row] for row in rows])
+    for row in rows:
+        writer.writerow([_text(value) for value in row])
     return stream.getvalue()
 
 

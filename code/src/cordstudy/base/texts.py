@@ -1,7 +1,8 @@
 """Reading text that others wrote: whole, of the kind that it should be, or one clear error.
 
-Owns: what no text, JSON or value may be, whoever wrote it, so that nothing fails deep below or waits for ever.
-Does not own: what a file means (`rules`, `sidecars`, `tables`, …), or where it may lie (`within`).
+Owns: what no text, JSON or value may be, whoever wrote it, so that nothing fails deep below or
+waits for ever.
+Does not own: what a file means (`tables`, whoever reads it), or where it may lie (`within`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ CORRECT = "correct it where it comes from, or make it again"
 def read_text(
     path: Path, *, largest: int = LARGEST, encoding: str = "utf-8", errors: str = "strict"
 ) -> str:
-    """The text of a file. Raises StudyError where there is no file, and for one that is too large or no text."""
+    """The text of a file.
+
+    Raises StudyError where there is no file, and for one that is too large or no text.
+    """
     size = regular(path).stat().st_size
     if size > largest:
         raise StudyError(f"{path}: {size:,} bytes, at most {largest:,} are read", hint=CORRECT)
@@ -38,8 +42,11 @@ def read_text(
 
 
 def read_json(path: Path, *, hint: str = CORRECT) -> Any:
-    """The content of a JSON file. Raises StudyError for one that is no JSON, or holds what none of ours does:
-    thousands of brackets in each other, numbers of thousands of digits, NUL, half characters."""
+    """The content of a JSON file.
+
+    Raises StudyError for one that is no JSON, or holds what none of ours does: thousands of
+    brackets in each other, numbers of thousands of digits, NUL, half characters.
+    """
     return parse_json(read_text(path), path, hint=hint)
 
 
@@ -48,29 +55,37 @@ def parse_json(text: str, path: Path, *, hint: str = CORRECT) -> Any:
     try:
         content = json.loads(text)
         check_values(content)
-    except (ValueError, RecursionError) as error:
-        told = "brackets in brackets in brackets" if isinstance(error, RecursionError) else error
-        raise StudyError(f"{path}: not JSON: {told}", hint=hint) from error
+    except RecursionError as error:
+        message = f"{path}: not JSON: brackets in brackets in brackets"
+        raise StudyError(message, hint=hint) from error
+    except ValueError as error:
+        raise StudyError(f"{path}: not JSON: {error}", hint=hint) from error
     return content
 
 
 def check_values(content: object) -> None:
-    """Raise ValueError or RecursionError where values, as JSON has them, hold text that can be no path or output."""
-    told = json.dumps(content, ensure_ascii=False, default=str)
-    if "\\u0000" in told:
+    """Look through values, as JSON has them.
+
+    Raises ValueError or RecursionError where one is text that can be no path and no output.
+    """
+    text = json.dumps(content, ensure_ascii=False, default=str)
+    if "\\u0000" in text:
         raise ValueError("it holds NUL")
-    told.encode()
+    text.encode()  # half a character raises UnicodeEncodeError, a ValueError
 
 
 def shaped(kind: type[T], content: object) -> T:
-    """Values as a dataclass, each of the type that it has there. Raises ValueError, in one line, where one is not."""
+    """Values as a dataclass, each of the type that it has there.
+
+    Raises ValueError, in one line, where one is not.
+    """
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
         fault = error.errors()[0]
-        raise ValueError(
-            ": ".join([*(str(part) for part in fault["loc"]), fault["msg"]])
-        ) from error
+        words = [str(part) for part in fault["loc"]]
+        words.append(fault["msg"])
+        raise ValueError(": ".join(words)) from error
 
 
 def faults(error: ValidationError) -> str:

@@ -1,11 +1,11 @@
 """What of a source may be read: what lies in its own tree, or in its annex.
 
-Owns: following the links of a source, and refusing those that lead out of it; telling content that is
-not here from a link that leads elsewhere, and files from what only has the name of one.
-Does not own: which files are read (`bids`), or what is in them.
+Owns: following the links of a source, and refusing those that lead out of it; telling content
+that is not here from a link that leads elsewhere, and files from what only has the name of one.
+Does not own: which files are read, or what is in them.
 
-Links are a source's own text: whoever writes a source can have one lead anywhere. What a step reads through
-it would end, unseen, in the converted data.
+Links are a source's own text: whoever writes a source can have one lead anywhere. What a step
+reads through it would end, unseen, in the converted data.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from cordstudy.base.errors import StudyError
 
 OBJECTS = "annex/objects"
 RESERVE_BYTES = 100_000_000
-"""What git-annex keeps free of a disk: it fetches nothing that would take of it (annex.diskreserve)."""
+"""What git-annex keeps free of a disk: it fetches nothing that would take of it
+(annex.diskreserve)."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,16 @@ class Tree:
     def check(self, path: Path) -> Path:
         """A path of the source, there or not.
 
-        Raises StudyError where it leads, by whatever links, out of the source, or into its `.git` but for
-        the annex's content.
+        Raises StudyError where it leads, by whatever links, out of the source, or into its `.git`
+        but for the annex's content.
         """
         real = os.path.realpath(path)
         if any(_is_below(real, annex) for annex in self.annexes):
             return path
-        inside = real == self.real or _is_below(real, self.real)
-        if inside and ".git" not in os.path.relpath(real, self.real).lower().split(os.sep):
-            return path
+        if real == self.real or _is_below(real, self.real):
+            names = os.path.relpath(real, self.real).lower().split(os.sep)
+            if ".git" not in names:
+                return path
         raise StudyError(
             f"{path}: it leads to {real}, which leaves the source {self.path}",
             hint="have the source hold the file itself, or exclude the image, with a reason",
@@ -65,14 +67,14 @@ def tree(root: Path, source: str) -> Tree:
 
 
 def missing(path: Path) -> StudyError:
-    """What to say of an annexed file whose content is not here; why, where its disk has no room for it."""
-    size = _size(os.path.basename(os.path.realpath(path)))
-    folder = next(one for one in path.absolute().parents if one.is_dir())
-    room = os.statvfs(folder)
-    free = room.f_bavail * room.f_frsize
+    """What to say of an annexed file whose content is not here; why, where its disk has no room for
+    it."""
+    key = os.path.basename(os.path.realpath(path))
+    size, free = _size(key), _free_bytes(path)
     if free < size + RESERVE_BYTES:
         return StudyError(
-            f"{path}: its content is not here, and the disk is full: {free:,} bytes are left, it takes {size:,}",
+            f"{path}: its content is not here, and the disk is full: "
+            f"{free:,} bytes are left, it takes {size:,}",
             hint="make room there, then run the same again",
         )
     return StudyError(
@@ -86,26 +88,23 @@ def regular(path: Path) -> Path:
     Raises StudyError for content that is not here, and for what is no file (`check_kind`).
     """
     check_kind(path)
-    if not path.exists():
-        raise (
-            missing(path)
-            if path.is_symlink()
-            else StudyError(
-                f"there is no {path}", hint="is the source installed, and its content here?"
-            )
-        )
-    return path
+    if path.exists():
+        return path
+    if path.is_symlink():
+        raise missing(path)
+    raise StudyError(f"there is no {path}", hint="is the source installed, and its content here?")
 
 
 def check_kind(path: Path) -> None:
-    """Raise StudyError for what is there and is no file: a folder cannot be read, and a pipe waits for ever."""
+    """Raise StudyError for what is there and is no file: a folder cannot be read, and a pipe waits
+    for ever."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return
+    except PermissionError:
+        raise
     except (OSError, ValueError) as error:  # a circle of links, a name that is too long or none
-        if isinstance(error, PermissionError):
-            raise
         raise StudyError(
             f"{path}: cannot be read: {error}", hint="correct it where it comes from"
         ) from error
@@ -118,23 +117,37 @@ def check_kind(path: Path) -> None:
 
 def _size(key: str) -> int:
     """The bytes of an annex key's content (`SHA256E-s123--…`); 0 where it does not say."""
-    fields = key.partition("--")[0].split("-")[1:]
-    sizes = [field[1:] for field in fields if field.startswith("s") and field[1:].isdigit()]
-    return int(sizes[0]) if sizes else 0
+    backend_and_fields = key.partition("--")[0]
+    for field in backend_and_fields.split("-")[1:]:
+        if field.startswith("s") and field[1:].isdigit():
+            return int(field[1:])
+    return 0
+
+
+def _free_bytes(path: Path) -> int:
+    """What is left of the disk that a path lies on, as this user may fill it."""
+    folder = path.absolute().parent
+    while not folder.is_dir():
+        folder = folder.parent
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
 
 
 def _annexes(real: str) -> list[str]:
-    """Where the annexed content of a repository lies: below its `.git`, be that a folder, a link, or a file
-    that names the folder; a linked worktree shares its repository's."""
+    """Where the annexed content of a repository lies: below its `.git`, be that a folder, a link,
+    or a file that names the folder; a linked worktree shares its repository's."""
     git = os.path.join(real, ".git")
     folders = [git]
     if os.path.isfile(git):
         with open(git, encoding="utf-8", errors="surrogateescape") as stream:
-            folders.append(os.path.join(real, stream.readline().removeprefix("gitdir:").strip()))
-    shared = os.path.join(folders[-1], "commondir")
-    if os.path.isfile(shared):
-        with open(shared, encoding="utf-8", errors="surrogateescape") as stream:
-            folders.append(os.path.join(folders[-1], stream.read().strip()))
+            named = stream.readline().removeprefix("gitdir:").strip()
+        folders.append(os.path.join(real, named))
+    private = folders[-1]
+    common = os.path.join(private, "commondir")
+    if os.path.isfile(common):
+        with open(common, encoding="utf-8", errors="surrogateescape") as stream:
+            named = stream.read().strip()
+        folders.append(os.path.join(private, named))
     return [os.path.realpath(os.path.join(folder, OBJECTS)) for folder in folders]
 
 

@@ -10,7 +10,7 @@ import hashlib
 import os
 import socket
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
@@ -25,7 +25,7 @@ PROFILE = Profile(
     title="A study of spinal cord segmentation",
     launcher="code/study",
     code="code",
-    lock="code/requirements.lock",
+    lock="code/requirements/steps.lock",
     parameters="code/studies",
     results=("models", "derivatives"),
     file_columns=("case_id",),
@@ -33,6 +33,8 @@ PROFILE = Profile(
     numbered={"model": "replicate"},
 )
 """What the engine under `provenance` may know of this study."""
+OTHER = replace(PROFILE, results=())
+"""What it may know of another dataset: where code would be, and not which files are results."""
 SETTINGS = {"scratch": str, "cores": int, "device": str}
 
 
@@ -43,6 +45,11 @@ class MachineSettings:
     scratch: str = ""
     cores: int = 0
     device: str = ""
+
+
+def profile_of(dataset: Path) -> Profile:
+    """What may be known of a dataset: this study, or another."""
+    return PROFILE if dataset.resolve() == ROOT else OTHER
 
 
 def read_machine(study: str, jobs: int) -> Machine:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import click
 
-from cordstudy.cli.asking import audit, cases
+from cordstudy.cli.audit import audit
+from cordstudy.cli.cases import cases
 from cordstudy.cli.inputs import inputs
+from cordstudy.cli.render import render
 from cordstudy.cli.results import results
 from cordstudy.cli.run import run
 from cordstudy.cli.segment import segment
@@ -67,5 +69,5 @@ def cli(context: click.Context, name: str) -> None:
     context.obj = name
 
 
-for command in (run, status, inputs, cases, audit, verify, results, segment):
+for command in (run, status, inputs, cases, audit, verify, results, segment, render):
     cli.add_command(command)

@@ -14,7 +14,7 @@ import click
 
 from cordstudy.base.errors import inline
 from cordstudy.cli.columns import print_columns
-from cordstudy.cli.here import ROOT, logs_of
+from cordstudy.cli.here import PROFILE, ROOT, logs_of
 from cordstudy.cli.saying import say, say_json
 from cordstudy.provenance.audit.attestations import Claim, attested
 from cordstudy.provenance.audit.status import State, left_behind, states
@@ -36,12 +36,13 @@ def status(context: click.Context, as_json: bool) -> None:
 
     With who attests it and what it took, as con-duct measured. Reads git objects only. An
     attestation is a claim of whoever committed it: `code/study verify` proves. Comments,
-    docstrings and layout of Python files make no step stale. Exits with 0 when all steps are done, else with 1.
+    docstrings and layout of Python files make no step stale. Exits with 0 when all steps are
+    done, else with 1.
     """
     history = History(ROOT)
     table = steps(load_study(ROOT, context.obj))
     by_step = states(ROOT, table, logs=logs_of(context.obj), history=history)
-    claims = attested(history)
+    claims = attested(history, PROFILE)
     resources: dict[str, Resources] = {}
     for commit in history.records:
         if commit.record.resources:

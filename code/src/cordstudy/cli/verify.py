@@ -16,10 +16,11 @@ from pathlib import Path
 import click
 
 from cordstudy.base.errors import StudyError, inline
-from cordstudy.cli.here import ROOT, read_machine
+from cordstudy.cli.here import PROFILE, ROOT, read_machine
 from cordstudy.cli.saying import say, say_json
+from cordstudy.provenance.audit.attestations import attest, is_of_verdicts
 from cordstudy.provenance.audit.status import states
-from cordstudy.provenance.audit.verify import Item, Verdict, attest
+from cordstudy.provenance.audit.verdicts import Item, Verdict
 from cordstudy.provenance.audit.verify import verify as run_again
 from cordstudy.provenance.history.gitlog import commit_id
 from cordstudy.provenance.history.records import read_records
@@ -60,8 +61,9 @@ def verify(
     equivalent (numbers within the step's tolerance), different, failed. Exits with 1 unless
     every step keeps its promise. Needs the environment of each record's commit.
 
-    This runs the commands of the records, and of those that made inputs whose content is not here: code
-    of the history, with your rights. Read a history that is not yours before (git log -p, audit).
+    This runs the commands of the records, and of those that made inputs whose content is not here:
+    code of the history, with your rights. Read a history that is not yours before (git log -p,
+    audit).
     """
     items = _items_since(since) if since else _items(name, names)
     items = _sampled(items, sample)
@@ -82,7 +84,7 @@ def verify(
     if as_json:
         say_json([asdict(verdict) | {"holds": verdict.holds} for verdict in verdicts])
     if attesting:
-        commit = attest(ROOT, verdicts, argv=["code/study", *sys.argv[1:]])
+        commit = attest(ROOT, verdicts, argv=["code/study", *sys.argv[1:]], profile=PROFILE)
         say(f"attested in {commit}", err=as_json)
     _raise_for_broken(verdicts, name)
 
@@ -153,8 +155,11 @@ def _items(name: str, names: Sequence[str]) -> list[Item]:
 def _items_since(revision: str) -> list[Item]:
     """Every record since a commit, oldest first; verdicts of this command are none of them."""
     records = list(read_records(ROOT, commit=f"{commit_id(ROOT, revision)}..HEAD"))
-    oldest_first = reversed(records)
-    return [Item(record.subject, record) for record in oldest_first if not record.of_verdicts]
+    items = []
+    for record in reversed(records):
+        if not is_of_verdicts(record, PROFILE):
+            items.append(Item(record.subject, record))
+    return items
 
 
 def _compare(recorded: Path, made: Path, tolerance: float | None) -> tuple[str, str]:

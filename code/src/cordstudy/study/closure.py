@@ -23,7 +23,7 @@ from cordstudy.base.errors import StudyError
 SOURCE = Path(__file__).resolve().parents[2]
 FOLDER = "code/src"
 PACKAGE = "cordstudy"
-LOCK = "code/requirements.lock"
+LOCK = "code/requirements/steps.lock"
 ENTRY = "cordstudy.base.entry"
 """Where `code/study` enters for a step; it alone may import a module by a name that it is given."""
 COMMAND = re.compile(r"^@click\.command", re.MULTILINE)

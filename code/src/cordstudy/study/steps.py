@@ -91,7 +91,7 @@ def phantom_arguments(dataset: Dataset) -> tuple[str, ...]:
     """The command, after `code/study`, that makes a phantom source; empty for another."""
     if not dataset.phantom:
         return ()
-    arguments = ("phantom", dataset.phantom, "--seed", str(PHANTOM_SEED))
+    arguments: tuple[str, ...] = ("phantom", dataset.phantom, "--seed", str(PHANTOM_SEED))
     if dataset.phantom_participants:
         arguments += ("--participants", str(dataset.phantom_participants))
     return arguments

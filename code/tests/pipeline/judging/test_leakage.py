@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from cordstudy.pipeline.judging.leakage import COMPARED
+from cordstudy.study.loading import load_study
+from cordstudy.study.models import models_of
 from helpers import git, study
 
 RAW = "derivatives/tiny/nnunet-raw"
-MERGED, UNSEEN, HOME = (
-    f"{RAW}/Dataset{name}/cases.tsv" for name in ("504_general", "503_epi", "501_inspired")
-)
+MERGED = f"{RAW}/Dataset601_general/cases.tsv"
+UNSEEN = f"{RAW}/Dataset506_epi/cases.tsv"
+HOME = f"{RAW}/Dataset502_inspired/cases.tsv"
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -30,20 +33,28 @@ def audit(folder: Path):
     return study(folder, "--study", "tiny", "audit", "--leakage", check=False)
 
 
+def lines_with(text: str, words: str, start: str = "") -> list[str]:
+    """The lines of a text that hold some words."""
+    return [line for line in text.splitlines() if words in line and line.startswith(start)]
+
+
+def comparisons_of(folder: Path) -> int:
+    """How many pairs of sides there are: each model with each test set, and within each fold."""
+    study_here = load_study(folder, "tiny")
+    models = len(models_of(study_here))
+    return models * (len(study_here.datasets) + study_here.split.folds)
+
+
 def test_an_honest_study_has_nothing_in_common_anywhere_and_its_table_says_so(tiny):
     told = audit(tiny)
     assert told.returncode == 0, told.stderr
-    assert (
-        "15 comparisons by subject, session, keys and converted files: nothing in common"
-        in told.stdout
-    )
+    count = comparisons_of(tiny)
+    said = f"{count} comparisons by subject, session, keys and converted files: nothing in common"
+    assert said in told.stdout
     table = rows(tiny / "derivatives/tiny/evaluation/leakage.tsv")
-    assert {row["n_hits"] for row in table} == {"0"} and len(table) == 15 * 6
-    assert {row["against"] for row in table if row["fold"] == "n/a"} == {
-        "test: inspired",
-        "test: canproco",
-        "test: epi",
-    }
+    assert {row["n_hits"] for row in table} == {"0"} and len(table) == count * len(COMPARED)
+    tested = {row["against"] for row in table if row["fold"] == "n/a"}
+    assert tested == {f"test: {name}" for name in load_study(tiny, "tiny").datasets}
     assert "Nothing leaks" in (tiny / "derivatives/tiny/report/index.html").read_text()
     assert git(tiny, "status", "--porcelain") == ""
 
@@ -55,31 +66,20 @@ def test_a_person_in_two_datasets_under_two_names_shows_by_the_files(tiny_copy, 
     rewrite(tiny_copy / UNSEEN, [tested[0] | {column: trained[column]}, *tested[1:]])
     told = audit(tiny_copy)
     assert told.returncode == 1
-    hit = next(
-        line
-        for line in told.stdout.splitlines()
-        if line.startswith("general") and "test: epi" in line
-    )
-    assert f"{trained['case_id']} = {tested[0]['case_id']}" in hit
+    (hit,) = lines_with(told.stdout, f"{trained['case_id']} = {tested[0]['case_id']}", "general ")
+    assert "test: epi" in hit
 
 
 def test_a_subject_on_both_sides_is_named_for_each_model_that_learned_from_it(tiny_copy):
-    found = rows(tiny_copy / HOME)
-    trained, tested = (
-        next(row for row in found if row["part"] == part) for part in ("train", "test")
-    )
-    moved = [
-        row | {"participant_id": trained["participant_id"]} if row is tested else row
-        for row in found
-    ]
-    rewrite(tiny_copy / HOME, moved)
+    table = rows(tiny_copy / HOME)
+    first = {row["part"]: row for row in reversed(table)}
+    trained, tested = first["train"], first["test"]
+    tested["participant_id"] = trained["participant_id"]
+    rewrite(tiny_copy / HOME, table)
     told = audit(tiny_copy)
-    assert told.returncode == 1 and "2 of 15 comparisons" in told.stderr
-    hits = [
-        line
-        for line in told.stdout.splitlines()
-        if f"subject: {trained['case_id']} = {tested['case_id']}" in line
-    ]
+    said = f"2 of {comparisons_of(tiny_copy)} comparisons"
+    assert told.returncode == 1 and said in told.stderr
+    hits = lines_with(told.stdout, f"subject: {trained['case_id']} = {tested['case_id']}")
     assert [line.split()[0] for line in hits] == ["general", "inspired"]
 
 
@@ -89,8 +89,9 @@ def test_a_fold_that_validates_on_a_trained_subject_is_named(tiny_copy):
     folds[1]["train"].append(folds[1]["val"][0])
     path.write_text(json.dumps(folds))
     told = audit(tiny_copy)
-    assert told.returncode == 1 and "1 of 15 comparisons" in told.stderr
-    hit = next(line for line in told.stdout.splitlines() if "image key" in line)
+    said = f"1 of {comparisons_of(tiny_copy)} comparisons"
+    assert told.returncode == 1 and said in told.stderr
+    (hit,) = lines_with(told.stdout, "image key")
     assert hit.startswith("inspired") and "validation, fold 1" in hit
 
 

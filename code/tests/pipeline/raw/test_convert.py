@@ -1,6 +1,5 @@
 """From BIDS to nnU-Net raw: what comes out, and what is refused."""
 
-import csv
 import hashlib
 from itertools import permutations, product
 from pathlib import Path
@@ -9,26 +8,23 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from cordstudy.pipeline.raw.convert import Job, convert_case
+from cordstudy.base.tables import read_table
+from cordstudy.pipeline.raw.conversion import Job, convert_case
+from cordstudy.pipeline.raw.layout import read_cases
+from cordstudy.pipeline.raw.names import image_path
 from cordstudy.pipeline.raw.volumes import RPI, read_volume, to_orientation
-from cordstudy.pipeline.sources.cases import Case
-from cordstudy.pipeline.sources.finding import content_key
+from cordstudy.pipeline.sources.cases import FOUND_COLUMNS, Case
+from cordstudy.pipeline.sources.keys import content_key
 from helpers import commit, git, run, study
 
 RAW = "derivatives/tiny/nnunet-raw"
 IMAGE = "sub-torontoHC007/anat/sub-torontoHC007_acq-cspineAxial_T2w.nii.gz"
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open() as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
-
-
 def test_every_converted_image_is_in_rpi_with_a_binary_mask_on_its_grid(tiny):
     images = sorted(tiny.glob(f"{RAW}/*/images*/*.nii.gz"))
-    assert len(images) == 13 + 7 + 4, (
-        "13 cases; the 7 to train on stand in the merged dataset too, 4 in the size-matched"
-    )
+    in_tables = sum(len(read_cases(raw)) for raw in (tiny / RAW).iterdir())
+    assert len(images) == in_tables > 0
     for path in images:
         image = nib.load(path)
         name = path.name.replace("_0000.nii.gz", ".nii.gz")
@@ -40,25 +36,25 @@ def test_every_converted_image_is_in_rpi_with_a_binary_mask_on_its_grid(tiny):
 
 def test_cases_lead_back_to_their_bids_image_voxel_for_voxel(tiny):
     for raw in ("Dataset502_inspired", "Dataset504_canproco", "Dataset506_epi"):
-        for row in rows(tiny / RAW / raw / "cases.tsv"):
-            part = "Tr" if row["part"] == "train" else "Ts"
-            made = nib.load(tiny / RAW / raw / f"images{part}" / f"{row['case_id']}_0000.nii.gz")
-            original = nib.load(tiny / row["image"])
+        cases = read_cases(tiny / RAW / raw)
+        assert cases
+        for case in cases:
+            made = nib.load(tiny / RAW / raw / image_path(case.part, case.case_id))
+            original = nib.load(tiny / case.image)
             assert (to_orientation(original, RPI).get_fdata() == made.get_fdata()).all()
-            assert (
-                row["case_id"]
-                == f"{row['dataset']}_{Path(row['image']).name.removesuffix('.nii.gz')}"
-            )
+            stem = Path(case.image).name.removesuffix(".nii.gz")
+            assert case.case_id == f"{case.dataset}_{stem}"
 
 
 def test_an_image_already_in_rpi_keeps_its_annex_key(tiny):
-    row = rows(tiny / RAW / "Dataset506_epi/cases.tsv")[0]
-    made = tiny / RAW / "Dataset506_epi/imagesTs" / f"{row['case_id']}_0000.nii.gz"
-    assert made.readlink().name == (tiny / row["image"]).readlink().name
+    raw = tiny / RAW / "Dataset506_epi"
+    case = read_cases(raw)[0]
+    made = raw / image_path(case.part, case.case_id)
+    assert made.readlink().name == (tiny / case.image).readlink().name
 
 
 def test_what_is_left_out_is_a_table_with_reasons(tiny):
-    left_out = rows(tiny / RAW / "Dataset502_inspired/left_out.tsv")
+    left_out = read_table(tiny / RAW / "Dataset502_inspired/left_out.tsv")
     assert {row["participant_id"]: (row["reason"], row["source"]) for row in left_out} == {
         "sub-zurichDCM021": ("no mask", "the tree"),
         "sub-zurichHC003": ("motion", "exclude.yml, motion: sub-zurichHC003"),
@@ -70,26 +66,27 @@ def test_a_merged_dataset_holds_the_same_keys_under_the_same_case_ids(tiny):
     merged = tiny / RAW / "Dataset601_general"
     parts = [tiny / RAW / name for name in ("Dataset502_inspired", "Dataset504_canproco")]
     for folder in ("imagesTr", "labelsTr"):
-        sources = {
-            path.name: path.readlink().name for part in parts for path in (part / folder).iterdir()
-        }
-        assert {path.name: path.readlink().name for path in (merged / folder).iterdir()} == sources
+        keys_of_parts = keys_in(parts[0] / folder) | keys_in(parts[1] / folder)
+        assert keys_in(merged / folder) == keys_of_parts
+        assert keys_of_parts
+
+
+def keys_in(folder: Path) -> dict[str, str]:
+    """The annex key of each file of a folder, by its name."""
+    return {path.name: path.readlink().name for path in folder.iterdir()}
 
 
 def test_content_that_is_nowhere_to_be_had_is_named(tiny_copy):
     source = tiny_copy / "inputs/tiny-inspired"
     run("git", "annex", "drop", "-q", "--force", IMAGE, cwd=source)
     toml = tiny_copy / "code/studies/tiny.toml"
-    toml.write_text(
-        toml.read_text().replace('role = "train"', 'role = "train"\nresample_masks = true', 1)
-    )
+    role = 'role = "train"'
+    toml.write_text(toml.read_text().replace(role, f"{role}\nresample_masks = true", 1))
     commit(tiny_copy, "test: another rule", toml)
     failed = study(tiny_copy, "--study", "tiny", "run", "convert:inspired", check=False)
     assert failed.returncode == 1
-    assert (
-        "content of 1 files of inputs/tiny-inspired is not to be had" in failed.stderr
-        and Path(IMAGE).name in failed.stderr
-    )
+    assert "content of 1 files of inputs/tiny-inspired is not to be had" in failed.stderr
+    assert Path(IMAGE).name in failed.stderr
     assert "annex whereis" in failed.stderr
 
 
@@ -100,11 +97,15 @@ def test_no_step_wrote_to_a_source(tiny):
 
 
 def test_the_same_key_means_the_same_bytes(tiny):
-    for row in rows(tiny / RAW / "Dataset506_epi/cases.tsv"):
-        image = tiny / RAW / "Dataset506_epi/imagesTs" / f"{row['case_id']}_0000.nii.gz"
-        assert hashlib.sha256(image.read_bytes()).hexdigest() == row["image_sha256"]
-        assert content_key(image) == row["image_key"], "an image in RPI is taken over as it is"
-        assert row["image_sha256"] in row["image_key"]
+    raw = tiny / RAW / "Dataset506_epi"
+    cases = read_cases(raw)
+    assert cases
+    for case in cases:
+        image = raw / image_path(case.part, case.case_id)
+        assert hashlib.sha256(image.read_bytes()).hexdigest() == case.image_sha256
+        key = content_key(image, ending=".nii.gz")
+        assert key == case.image_key, "an image in RPI is taken over as it is"
+        assert case.image_sha256 in case.image_key
 
 
 def job(
@@ -114,10 +115,9 @@ def job(
     folder.mkdir(parents=True, exist_ok=True)
     nib.save(image, folder / "image.nii.gz")
     nib.save(mask, folder / "mask.nii.gz")
-    told = dict.fromkeys(Case.__dataclass_fields__, "n/a")
-    case = Case(
-        **told | {"image": str(folder / "image.nii.gz"), "mask": str(folder / "mask.nii.gz")}
-    )
+    values = dict.fromkeys(FOUND_COLUMNS, "n/a")
+    values |= {"image": str(folder / "image.nii.gz"), "mask": str(folder / "mask.nii.gz")}
+    case = Case(**values)
     return Job(case, folder / "converted.nii.gz", folder / "converted_mask.nii.gz", resample)
 
 
@@ -185,16 +185,11 @@ def test_data_type_scaling_and_oblique_axes_are_kept(tmp_path):
     made = job(image, nib.Nifti1Image(cube(stored.shape), image.affine), tmp_path)
     convert_case(made)
     out = nib.load(made.image)
-    assert out.get_data_dtype() == np.int16 and (out.dataobj.slope, out.dataobj.inter) == (
-        0.25,
-        -10,
-    )
+    assert out.get_data_dtype() == np.int16
+    assert (out.dataobj.slope, out.dataobj.inter) == (0.25, -10)
     assert (int(out.header["sform_code"]), int(out.header["qform_code"])) == (1, 1)
-    back = out.as_reoriented(
-        nib.orientations.ornt_transform(
-            nib.io_orientation(out.affine), nib.io_orientation(image.affine)
-        )
-    )
+    there, here = nib.io_orientation(image.affine), nib.io_orientation(out.affine)
+    back = out.as_reoriented(nib.orientations.ornt_transform(here, there))
     assert np.allclose(back.affine, image.affine, atol=1e-5)
     assert (back.get_fdata() == stored * 0.25 - 10).all()
 
@@ -204,9 +199,11 @@ def test_a_mask_stored_in_another_orientation_is_turned_to_its_image(tmp_path):
         np.random.default_rng(1).random((9, 11, 7)).astype(np.float32), oblique("LAS")
     )
     mask = nib.Nifti1Image(cube(image.shape), image.affine)
-    convert_case(one := job(image, mask, tmp_path / "one"))
-    convert_case(two := job(image, to_orientation(mask, "RIP"), tmp_path / "two"))
-    assert converted(one) == converted(two)
+    as_image = job(image, mask, tmp_path / "one")
+    turned = job(image, to_orientation(mask, "RIP"), tmp_path / "two")
+    convert_case(as_image)
+    convert_case(turned)
+    assert converted(as_image) == converted(turned)
 
 
 def test_a_mask_on_another_grid_is_resampled_to_the_nearest_voxel_where_the_study_allows(tmp_path):
@@ -218,9 +215,9 @@ def test_a_mask_on_another_grid_is_resampled_to_the_nearest_voxel_where_the_stud
     made = job(image, nib.Nifti1Image(fine, half), tmp_path, resample=True)
     convert_case(made)
     found = nib.load(made.mask)
-    assert found.shape == (8, 8, 8) and np.argwhere(found.get_fdata()).tolist() == list(
-        map(list, product((2, 3), repeat=3))
-    )
+    assert found.shape == (8, 8, 8)
+    marked = np.argwhere(found.get_fdata()).tolist()
+    assert marked == [list(corner) for corner in product((2, 3), repeat=3)]
 
 
 def test_converting_twice_gives_the_same_bytes(tmp_path):
@@ -228,9 +225,8 @@ def test_converting_twice_gives_the_same_bytes(tmp_path):
         np.random.default_rng(1).random((9, 11, 7)).astype(np.float32), oblique("PIR")
     )
     mask = nib.Nifti1Image(cube(image.shape), image.affine)
-    assert convert_case(job(image, mask, tmp_path / "a")) == convert_case(
-        job(image, mask, tmp_path / "b")
-    )
+    first = convert_case(job(image, mask, tmp_path / "a"))
+    assert convert_case(job(image, mask, tmp_path / "b")) == first
 
 
 def test_a_fourth_axis_of_one_volume_is_dropped(tmp_path):

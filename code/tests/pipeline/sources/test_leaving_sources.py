@@ -1,4 +1,5 @@
-"""What a source's links may lead to: its own tree and its annex; anything else is refused, and nothing is written."""
+"""What a source's links may lead to: its own tree and its annex; anything else is refused, and
+nothing is written."""
 
 import shutil
 from collections.abc import Callable
@@ -12,22 +13,19 @@ from helpers import run
 from small_source import FOLLOW, IMAGE, MASK, PARTICIPANTS, SIDECAR, SOURCE, TOML, add, steps
 
 
-@pytest.fixture
-def folder(one_source: Path) -> Path:
-    return one_source
-
-
 def link(path: str, to: str) -> Callable[[Path, Path], None]:
-    """A link in place of a file or folder; `{private}` and `{source}` in its text are those folders."""
+    """A link in place of a file or folder, which is copied to the private folder; `{private}` in
+    the link's text is that one."""
 
     def damage(source: Path, private: Path) -> None:
         place = source / path
-        shutil.copytree(
-            place.resolve(), private / place.name, dirs_exist_ok=True
-        ) if place.is_dir() else None
-        shutil.copy(place, private / place.name) if place.is_file() else None
-        shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
-        place.symlink_to(to.format(private=private, source=source.absolute()))
+        if place.is_dir():
+            shutil.copytree(place.resolve(), private / place.name, dirs_exist_ok=True)
+            shutil.rmtree(place)
+        elif place.is_file():
+            shutil.copy(place, private / place.name)
+        place.unlink(missing_ok=True)
+        place.symlink_to(to.format(private=private))
 
     return damage
 
@@ -71,26 +69,26 @@ LEAVING = {
 
 @pytest.mark.parametrize("name", LEAVING)
 def test_a_link_that_leaves_its_source_is_refused_where_it_leads_is_told_and_nothing_written(
-    folder, name
+    one_source, name
 ):
-    private = folder.parent / "private"
+    private = one_source.parent / "private"
     private.mkdir()
-    LEAVING[name](folder / SOURCE, private)
+    LEAVING[name](one_source / SOURCE, private)
     toml = add(FOLLOW % "motion")(TOML) if name == "exclude.yml" else TOML
     with pytest.raises(StudyError, match=r"it leads to .* leaves the (source|study)") as raised:
-        steps(folder, toml)
+        steps(one_source, toml)
     assert raised.value.hint and SOURCE in str(raised.value)
-    assert not (folder / "raw").exists() and not list(folder.glob(".raw.*"))
+    assert not (one_source / "raw").exists() and not list(one_source.glob(".raw.*"))
 
 
-def test_a_published_split_that_leaves_the_source_that_holds_it_is_refused(folder, tmp_path):
-    steps(folder)
+def test_a_published_split_that_leaves_the_source_that_holds_it_is_refused(one_source, tmp_path):
+    steps(one_source)
     (tmp_path / "split.tsv").write_text("participant_id\tsplit\n")
-    link("split.tsv", "{private}/split.tsv")(folder / SOURCE, tmp_path)
+    link("split.tsv", "{private}/split.tsv")(one_source / SOURCE, tmp_path)
     for path in ("inputs/source/split.tsv", "code/../inputs/source/split.tsv"):
         with pytest.raises(StudyError, match="leaves the source"):
             write_splits(
-                [folder / "rules.json"],
+                [one_source / "rules.json"],
                 Path("others"),
                 seed=1,
                 test_fraction=0.2,
@@ -101,74 +99,80 @@ def test_a_published_split_that_leaves_the_source_that_holds_it_is_refused(folde
     assert not Path("others").exists()
 
 
-def test_an_image_that_leaves_its_source_may_be_excluded(folder, tmp_path):
-    link(IMAGE, "/nowhere/image.nii.gz")(folder / SOURCE, tmp_path)
-    steps(
-        folder,
-        add('exclude = [{ images = ["sub-a1_T2w"], reason = "a link", source = "us" }]')(TOML),
-    )
-    assert "sub-a1" not in (folder / "raw/cases.tsv").read_text()
+def test_an_image_that_leaves_its_source_may_be_excluded(one_source, tmp_path):
+    link(IMAGE, "/nowhere/image.nii.gz")(one_source / SOURCE, tmp_path)
+    exclude = add('exclude = [{ images = ["sub-a1_T2w"], reason = "a link", source = "us" }]')
+    steps(one_source, exclude(TOML))
+    assert "sub-a1" not in (one_source / "raw/cases.tsv").read_text()
 
 
-@pytest.mark.parametrize("kind", ["submodule", "worktree", "gitfile", "inner link"])
+def as_worktree(source: Path) -> None:
+    """The source as a linked worktree of a repository elsewhere."""
+    elsewhere = source.parents[1] / "elsewhere"
+    source.rename(elsewhere)
+    run("git", "worktree", "add", "-q", source.absolute(), "-b", "other", cwd=elsewhere)
+    run("git", "annex", "get", "-q", ".", cwd=source)
+
+
+def with_inner_link(source: Path) -> None:
+    """An image that is a link to another file of the source, which is one to its content."""
+    key = (source / IMAGE).readlink().name
+    (source / IMAGE).unlink()
+    (source / IMAGE).symlink_to("../../image.nii.gz")
+    content = next((source / ".git/annex/objects").rglob(f"{key}/{key}"))
+    (source / "image.nii.gz").symlink_to(content)
+
+
+def move_repository(source: Path) -> Path:
+    """Move the source's repository to where a study has those of its subdatasets."""
+    repository = source.parents[1].absolute() / "modules/source"
+    repository.parent.mkdir()
+    (source / ".git").rename(repository)
+    return repository
+
+
+def as_submodule(source: Path) -> None:
+    """The source as DataLad and git-annex install it: its `.git` is a link."""
+    move_repository(source)
+    (source / ".git").symlink_to("../../modules/source")
+
+
+def with_gitfile(source: Path) -> None:
+    """The source as git installs it: its `.git` is a file, its annexed files lead to the
+    repository."""
+    repository = move_repository(source)
+    (source / ".git").write_text("gitdir: ../../modules/source\n")
+    links = [path for path in source.rglob("*") if path.is_symlink()]
+    for path in links:
+        target = str(path.readlink()).partition(".git/")[2]
+        path.unlink()
+        path.symlink_to(repository / target)
+
+
+@pytest.mark.parametrize("lay", [as_submodule, as_worktree, with_gitfile, with_inner_link])
 def test_a_link_to_the_annex_or_within_the_source_is_followed_wherever_its_repository_lies(
-    folder, kind
+    one_source, lay
 ):
-    source = folder / SOURCE
-    if kind == "worktree":
-        source.rename(folder / "elsewhere")
-        run(
-            "git",
-            "-C",
-            folder / "elsewhere",
-            "worktree",
-            "add",
-            "-q",
-            source,
-            "-b",
-            "other",
-            cwd=folder,
-        )
-        run("git", "annex", "get", "-q", ".", cwd=source)
-    elif kind == "inner link":
-        (source / IMAGE).rename(source / "image.nii.gz")
-        (source / IMAGE).symlink_to("../../image.nii.gz")
-        (source / "image.nii.gz").write_bytes(b"") if not (
-            source / "image.nii.gz"
-        ).is_symlink() else None
-        key = (source / "image.nii.gz").readlink().name
-        (source / "image.nii.gz").unlink()
-        (source / "image.nii.gz").symlink_to(
-            next((source / ".git/annex/objects").rglob(f"{key}/{key}"))
-        )
-    else:
-        (folder / "modules").mkdir()
-        (source / ".git").rename(folder / "modules/source")
-        if kind == "submodule":
-            (source / ".git").symlink_to("../../modules/source")
-        else:
-            (source / ".git").write_text("gitdir: ../../modules/source\n")
-            for path in [one for one in source.rglob("*") if one.is_symlink()]:
-                target = str(path.readlink()).partition(".git/")[2]
-                path.unlink()
-                path.symlink_to(folder / "modules/source" / target)
-    steps(folder)
-    assert (folder / "raw/cases.tsv").read_text().count("SHA256E-s") == 8
+    lay(one_source / SOURCE)
+    steps(one_source)
+    assert (one_source / "raw/cases.tsv").read_text().count("SHA256E-s") == 8
 
 
-def test_where_the_disk_has_no_room_for_content_that_is_told_and_not_that_it_is_elsewhere(folder):
-    key = (folder / SOURCE / IMAGE).readlink().name
+def test_where_the_disk_has_no_room_for_content_that_is_told_and_not_that_it_is_elsewhere(
+    one_source,
+):
+    key = (one_source / SOURCE / IMAGE).readlink().name
     larger = key.replace(key.split("-")[1], f"s{10**18}")
-    (folder / SOURCE / IMAGE).unlink()
-    (folder / SOURCE / IMAGE).symlink_to(f"../../.git/annex/objects/Xx/Yy/{larger}/{larger}")
+    (one_source / SOURCE / IMAGE).unlink()
+    (one_source / SOURCE / IMAGE).symlink_to(f"../../.git/annex/objects/Xx/Yy/{larger}/{larger}")
     with pytest.raises(
         StudyError, match=f"{IMAGE}: its content is not here, and the disk is full"
     ) as raised:
-        steps(folder)
+        steps(one_source)
     assert "make room" in raised.value.hint
 
 
-def test_an_image_whose_content_is_not_here_is_named(folder):
-    run("git", "annex", "drop", "-q", "--force", IMAGE, cwd=folder / SOURCE)
+def test_an_image_whose_content_is_not_here_is_named(one_source):
+    run("git", "annex", "drop", "-q", "--force", IMAGE, cwd=one_source / SOURCE)
     with pytest.raises(StudyError, match=f"{IMAGE}: its content is not here"):
-        steps(folder)
+        steps(one_source)

@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from cordstudy.provenance.audit.likeness import compare
-from cordstudy.provenance.audit.verify import Item, Verdict, verify
+from cordstudy.provenance.audit.verdicts import Item, Verdict
+from cordstudy.provenance.audit.verifier import older, producer_of
+from cordstudy.provenance.audit.verify import verify
 from cordstudy.provenance.calling.gitannex import install_annex
-from cordstudy.provenance.history.records import read_records
+from cordstudy.provenance.history.records import parse_message, read_records
 from cordstudy.provenance.running.machine import Machine
-from helpers import commit, git, run, study
+from helpers import commit, git, run, steps_of, study
+from places import told
 
 
 @pytest.fixture(scope="module")
@@ -110,20 +113,23 @@ def test_what_made_a_missing_input_runs_first(by_hand, tmp_path):
 def test_every_step_of_a_study_comes_out_identical_and_the_verdicts_can_be_attested(tiny_copy):
     told = study(tiny_copy, "--study", "tiny", "verify", "--jobs", "2", "--attest").stdout
     lines = [line.split() for line in told.splitlines()[1:] if not line.startswith("attested")]
-    assert len(lines) == 26 and {line[3] for line in lines} == {"identical"}, told
+    count = len(steps_of(tiny_copy))
+    assert len(lines) == count and {line[3] for line in lines} == {"identical"}, told
     assert {line[2] for line in lines} == {"anywhere"}
     path = next((tiny_copy / ".datalad/attestations").iterdir())
     content = json.loads(path.read_text())
     assert (
         content["commit"] == git(tiny_copy, "rev-parse", "HEAD~1")
-        and len(content["verdicts"]) == 26
+        and len(content["verdicts"]) == count
     )
-    assert content["environment"] == git(tiny_copy, "rev-parse", "HEAD:code/requirements.lock")
+    assert content["environment"] == git(
+        tiny_copy, "rev-parse", "HEAD:code/requirements/steps.lock"
+    )
     assert not path.is_symlink() and str(tiny_copy) not in path.read_text()
     assert next(read_records(tiny_copy)).outputs == (str(path.relative_to(tiny_copy)),)
     *states, took = study(tiny_copy, "--study", "tiny", "status").stdout.splitlines()
-    assert took.startswith("26 steps took") and "MiB" in took
-    assert len(states) == 26 and all(
+    assert took.strip().startswith(f"{count} steps took") and "MiB" in took
+    assert len(states) == count and all(
         line.startswith("done") and line.endswith("attested identical by Tester") for line in states
     )
 
@@ -226,6 +232,7 @@ MOVED = {"network_weights": {"a": torch.tensor([0.0, 0.0, 0.5])}, "note": "x"}
         ),
         ("a.tsv", "x\t0.50\n", "x\t0.51\n", 0.001, "different", "1 of 1 numbers differ"),
         ("a.txt", "one\ntwo\n", "one\nthree\n", 1.0, "different", "2 lines differ: -two | +three"),
+        ("a.txt", "a #\n", "a 1\n", 1.0, "different", "2 lines differ: -a # | +a 1"),
         ("a.bin", "abc", "abcd", None, "different", "3 and 4 bytes"),
     ],
 )
@@ -268,4 +275,20 @@ def test_verify_says_that_it_runs_the_history_and_leaves_out_what_is_no_record(t
     assert told.stderr.startswith(
         "running the commands of 1 records of this history again, with your rights\n"
     )
+    help_text = study(tiny_copy, "verify", "--help").stdout
+    assert "runs the commands of the records" in " ".join(help_text.split())
     assert "Do\\x1b nothing" in told.stdout and "\x1b" not in told.stdout + told.stderr
+
+
+def test_what_made_a_file_is_asked_as_records_mean_their_paths(place):
+    place.commit(told("Folder", outputs=["derivatives/b"], cmd="b"), {"derivatives/b/x.txt": "x"})
+    place.commit(
+        told("Glob", outputs=["derivatives/**/*.csv"], cmd="c"), {"derivatives/x.csv": "x"}
+    )
+    latest = parse_message(told())
+    records = older([latest, *read_records(place.folder)], latest)
+    assert producer_of("derivatives/b/x.txt", records).subject == "Folder"
+    assert producer_of("derivatives/x.csv", records).subject == "Glob"
+    assert producer_of("derivatives/b", records).subject == "Folder"
+    assert producer_of("x", records) is None
+    assert older(records, records[0]) == records[1:]

@@ -9,6 +9,7 @@ from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit.gate import check
 from cordstudy.provenance.audit.status import states
 from cordstudy.provenance.history.index import History
+from cordstudy.provenance.profile import Profile
 from cordstudy.provenance.running.kept import NotLanded, finished
 from cordstudy.provenance.running.runner import run_step
 from helpers import Step, git, log_of, run
@@ -55,7 +56,7 @@ def test_a_record_on_inputs_that_changed_meanwhile_stays_on_what_ran(
 
 def test_a_record_that_was_merged_is_true_to_the_gate(small, machine, tmp_path):
     run_step(small, counted(tmp_path, as_other(small, edit("notes.txt"))), machine=machine)
-    kinds = {fault.kind for fault in check(History(small), folders=("out",))}
+    kinds = {fault.kind for fault in check(History(small), profile=Profile(results=("out",)))}
     assert kinds == {"absolute path"}, "which is the script of this test"
 
 

@@ -1,32 +1,32 @@
-"""One row of measures for every case, test set and training of a model.
+"""The `evaluate` step: one row of measures for every case, test set and training of a model.
 
 Owns: pairing predictions with references, and cases.tsv.
-Does not own: the measures (`metrics`), or statistics over them (`compare`).
+Does not own: the measures (`measures`), or statistics over them (`scores`, `comparisons`).
 
 A prediction that is missing has the worst score; it is never a case less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import click
-import nibabel as nib
 import numpy as np
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.machine import progress, workers
-from cordstudy.base.tables import read_table, write_table
-from cordstudy.pipeline.judging.measures import Measures, measure, measure_missing
-from cordstudy.pipeline.raw.layout import CASE_COLUMNS
+from cordstudy.base.processes import in_processes
+from cordstudy.base.tables import write_table
+from cordstudy.pipeline.judging.masks import inside, load
+from cordstudy.pipeline.judging.measures import NAMES, measure, measure_missing
+from cordstudy.pipeline.raw.layout import RawCase, read_cases
+from cordstudy.pipeline.raw.names import TEST, mask_file, mask_path
 
 
 @dataclass(frozen=True)
 class Score:
-    """What is known of a judged prediction beside its measures."""
+    """A judged prediction: a row of cases.tsv."""
 
     model: str
     replicate: int
@@ -40,6 +40,18 @@ class Score:
     label_origin: str
     voxels_ref: int
     voxels_pred: int
+    measures: Mapping[str, float]
+    """A column each, by its name."""
+
+    def row(self) -> list[object]:
+        """The cells of its row, in the order of `COLUMNS`."""
+        known: list[object] = [getattr(self, name) for name in KNOWN]
+        return known + [self.measures[name] for name in NAMES]
+
+
+KNOWN = tuple(field.name for field in fields(Score) if field.name != "measures")
+COLUMNS = (*KNOWN, *NAMES)
+"""Columns of cases.tsv: what is known of a judged prediction, then its measures."""
 
 
 @dataclass(frozen=True)
@@ -48,57 +60,61 @@ class Pair:
 
     model: str
     replicate: int
-    row: dict[str, str]
+    case: RawCase
     reference: Path
     prediction: Path
     nsd_tolerance_mm: float
 
 
-def score(pair: Pair) -> tuple[object, ...]:
-    """Judge one prediction: its row of cases.tsv. Raises StudyError if it is not on the reference's grid."""
-    reference = nib.load(pair.reference)
-    ref = np.asanyarray(reference.dataobj) > 0
-    spacing_mm = reference.header.get_zooms()[:3]
-    there = pair.prediction.exists()
-    pred = np.asanyarray(nib.load(pair.prediction).dataobj) > 0 if there else np.zeros_like(ref)
-    if pred.shape != ref.shape:
-        raise StudyError(
-            f"{pair.prediction}: {pred.shape} voxels, its reference {pair.reference} {ref.shape}"
-        )
-    row = pair.row
-    told = Score(
-        pair.model,
-        pair.replicate,
-        row["dataset"],
-        row["case_id"],
-        row["participant_id"],
-        row["session"],
-        row["contrast"],
-        row["vendor"],
-        row["pathology"],
-        row["label_origin"],
-        int(ref.sum()),
-        int(pred.sum()),
-    )
-    if there:
-        found = measure(pred, ref, spacing_mm, nsd_tolerance_mm=pair.nsd_tolerance_mm)
+def score(pair: Pair) -> Score:
+    """Judge one prediction. Raises StudyError if it is not on the reference's grid."""
+    image = load(pair.reference)
+    ref = inside(image)
+    spacing_mm = image.header.get_zooms()[:3]
+    if pair.prediction.exists():
+        pred = inside(load(pair.prediction))
+        if pred.shape != ref.shape:
+            told = f"{pred.shape} voxels, its reference {pair.reference} {ref.shape}"
+            raise StudyError(f"{pair.prediction}: {told}")
+        measures = measure(pred, ref, spacing_mm, nsd_tolerance_mm=pair.nsd_tolerance_mm)
     else:
-        found = measure_missing(ref, spacing_mm)
-    return (*astuple(told), *astuple(found))
+        pred = np.zeros_like(ref)
+        measures = measure_missing(ref, spacing_mm)
+    case = pair.case
+    return Score(
+        model=pair.model,
+        replicate=pair.replicate,
+        testset=case.dataset,
+        case_id=case.case_id,
+        participant_id=case.participant_id,
+        session=case.session,
+        contrast=case.contrast,
+        vendor=case.vendor,
+        pathology=case.pathology,
+        label_origin=case.label_origin,
+        voxels_ref=int(ref.sum()),
+        voxels_pred=int(pred.sum()),
+        measures=measures,
+    )
 
 
 def pairs(
-    datasets: Sequence[Path], predictions: Sequence[Path], nsd_tolerance_mm: float
+    raws: Sequence[Path], predictions: Sequence[Path], nsd_tolerance_mm: float
 ) -> Iterator[Pair]:
-    """Every test case of every dataset with each model's prediction of it."""
+    """Every test case of every raw dataset with each model's prediction of it."""
     for folder in predictions:
         model, _, number = folder.name.partition(".")
-        for dataset in datasets:
-            for row in read_table(dataset / "cases.tsv", *CASE_COLUMNS):
-                if row["part"] == "test":
-                    name = f"{row['case_id']}.nii.gz"
-                    paths = dataset / "labelsTs" / name, folder / row["dataset"] / name
-                    yield Pair(model, int(number or 1), row, *paths, nsd_tolerance_mm)
+        for raw in raws:
+            for case in read_cases(raw):
+                if case.is_to_test:
+                    yield Pair(
+                        model=model,
+                        replicate=int(number or 1),
+                        case=case,
+                        reference=raw / mask_path(TEST, case.case_id),
+                        prediction=folder / case.dataset / mask_file(case.case_id),
+                        nsd_tolerance_mm=nsd_tolerance_mm,
+                    )
 
 
 @click.command("evaluate")
@@ -130,6 +146,5 @@ def command(
 ) -> None:
     """Judge every prediction; PREDICTIONS are folders, one a model."""
     jobs = list(pairs(datasets, predictions, nsd_tolerance))
-    with ProcessPoolExecutor(workers()) as pool:
-        rows = list(progress(pool.map(score, jobs, chunksize=8), total=len(jobs), what="evaluate"))
-    write_table(out, [field.name for kind in (Score, Measures) for field in fields(kind)], rows)
+    rows = [one.row() for one in in_processes(score, jobs, what="evaluate", chunk=8)]
+    write_table(out, COLUMNS, rows)

@@ -1,7 +1,7 @@
-"""Proof that what a model is judged on was not in its training.
+"""The `leakage` step: proof that what a model is judged on was not in its training.
 
 Owns: the comparison of training, validation and test sides, and its table.
-Does not own: how the sides came about (`splits`, `convert`, `planning`).
+Does not own: how the sides came about (`split`, `convert`, `plan`).
 
 Only text is read: the tables of cases, which hold the annex keys of the sources' files and
 the digests of the converted ones, and the folds that nnU-Net was given. Subjects and sessions
@@ -11,28 +11,29 @@ by the keys of the files, and, where the files were compressed anew, by the conv
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.tables import MISSING, read_table, write_table
+from cordstudy.base.tables import MISSING
 from cordstudy.base.texts import read_json, shaped
-from cordstudy.pipeline.raw.layout import CASE_COLUMNS
+from cordstudy.pipeline.judging.rows import read_rows, write_rows
+from cordstudy.pipeline.raw.layout import RawCase, read_cases
+from cordstudy.pipeline.raw.names import name_without_number
 
-Row = Mapping[str, str]
-COMPARED = {
-    "subject": ("dataset", "participant_id"),
-    "session": ("dataset", "participant_id", "session"),
-    "image key": ("image_key",),
-    "mask key": ("mask_key",),
-    "converted image": ("image_sha256",),
-    "converted mask": ("mask_sha256",),
+Key = tuple[str, ...]
+COMPARED: Mapping[str, Callable[[RawCase], Key]] = {
+    "subject": lambda case: (case.dataset, case.participant_id),
+    "session": lambda case: (case.dataset, case.participant_id, case.session),
+    "image key": lambda case: (case.image_key,),
+    "mask key": lambda case: (case.mask_key,),
+    "converted image": lambda case: (case.image_sha256,),
+    "converted mask": lambda case: (case.mask_sha256,),
 }
-"""What two sides must have none of in common, and the columns that tell it."""
+"""What two sides must have none of in common, and what tells it of a case."""
 
 
 @dataclass(frozen=True)
@@ -66,38 +67,46 @@ class Overlap:
     hits: str
 
 
-def compare_all(models: Sequence[Side], datasets: Sequence[Path]) -> list[Overlap]:
+def compare_all(models: Sequence[Side], raws: Sequence[Path]) -> list[Overlap]:
     """All comparisons of a study: each model's whole training part, folds included, with each
     test set; and the two sides of each fold with each other.
 
     Raises StudyError where a fold names a case that the training set does not have.
     """
-    tests: dict[str, list[Row]] = {}
-    for folder in datasets:
-        rows = read_table(folder / "cases.tsv", *CASE_COLUMNS)
-        tests[folder.name.partition("_")[2]] = [row for row in rows if row["part"] == "test"]
-    found: list[Overlap] = []
+    tests: dict[str, list[RawCase]] = {}
+    for raw in raws:
+        tests[name_without_number(raw.name)] = [case for case in read_cases(raw) if case.is_to_test]
+    overlaps: list[Overlap] = []
     for model in models:
-        trained = {
-            row["case_id"]: row
-            for row in read_table(model.training_set / "cases.tsv", *CASE_COLUMNS)
-            if row["part"] == "train"
-        }
-        for name, rows in tests.items():
-            found += _compare(model.name, MISSING, f"test: {name}", list(trained.values()), rows)
+        trained = _training_cases(model)
+        everything = list(trained.values())
+        for name, tested in tests.items():
+            overlaps += _overlaps(model.name, MISSING, f"test: {name}", everything, tested)
         for number, (train, held_out) in enumerate(_folds(model, trained)):
-            found += _compare(model.name, str(number), "validation", train, held_out)
-    return found
+            overlaps += _overlaps(model.name, str(number), "validation", train, held_out)
+    return overlaps
 
 
-def _folds(model: Side, trained: Mapping[str, Row]) -> Iterator[tuple[list[Row], list[Row]]]:
+def _training_cases(model: Side) -> dict[str, RawCase]:
+    """What a model learned from, by the name of the case."""
+    cases = read_cases(model.training_set)
+    return {case.case_id: case for case in cases if case.is_to_train}
+
+
+def _folds(
+    model: Side, trained: Mapping[str, RawCase]
+) -> Iterator[tuple[list[RawCase], list[RawCase]]]:
+    """The cases of both sides of each fold."""
     path = model.folder / "splits_final.json"
     for fold in _read_folds(path):
-        if unknown := sorted({*fold.train, *fold.val} - set(trained)):
+        unknown = sorted({*fold.train, *fold.val} - set(trained))
+        if unknown:
             raise StudyError(
                 f"{path}: case {unknown[0]} is not in {model.training_set}", hint="code/study run"
             )
-        yield [trained[case] for case in fold.train], [trained[case] for case in fold.val]
+        train = [trained[case_id] for case_id in fold.train]
+        held_out = [trained[case_id] for case_id in fold.val]
+        yield train, held_out
 
 
 def _read_folds(path: Path) -> list[Fold]:
@@ -107,34 +116,40 @@ def _read_folds(path: Path) -> list[Fold]:
         raise StudyError(f"{path}: no folds: {error}", hint="code/study run") from error
 
 
-def _compare(
-    model: str, fold: str, against: str, train: Sequence[Row], others: Sequence[Row]
+def _overlaps(
+    model: str, fold: str, against: str, train: Sequence[RawCase], others: Sequence[RawCase]
 ) -> Iterator[Overlap]:
-    for what, columns in COMPARED.items():
-        sides: list[dict[tuple[str, ...], list[str]]] = []
-        for rows in (train, others):
-            side: dict[tuple[str, ...], list[str]] = defaultdict(list)
-            for row in rows:
-                side[tuple(row[column] for column in columns)].append(row["case_id"])
-            sides.append(side)
-        common = sorted(set(sides[0]) & set(sides[1]))
-        hits = "; ".join(
-            f"{', '.join(sides[0][key])} = {', '.join(sides[1][key])}" for key in common
-        )
+    """Two sides in every respect."""
+    for compared, key_of in COMPARED.items():
+        trained = _names_by_key(train, key_of)
+        held_out = _names_by_key(others, key_of)
+        common = sorted(set(trained) & set(held_out))
+        hits = [f"{', '.join(trained[key])} = {', '.join(held_out[key])}" for key in common]
         yield Overlap(
-            model, fold, against, what, len(sides[0]), len(sides[1]), len(common), hits or "none"
+            model=model,
+            fold=fold,
+            against=against,
+            compared=compared,
+            n_train=len(trained),
+            n_against=len(held_out),
+            n_hits=len(common),
+            hits="; ".join(hits) or "none",
         )
 
 
-def read_comparisons(path: Path) -> list[Overlap]:
+def _names_by_key(
+    cases: Sequence[RawCase], key_of: Callable[[RawCase], Key]
+) -> dict[Key, list[str]]:
+    """The names of the cases of each key."""
+    names: dict[Key, list[str]] = {}
+    for case in cases:
+        names.setdefault(key_of(case), []).append(case.case_id)
+    return names
+
+
+def read_overlaps(path: Path) -> list[Overlap]:
     """The comparisons of a table that the step wrote."""
-    rows = read_table(path, *(field.name for field in fields(Overlap)))
-    try:
-        return [shaped(Overlap, row) for row in rows]
-    except ValueError as error:
-        raise StudyError(
-            f"{path}: no comparisons: {error}", hint="code/study run leakage"
-        ) from error
+    return read_rows(path, Overlap, what="comparisons", step="leakage")
 
 
 @dataclass(frozen=True)
@@ -149,20 +164,21 @@ class Shared:
     hits: tuple[str, ...]
 
 
-def verdicts(found: Sequence[Overlap]) -> list[Shared]:
+def verdicts(overlaps: Sequence[Overlap]) -> list[Shared]:
     """One verdict for each two sides, in the order of the comparisons."""
-    sides: dict[tuple[str, str, str], list[Overlap]] = defaultdict(list)
-    for item in found:
-        sides[item.model, item.fold, item.against].append(item)
-    return [
-        Shared(
-            *key,
-            items[0].n_train,
-            items[0].n_against,
-            tuple(f"{item.compared}: {item.hits}" for item in items if item.n_hits),
-        )
-        for key, items in sides.items()
-    ]
+    by_sides: dict[tuple[str, str, str], list[Overlap]] = {}
+    for overlap in overlaps:
+        sides = (overlap.model, overlap.fold, overlap.against)
+        by_sides.setdefault(sides, []).append(overlap)
+    return [_verdict(of_two_sides) for of_two_sides in by_sides.values()]
+
+
+def _verdict(overlaps: Sequence[Overlap]) -> Shared:
+    first = overlaps[0]
+    hits = [f"{overlap.compared}: {overlap.hits}" for overlap in overlaps if overlap.n_hits]
+    return Shared(
+        first.model, first.fold, first.against, first.n_train, first.n_against, tuple(hits)
+    )
 
 
 @click.command("leakage")
@@ -181,7 +197,5 @@ def command(
     datasets: tuple[Path, ...], models: tuple[tuple[str, str, str], ...], out: Path
 ) -> None:
     """Compare every model's training with the test parts of the raw DATASETS."""
-    found = compare_all(
-        [Side(name, Path(raw), Path(folder)) for name, raw, folder in models], datasets
-    )
-    write_table(out, [field.name for field in fields(Overlap)], [astuple(item) for item in found])
+    sides = [Side(name, Path(raw), Path(folder)) for name, raw, folder in models]
+    write_rows(out, Overlap, compare_all(sides, datasets))

@@ -1,7 +1,7 @@
 """What is judged, and how: the models of a study, its datasets, the settings of the statistics.
 
 Owns: a study's judging file, which `code/study run` renders from the study's TOML, as values.
-Does not own: the statistics (`compare`), or the page about them (`report`).
+Does not own: the statistics (`comparisons`), or the page about them (`report`).
 """
 
 from __future__ import annotations
@@ -76,8 +76,14 @@ class Settings(Values):
     @property
     def unseen(self) -> list[str]:
         """Datasets that no model learned from."""
-        seen = {name for model in self.models for name in model.learns_from}
+        seen: set[str] = set()
+        for model in self.models:
+            seen.update(model.learns_from)
         return [dataset.name for dataset in self.datasets if dataset.name not in seen]
+
+    def at_home(self, dataset: str) -> list[str]:
+        """The models that learned from a dataset."""
+        return [model.name for model in self.models if dataset in model.learns_from]
 
 
 def read_settings(path: Path) -> Settings:

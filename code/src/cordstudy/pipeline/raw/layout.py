@@ -1,64 +1,73 @@
-"""An nnU-Net raw dataset as a folder: its files, cases.tsv, dataset.json.
+"""What is in an nnU-Net raw dataset beside its volumes: cases.tsv and dataset.json.
 
-Owns: their names, columns and content, and putting a new folder in place of the old one, whole
-or not at all.
-Does not own: where cases come from (`sources.finding`), or their images (`convert`).
+Owns: a row of cases.tsv, its columns, reading and writing it; the content of dataset.json.
+Does not own: names of folders and files (`names`), where cases come from (`sources.finding`),
+their volumes (`convert`), or putting a new folder in place of the old one (`replacing`).
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from cordstudy.base.outputs import check_own, remove_own
-from cordstudy.base.tables import read_table, write_json
-from cordstudy.pipeline.sources.cases import FOUND_COLUMNS
-
-RAW_TEXTS = ("dataset.json", "cases.tsv", "left_out.tsv")
-CASE_COLUMNS = (*FOUND_COLUMNS, "part", "fold", "image_sha256", "mask_sha256")
-"""Columns of a raw dataset's cases.tsv: what was found, its part, digests of the converted files."""
+from cordstudy.base.tables import read_table, write_json, write_table
+from cordstudy.pipeline.raw.names import CASES, DATASET, MASK_ENDING, TEST, TRAIN
+from cordstudy.pipeline.sources.cases import Case
 
 
-def write_dataset_json(out: Path, *, name: str, trained: int) -> None:
-    """Write nnU-Net's dataset.json."""
+@dataclass(frozen=True)
+class RawCase(Case):
+    """One row of a raw dataset's cases.tsv: what was found, its part, digests of the two files
+    that it was converted to."""
+
+    part: str
+    """`train` or `test`."""
+    fold: str
+    """The number of the fold that a case to train on is held out of; `n/a` for one to test on."""
+    image_sha256: str
+    mask_sha256: str
+
+    @property
+    def is_to_train(self) -> bool:
+        """Whether a model may learn from it."""
+        return self.part == TRAIN
+
+    @property
+    def is_to_test(self) -> bool:
+        """Whether models are judged by it."""
+        return self.part == TEST
+
+
+CASE_COLUMNS = tuple(field.name for field in fields(RawCase))
+"""Columns of a raw dataset's cases.tsv."""
+
+
+def read_cases(raw: Path) -> list[RawCase]:
+    """The rows of the cases.tsv of a raw dataset, in its order: both parts, or the training part
+    alone in one that `merge` made.
+
+    Raises StudyError where it is absent, is no table, or lacks one of `CASE_COLUMNS`.
+    """
+    cases = []
+    for row in read_table(raw / CASES, *CASE_COLUMNS):
+        values = {column: row[column] for column in CASE_COLUMNS}
+        cases.append(RawCase(**values))
+    return cases
+
+
+def write_cases(raw: Path, cases: Iterable[RawCase]) -> None:
+    """Write the cases.tsv of a raw dataset, in the order of `cases`."""
+    write_table(raw / CASES, CASE_COLUMNS, map(astuple, cases))
+
+
+def write_dataset_json(raw: Path, *, name: str, trained: int) -> None:
+    """Write nnU-Net's dataset.json; `trained` is how many cases there are to train on."""
     content = {
         "name": name,
         "channel_names": {"0": "MRI"},
         "labels": {"background": 0, "spinal_cord": 1},
         "numTraining": trained,
-        "file_ending": ".nii.gz",
+        "file_ending": MASK_ENDING,
     }
-    write_json(out / "dataset.json", content)
-
-
-@contextmanager
-def replacing_raw(out: Path) -> Iterator[Path]:
-    """A new folder for an nnU-Net raw dataset; it takes the place of `out` once all is well, and is gone
-    otherwise. Raises StudyError where `out` is anything but a raw dataset that was made here."""
-    own = _raw_files(out)
-    check_own(out, own)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        made = scratch / out.name
-        made.mkdir()
-        yield made
-        remove_own(out, own)
-        made.rename(out)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _raw_files(folder: Path) -> set[str]:
-    """The files of a raw dataset by its own table of cases."""
-    table = folder / "cases.tsv"
-    cases = [row["case_id"] for row in read_table(table, "case_id")] if table.is_file() else []
-    images = {f"images{part}/{case}_0000.nii.gz" for part in ("Tr", "Ts") for case in cases}
-    return {
-        *RAW_TEXTS,
-        *images,
-        *(f"labels{part}/{case}.nii.gz" for part in ("Tr", "Ts") for case in cases),
-    }
+    write_json(raw / DATASET, content)

@@ -1,29 +1,36 @@
 """What the interactive viewer of the report needs: NiiVue itself, and small volumes to show.
 
-Owns: taking NiiVue's JavaScript out of the installed ipyniivue, and cutting a case to what is worth showing.
-Does not own: the page and its script (`report`).
+Owns: taking NiiVue's JavaScript out of the installed ipyniivue, and cutting a picture to what is
+worth showing.
+Does not own: the page and its script (`page`).
 
-Everything is text in the page, so that it opens from disk with no network. Volumes are whole NIfTI files.
+Everything is text in the page, so that it opens from disk with no network. Volumes are whole NIfTI
+files.
 """
 
 from __future__ import annotations
 
 import base64
+import math
 import re
 from dataclasses import dataclass
 from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
 
 import deflate
 import nibabel as nib
 import numpy as np
+import numpy.typing as npt
+from nibabel.affines import apply_affine
 
 from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.judging.measures import bounding_box
+from cordstudy.pipeline.judging.masks import bounding_box
 from cordstudy.pipeline.raw.volumes import volume_bytes
-from cordstudy.pipeline.report.figures import Case
+from cordstudy.pipeline.report.pictures import Picture
 
 MARGIN_MM = (18.0, 18.0, 6.0)
-"""What is shown around all masks of a case."""
+"""What is shown around all masks of a picture."""
 MOST_VOXELS = 250_000
 PACKAGE = "ipyniivue"
 
@@ -43,7 +50,8 @@ def niivue() -> Viewer:
     Raises StudyError where the file is not as in the version that the lock pins.
     """
     package = distribution(PACKAGE)
-    script = package.locate_file(f"{PACKAGE}/static/widget.js").read_text(encoding="utf-8")
+    widget = Path(str(package.locate_file(f"{PACKAGE}/static/widget.js")))
+    script = widget.read_text(encoding="utf-8")
     made = re.search(r'"Creating new Niivue instance".{0,100}?=new (\w+)\(', script)
     exported = re.search(r"export\{(\w+) as default\};?\s*$", script)
     version = re.search(r'name:"@niivue/niivue",version:"([\d.]+)"', script)
@@ -57,39 +65,54 @@ def niivue() -> Viewer:
     return Viewer(base64.b64encode(packed).decode(), version[1], licence.read_text("utf-8").strip())
 
 
-def volumes(case: Case) -> dict[str, str]:
-    """The image (8 bits) and the masks of a case about what they hold, each a .nii.gz in base64.
+def volumes(picture: Picture) -> dict[str, str]:
+    """The image (8 bits) and the masks of a picture about what they hold, each a .nii.gz in
+    base64.
 
     Only every n-th voxel along an axis where it would be more than `MOST_VOXELS`.
     """
-    held = np.any(list(case.masks.values()), axis=0)
-    box = bounding_box(held if held.any() else ~held)
-    cut = tuple(
-        slice(max(0, one.start - round(margin / mm)), min(size, one.stop + round(margin / mm)))
-        for one, margin, mm, size in zip(box, MARGIN_MM, case.spacing_mm, case.voxels.shape)
-    )
-    step = 1
-    while np.prod([-(-(one.stop - one.start) // step) for one in cut]) > MOST_VOXELS:
-        step += 1
-    cut = tuple(slice(one.start, one.stop, step) for one in cut)
-    affine = case.image.affine.copy()
-    affine[:3, 3] = nib.affines.apply_affine(case.image.affine, [one.start for one in cut])
+    cut, step = _cut(picture)
+    affine = picture.image.affine.copy()
+    first = [part.start for part in cut]
+    affine[:3, 3] = apply_affine(picture.image.affine, first)
     affine[:3, :3] *= step
-    shown = case.voxels[cut].astype(float)
+    packed = {"image": _packed(_grey(picture.voxels[cut]), affine)}
+    for name, mask in picture.masks.items():
+        packed[name] = _packed(mask[cut], affine)
+    return packed
+
+
+def _cut(picture: Picture) -> tuple[tuple[slice, ...], int]:
+    """What is shown: the box about all masks with a margin, and every how many-th voxel of it."""
+    held = picture.any_mask
+    box = bounding_box(held if held.any() else ~held)
+    shape = picture.voxels.shape
+    wide = []
+    for part, margin, mm, size in zip(box, MARGIN_MM, picture.spacing_mm, shape):
+        margin_voxels = round(margin / mm)
+        wide.append((max(0, part.start - margin_voxels), min(size, part.stop + margin_voxels)))
+    step = 1
+    while math.prod(-(-(stop - start) // step) for start, stop in wide) > MOST_VOXELS:
+        step += 1
+    return tuple(slice(start, stop, step) for start, stop in wide), step
+
+
+def _grey(voxels: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Values from 0 to 255, but for the few darkest and brightest."""
+    shown = voxels.astype(float)
     low, high = np.percentile(shown, (0.5, 99.5))
-    grey = np.clip((shown - low) / max(high - low, 1e-9) * 255, 0, 255).round()
-    arrays = {"image": grey, **{name: mask[cut] for name, mask in case.masks.items()}}
-    return {
-        name: base64.b64encode(
-            volume_bytes(nib.Nifti1Image(array.astype(np.uint8), affine))
-        ).decode()
-        for name, array in arrays.items()
-    }
+    return np.asarray(np.clip((shown - low) / max(high - low, 1e-9) * 255, 0, 255).round())
 
 
-def centre_mm(case: Case) -> list[float]:
+def _packed(voxels: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> str:
+    """A volume of 8 bits as a .nii.gz in base64."""
+    image = nib.Nifti1Image(voxels.astype(np.uint8), affine)
+    return base64.b64encode(volume_bytes(image)).decode()
+
+
+def centre_mm(picture: Picture) -> list[float]:
     """The place to look at first: the middle of the reference, of the image where it is empty."""
-    mask = case.masks["reference"]
+    mask = picture.masks["reference"]
     places = np.argwhere(mask)
     middle = places[len(places) // 2] if len(places) else np.array(mask.shape) // 2
-    return [round(float(one), 2) for one in nib.affines.apply_affine(case.image.affine, middle)]
+    return [round(float(mm), 2) for mm in apply_affine(picture.image.affine, middle)]

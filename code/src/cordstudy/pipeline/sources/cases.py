@@ -31,7 +31,8 @@ class Case:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """One image that is not used; `source` is who says so: the tree, the rules, the study or the source's list."""
+    """One image that is not used; `source` is who says so: the tree, the rules, the study or the
+    source's list."""
 
     dataset: str
     participant_id: str

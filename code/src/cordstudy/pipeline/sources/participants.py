@@ -1,7 +1,7 @@
 """The participants of a source: participants.tsv by the columns that the rules name.
 
 Owns: what is known of each person, and what a participants.tsv must not be.
-Does not own: which of them are used (`exclusions`, `bids`, `splits`).
+Does not own: which of them are used (`exclusions`, `finding`, `split`).
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ def read_participants(root: Path, rules: Rules) -> dict[str, Participant]:
     """The participants of a source by id, sorted. `root` is the study's.
 
     Raises StudyError, naming file and row, for an id that is no `sub-` name or stands there
-    twice, for a column that the study names and the file lacks, for a sex that is none, and where the
-    table lies outside the source.
+    twice, for a sex that is none, and where the table lies outside the source. A column that the
+    file lacks is `n/a` for everyone.
     """
     path = tree(root, rules.path).check(root / rules.path / "participants.tsv")
     rows = read_table(path, REQUIRED)
     shown = f"{rules.path}/participants.tsv"
-    found: dict[str, Participant] = {}
+    by_name: dict[str, Participant] = {}
     for number, row in enumerate(rows, start=2):
         participant = _participant(row, rules, where=f"{shown}, row {number}")
-        if participant.name in found:
+        if participant.name in by_name:
             raise StudyError(
                 f"{shown}, row {number}: {participant.name} stands there twice", hint="keep one row"
             )
-        found[participant.name] = participant
-    return dict(sorted(found.items()))
+        by_name[participant.name] = participant
+    return dict(sorted(by_name.items()))
 
 
 def _participant(row: dict[str, str], rules: Rules, *, where: str) -> Participant:
@@ -58,10 +58,13 @@ def _participant(row: dict[str, str], rules: Rules, *, where: str) -> Participan
         raise StudyError(
             f"{where}: {name!r} is no participant's id", hint="an id is sub- and letters or digits"
         )
-    values = {field: (row.get(column) or "").strip() or MISSING for field, column in rules.columns}
+    values = {}
+    for field, column in rules.columns:
+        values[field] = row.get(column, "").strip() or MISSING
     if values["sex"].lower() not in SEXES:
         raise StudyError(
             f"{where}: the column {rules.columns.sex!r}, read as sex, holds {values['sex']!r}",
-            hint=f'where columns are exchanged, say so in the TOML: datasets.{rules.name}.columns = {{ sex = "…" }}',
+            hint="where columns are exchanged, say so in the TOML: "
+            f'datasets.{rules.name}.columns = {{ sex = "…" }}',
         )
     return Participant(name, **values)

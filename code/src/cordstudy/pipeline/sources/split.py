@@ -2,7 +2,7 @@
 
 Owns: the rule: by participant, from a seed, the same for every image and session; or a
 published split.
-Does not own: finding images (`bids`); a participant without any has a part all the same.
+Does not own: finding images (`finding`); a participant without any has a part all the same.
 
 In each stratum, participants stand in a line by a hash of seed and id, which is cut into
 the test part and the folds: a new participant moves at most one other at each cut. Sources
@@ -15,7 +15,7 @@ import hashlib
 import math
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,34 +25,40 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import MISSING, read_table, write_table
 from cordstudy.base.within import tree
 from cordstudy.pipeline.sources.exclusions import read_exclusions
-from cordstudy.pipeline.sources.participants import read_participants
-from cordstudy.pipeline.sources.parts import COLUMNS
+from cordstudy.pipeline.sources.participants import Participant, read_participants
+from cordstudy.pipeline.sources.parts import COLUMNS, Placement
 from cordstudy.pipeline.sources.rules import Rules, read_rules
 
-Row = tuple[str, str, str]
+PUBLISHED = ("train", "val", "test")
+"""The parts of a published split."""
 
 
-def divide(strata: Mapping[str, str], *, seed: int, test_fraction: float, folds: int) -> list[Row]:
-    """Rows of (participant, `train` or `test`, fold or n/a), sorted by participant.
+def divide(
+    strata: Mapping[str, str], *, seed: int, test_fraction: float, folds: int
+) -> list[Placement]:
+    """The placement of each participant, `train` or `test`, sorted by participant.
 
     `strata` gives each participant's stratum. The test part is the share `test_fraction` of
     all, rounded up, and as near as can be of each stratum. Raises StudyError where a fold
     would have none.
     """
     lines: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(strata, key=lambda name: _rank(seed, name)):
+    for name in _in_line(strata, seed):
         lines[strata[name]].append(name)
-    rows: list[Row] = []
-    for stratum, tested in _seats(
-        {key: len(line) for key, line in lines.items()}, test_fraction
-    ).items():
+    sizes = {stratum: len(line) for stratum, line in lines.items()}
+    placements: list[Placement] = []
+    for stratum, tested in _seats(sizes, test_fraction).items():
         line = lines[stratum]
-        rows += [(name, "test", MISSING) for name in line[:tested]]
-        rows += _fold_rows(
-            line[tested:], folds=folds, first=_rank(seed, f"stratum {stratum}") % folds
-        )
-    _check_folds(rows, folds)
-    return sorted(rows)
+        first = _rank(seed, f"stratum {stratum}") % folds
+        placements += _to_test(line[:tested])
+        placements += _in_folds(line[tested:], folds=folds, first=first)
+    _check_folds(placements, folds)
+    return sorted(placements)
+
+
+def _in_line(names: Iterable[str], seed: int) -> list[str]:
+    """Participants in an order by chance, in which a new one moves no other."""
+    return sorted(names, key=lambda name: _rank(seed, name))
 
 
 def _rank(seed: int, name: str) -> int:
@@ -70,57 +76,78 @@ def _seats(sizes: Mapping[str, int], share: float) -> dict[str, int]:
     return seats
 
 
-def _fold_rows(line: Sequence[str], *, folds: int, first: int) -> list[Row]:
+def _to_test(names: Iterable[str]) -> list[Placement]:
+    return [Placement(name, "test", MISSING) for name in names]
+
+
+def _in_folds(line: Sequence[str], *, folds: int, first: int) -> list[Placement]:
     """Cut a line into folds of like length. A short line starts at a fold of its own
     (`first`), so that many small strata do not all fill the same folds."""
-    return [
-        (name, "train", str((n * folds // len(line) + first) % folds))
-        for n, name in enumerate(line)
-    ]
+    placements = []
+    for index, name in enumerate(line):
+        fold = (index * folds // len(line) + first) % folds
+        placements.append(Placement(name, "train", str(fold)))
+    return placements
 
 
-def _check_folds(rows: Sequence[Row], folds: int) -> None:
-    filled = {fold for _, part, fold in rows if part == "train"}
-    if empty := sorted({str(k) for k in range(folds)} - filled):
-        count = sum(part == "train" for _, part, _ in rows)
+def _check_folds(placements: Sequence[Placement], folds: int) -> None:
+    trained = [placement for placement in placements if placement.part == "train"]
+    filled = {placement.fold for placement in trained}
+    empty = sorted({str(fold) for fold in range(folds)} - filled)
+    if empty:
         raise StudyError(
-            f"fold {empty[0]} has no participant: {count} to train on are too few for {folds} folds",
+            f"fold {empty[0]} has no participant: "
+            f"{len(trained)} to train on are too few for {folds} folds",
             hint="lower split.folds, or stratify by less",
         )
 
 
-def published(path: Path, names: Sequence[str], *, seed: int, folds: int) -> list[Row]:
-    """Rows after a published split: its `val` is the held-out part of fold 0, its `train` is
-    divided into the other folds. Raises StudyError for a participant that it lacks."""
-    told: dict[str, str] = {}
-    for number, row in enumerate(read_table(path, "participant_id", "split"), start=2):
-        if row["split"] not in ("train", "val", "test") or row["participant_id"] in told:
-            what = (
-                "stands there twice"
-                if row["participant_id"] in told
-                else f"has the split {row['split']!r}"
-            )
-            raise StudyError(
-                f"{path}, row {number}: {row['participant_id']} {what}",
-                hint="one row each: train, val or test",
-            )
-        told[row["participant_id"]] = row["split"]
-    if lacking := [name for name in names if name not in told]:
+def published(path: Path, names: Sequence[str], *, seed: int, folds: int) -> list[Placement]:
+    """The placement of each of `names` after a published split: its `val` is the held-out part of
+    fold 0, its `train` is divided into the other folds.
+
+    Raises StudyError for a participant that it lacks; see `_read_published` for a table that is
+    none.
+    """
+    parts = _read_published(path)
+    lacking = [name for name in names if name not in parts]
+    if lacking:
         raise StudyError(
             f"{path}: no row for {lacking[0]} ({len(lacking)} of {len(names)} participants)",
             hint="exclude or add them",
         )
-    trained = sorted(
-        (name for name in names if told[name] == "train"), key=lambda name: _rank(seed, name)
-    )
-    rows = [(name, "test", MISSING) for name in names if told[name] == "test"]
-    rows += [(name, "train", "0") for name in names if told[name] == "val"]
-    rows += [
-        (name, part, str(int(fold) + 1))
-        for name, part, fold in _fold_rows(trained, folds=folds - 1, first=0)
-    ]
-    _check_folds(rows, folds)
-    return sorted(rows)
+    by_part: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        by_part[parts[name]].append(name)
+    placements = _to_test(by_part["test"])
+    for name in by_part["val"]:
+        placements.append(Placement(name, "train", "0"))
+    for other in _in_folds(_in_line(by_part["train"], seed), folds=folds - 1, first=0):
+        placements.append(other._replace(fold=str(int(other.fold) + 1)))
+    _check_folds(placements, folds)
+    return sorted(placements)
+
+
+def _read_published(path: Path) -> dict[str, str]:
+    """The part of each participant in a published split.
+
+    Raises StudyError for a table that is none, for a part that is none of `PUBLISHED`, and for a
+    participant with two rows.
+    """
+    parts: dict[str, str] = {}
+    for number, row in enumerate(read_table(path, "participant_id", "split"), start=2):
+        name, part = row["participant_id"], row["split"]
+        fault = ""
+        if name in parts:
+            fault = "stands there twice"
+        elif part not in PUBLISHED:
+            fault = f"has the split {part!r}"
+        if fault:
+            raise StudyError(
+                f"{path}, row {number}: {name} {fault}", hint="one row each: train, val or test"
+            )
+        parts[name] = part
+    return parts
 
 
 def write_splits(
@@ -134,20 +161,21 @@ def write_splits(
     published_splits: Mapping[str, Path],
 ) -> None:
     """Write `<dataset>.tsv` into `out` for each rules file."""
-    tables: dict[str, list[Row]] = {}
     sources = [read_rules(path) for path in rules]
+    tables: dict[str, list[Placement]] = {}
     for source in sources:
         strata = _strata(source, stratify)
         if source.role == "test":
-            rows = [(name, "test", MISSING) for name in strata]
+            tables[source.name] = _to_test(strata)
         elif source.name in published_splits:
             table = _checked(published_splits[source.name], sources)
-            rows = published(table, list(strata), seed=seed, folds=folds)
+            tables[source.name] = published(table, list(strata), seed=seed, folds=folds)
         else:
-            rows = divide(strata, seed=seed, test_fraction=test_fraction, folds=folds)
-        tables[source.name] = rows
-    for name, rows in tables.items():  # once all are well
-        write_table(out / f"{name}.tsv", COLUMNS, rows)
+            tables[source.name] = divide(
+                strata, seed=seed, test_fraction=test_fraction, folds=folds
+            )
+    for name, placements in tables.items():  # once all are well
+        write_table(out / f"{name}.tsv", COLUMNS, placements)
 
 
 def _checked(table: Path, sources: Sequence[Rules]) -> Path:
@@ -160,13 +188,18 @@ def _checked(table: Path, sources: Sequence[Rules]) -> Path:
 
 def _strata(rules: Rules, stratify: Sequence[str]) -> dict[str, str]:
     """The stratum of each participant of whom the study does not leave out every image."""
-    people = read_participants(Path(), rules)
-    left_out = read_exclusions(Path(), rules, people).by_participant
-    return {
-        name: "/".join(getattr(one, field) for field in stratify)
-        for name, one in people.items()
-        if not all((name, image) in left_out for image in rules.images)
-    }
+    participants = read_participants(Path(), rules)
+    left_out = read_exclusions(Path(), rules, participants).by_participant
+    strata = {}
+    for name, participant in participants.items():
+        if all((name, image) in left_out for image in rules.images):
+            continue
+        strata[name] = _stratum(participant, stratify)
+    return strata
+
+
+def _stratum(participant: Participant, stratify: Sequence[str]) -> str:
+    return "/".join(getattr(participant, field) for field in stratify)
 
 
 @click.command("split")
@@ -186,7 +219,15 @@ def _strata(rules: Rules, stratify: Sequence[str]) -> dict[str, str]:
     metavar="DATASET TABLE",
     help="A published split of one dataset; repeatable.",
 )
-def command(rules, out, seed, test_fraction, folds, stratify, published_splits) -> None:
+def command(
+    rules: tuple[Path, ...],
+    out: Path,
+    seed: int,
+    test_fraction: float,
+    folds: int,
+    stratify: tuple[str, ...],
+    published_splits: tuple[tuple[str, str], ...],
+) -> None:
     """Divide the participants of the sources that the RULES files describe."""
     write_splits(
         rules,

@@ -1,19 +1,28 @@
 """How alike two files are that ought to be the same.
 
 Owns: comparing content by its kind: voxels, arrays of a checkpoint, numbers in text, text.
-Does not own: which files (`provenance.verify`), or what a step promises (`steps`).
+Does not own: which files (`differences`), or what a step promises (`steps`).
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cordstudy.base.errors import StudyError
+
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
+    from torch import Tensor
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w.])")
 TEXT = {".tsv", ".csv", ".json", ".txt", ".md", ".html", ".toml", ".ipynb"}
+LONGEST = 80
+"""Of a line that differs, so many characters are shown."""
 
 
 @dataclass(frozen=True)
@@ -36,54 +45,72 @@ def compare(recorded: Path, made: Path, *, tolerance: float | None = None) -> Li
     if name.endswith(".pth"):
         return _checkpoints(recorded, made)
     if recorded.suffix in TEXT:
-        return _texts(
-            *(path.read_text("utf-8", errors="replace") for path in (recorded, made)), tolerance
-        )
+        return _texts(_read(recorded), _read(made), tolerance)
     return Likeness("different", f"{recorded.stat().st_size} and {made.stat().st_size} bytes")
 
 
+def _read(path: Path) -> str:
+    return path.read_text("utf-8", errors="replace")
+
+
 def _volumes(recorded: Path, made: Path) -> Likeness:
-    import nibabel as nib
     import numpy as np
 
-    one, two = nib.load(recorded), nib.load(made)
-    if one.shape != two.shape:
-        return Likeness("different", f"{one.shape} and {two.shape} voxels")
-    apart = float(np.abs(one.affine - two.affine).max())
-    differing = int((np.asanyarray(one.dataobj) != np.asanyarray(two.dataobj)).sum())
+    then, now = _volume(recorded), _volume(made)
+    if then.shape != now.shape:
+        return Likeness("different", f"{then.shape} and {now.shape} voxels")
+    apart = float(np.abs(then.affine - now.affine).max())
+    differing = int((np.asanyarray(then.dataobj) != np.asanyarray(now.dataobj)).sum())
     if differing or apart > 1e-6:
         return Likeness("different", f"{differing} voxels differ, affines by up to {apart:g}")
     return Likeness("voxel-identical", "stored in other bytes")
 
 
+def _volume(path: Path) -> SpatialImage:
+    import nibabel as nib
+    from nibabel.spatialimages import SpatialImage
+
+    image = nib.load(path)
+    if not isinstance(image, SpatialImage):
+        raise StudyError(f"{path} holds no volume")
+    return image
+
+
 def _checkpoints(recorded: Path, made: Path) -> Likeness:
     from cordstudy.pipeline.learning.checkpoints import load  # torch: 2 s to import
 
-    sides = [dict(_arrays(load(path))) for path in (recorded, made)]
-    if sides[0].keys() != sides[1].keys():
-        return Likeness(
-            "different", f"other arrays: {sorted(sides[0].keys() ^ sides[1].keys())[0]}"
-        )
-    worst, where, count = 0.0, "", 0
-    for name, array in sides[0].items():
-        other = sides[1][name]
-        if array.shape != other.shape:
-            return Likeness(
-                "different", f"{name}: shapes {tuple(array.shape)} and {tuple(other.shape)}"
-            )
-        apart = float((array.double() - other.double()).abs().max()) if array.numel() else 0.0
-        count += apart > 0
-        if apart > worst:
-            worst, where = apart, name
-    if not count:
+    then, now = dict(_arrays(load(recorded))), dict(_arrays(load(made)))
+    alone = sorted(then.keys() ^ now.keys())
+    if alone:
+        return Likeness("different", f"other arrays: {alone[0]}")
+    for name, array in then.items():
+        shapes = tuple(array.shape), tuple(now[name].shape)
+        if shapes[0] != shapes[1]:
+            return Likeness("different", f"{name}: shapes {shapes[0]} and {shapes[1]}")
+    distances = {name: _distance(array, now[name]) for name, array in then.items()}
+    return _by_distances(distances)
+
+
+def _by_distances(distances: Mapping[str, float]) -> Likeness:
+    """What to say of two checkpoints by how far each of their arrays lies apart."""
+    differing = {name: distance for name, distance in distances.items() if distance > 0}
+    if not differing:
         return Likeness("different", "all arrays agree, what is kept beside them does not")
-    return Likeness(
-        "different", f"{count} of {len(sides[0])} arrays differ, by up to {worst:.3g} in {where}"
-    )
+    worst = max(differing, key=lambda name: differing[name])
+    how = f"by up to {differing[worst]:.3g} in {worst}"
+    return Likeness("different", f"{len(differing)} of {len(distances)} arrays differ, {how}")
 
 
-def _arrays(value: object, name: str = "") -> Iterator[tuple[str, object]]:
-    if hasattr(value, "numel"):
+def _distance(array: Tensor, other: Tensor) -> float:
+    """The largest difference between two arrays of one shape; 0 for empty ones."""
+    return float((array.double() - other.double()).abs().max()) if array.numel() else 0.0
+
+
+def _arrays(value: object, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """The arrays in a checkpoint, by the keys and places that lead to each."""
+    from torch import Tensor
+
+    if isinstance(value, Tensor):
         yield name, value
     elif isinstance(value, dict):
         for key, item in value.items():
@@ -94,23 +121,27 @@ def _arrays(value: object, name: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _texts(recorded: str, made: str, tolerance: float | None) -> Likeness:
-    if NUMBER.sub("#", recorded) == NUMBER.sub("#", made):
-        pairs = [
-            (float(a), float(b)) for a, b in zip(NUMBER.findall(recorded), NUMBER.findall(made))
-        ]
-        apart = [abs(a - b) for a, b in pairs if a != b]
-        word = (
-            "equivalent"
-            if tolerance is not None and max(apart, default=0.0) <= tolerance
-            else "different"
-        )
-        return Likeness(
-            word,
-            f"{len(apart)} of {len(pairs)} numbers differ, by up to {max(apart, default=0.0):.3g}",
-        )
-    lines = list(difflib.unified_diff(recorded.splitlines(), made.splitlines(), lineterm="", n=0))[
-        2:
-    ]
-    changed = [line for line in lines if line[:1] in "+-"]
-    shown = " | ".join(line if len(line) <= 80 else f"{line[:79]}…" for line in changed[:2])
+    if NUMBER.split(recorded) == NUMBER.split(made):
+        return _numbers(recorded, made, tolerance)
+    lines = difflib.unified_diff(recorded.splitlines(), made.splitlines(), lineterm="", n=0)
+    changed = [line for line in list(lines)[2:] if line[:1] in "+-"]
+    shown = " | ".join(_shortened(line) for line in changed[:2])
     return Likeness("different", f"{len(changed)} lines differ: {shown}")
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def _numbers(recorded: str, made: str, tolerance: float | None) -> Likeness:
+    """How alike two texts are that differ in their numbers only."""
+    count = 0
+    distances: list[float] = []
+    for then, now in zip(NUMBER.findall(recorded), NUMBER.findall(made), strict=True):
+        count += 1
+        if float(then) != float(now):
+            distances.append(abs(float(then) - float(now)))
+    farthest = max(distances, default=0.0)
+    within = tolerance is not None and farthest <= tolerance
+    text = f"{len(distances)} of {count} numbers differ, by up to {farthest:.3g}"
+    return Likeness("equivalent" if within else "different", text)

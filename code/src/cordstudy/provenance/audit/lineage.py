@@ -1,37 +1,34 @@
 """The lineage of a file or of rows of a table: every run behind it, down to sources.
 
-Owns: the graph of runs and files behind a path, the rows that a selector means.
-Does not own: the index of the history (`history`), or how a lineage is shown (`showing`).
-
-For rows of a table, files that are about other rows fall away: those whose name starts with another
-row's case, and those in a folder of another row's model or test set.
+Owns: the graph of runs and files behind a path, and where it is broken or stale.
+Does not own: the index of the history (`history`), which rows a selector means (`focus`), or how a
+lineage is shown (`views`).
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.calling.gitannex import read_git
-from cordstudy.provenance.history.gitlog import GITLINK, Entry, text
-from cordstudy.provenance.history.index import Commit, History, Input, InputBelow, RecordedCommit
+from cordstudy.provenance.audit.focus import Focus, Row, select_rows
+from cordstudy.provenance.calling.gitannex import GITLINK, read_git
+from cordstudy.provenance.history.commits import Input, InputBelow, RecordedCommit
+from cordstudy.provenance.history.gitlog import Entry, text
+from cordstudy.provenance.history.index import History
 from cordstudy.provenance.history.paths import WILD, matches
 from cordstudy.provenance.history.since import changed
-
-CODE = "code/"
-LOCK = "code/requirements.lock"
+from cordstudy.provenance.profile import Profile
 
 
 @dataclass(frozen=True)
 class FileNode:
     """A file as a run read or made it. One of `run` (a commit), `commit` (a plain one) and
-    `dataset` (a subdataset, with its commit and URL) says where it came from; `fault` what is wrong."""
+    `dataset` (a subdataset, with its commit and URL) says where it came from; `fault` what is
+    wrong."""
 
     path: str
     object: str
@@ -74,149 +71,131 @@ class Lineage:
     head: str
 
 
-@dataclass(frozen=True)
-class Focus:
-    """What files and folders of other rows are called: they are not part of an answer."""
-
-    files: frozenset[str] = frozenset()
-    folders: frozenset[str] = frozenset()
-
-    def keeps(self, path: str) -> bool:
-        """Whether a path is not about another row."""
-        *folders, name = path.split("/")
-        starts = (name[:n] for n, letter in enumerate(name) if letter in "_.")
-        return self.folders.isdisjoint(folders) and self.files.isdisjoint(starts)
-
-
-def trace(history: History, path: str, selector: str = "") -> Lineage:
+def trace(history: History, path: str, selector: str = "", *, profile: Profile) -> Lineage:
     """The lineage of a path at the history's commit; `selector` is `column=value,…` of a table.
 
     Raises StudyError for a path that is not there, and a selector that means no row.
     """
-    entry = history.tree.get(path)
-    if entry is None or entry.mode == GITLINK:
-        near = [known for known in history.tree if known.endswith(path.rpartition("/")[2])][:3]
-        raise StudyError(
-            f"{path}: no file of {history.id[:8]}",
-            hint=f"is it one of {', '.join(near)}?" if near else "git ls-files",
-        )
-    rows, focus = _rows(history, path, entry, selector) if selector else ((), Focus())
-    target = _file(history, path, entry, before=None)
+    entry = _target_entry(history, path)
+    rows: list[Row] = []
+    focus = Focus()
+    if selector:
+        rows, focus = select_rows(history, path, entry, selector, profile)
+    reader = _Reader(history, profile, focus)
+    target = reader.file(path, entry, before=None)
     runs: dict[str, RunNode] = {}
-    todo = deque([target.run] if target.run else [])
+    todo = deque([target.run])
     while todo:
         commit = todo.popleft()
-        if commit not in runs:
-            runs[commit] = _run(history, history.recorded[commit], focus)
-            todo += [item.run for item in runs[commit].inputs if item.run]
+        if commit and commit not in runs:
+            runs[commit] = reader.run(history.recorded[commit])
+            todo += [node.run for node in runs[commit].inputs]
     return Lineage(target, tuple(rows), runs, history.dataset_id, history.id)
 
 
-def _rows(
-    history: History, path: str, entry: Entry, selector: str
-) -> tuple[list[Mapping[str, str]], Focus]:
-    wanted = dict(part.partition("=")[::2] for part in selector.split(","))
-    if entry.key:
-        raise StudyError(f"{path}: no table in git", hint="ask of the file as a whole")
-    rows = _table(text(history.blob(entry)), path)
-    columns = list(rows[0]) if rows else []
-    if unknown := [column for column in wanted if column not in columns]:
-        raise StudyError(f"{path}: no column {unknown[0]!r}", hint=f"it has {', '.join(columns)}")
-    found = [row for row in rows if all(row[column] == value for column, value in wanted.items())]
-    if not found:
-        raise StudyError(f"{path}: no row with {selector}", hint="see the values of its columns")
-    own, others = (
-        [{value for row in some for value in names(row)} for names in (_file_names, _folder_names)]
-        for some in (found, rows)
-    )
-    return found, Focus(*(frozenset(them - ours) for them, ours in zip(others, own)))
+def _target_entry(history: History, path: str) -> Entry:
+    """What a path holds; raises StudyError where it is no file, with files of that name."""
+    entry: Entry | None = history.tree.get(path)
+    if entry is not None and entry.mode != GITLINK:
+        return entry
+    name = path.rpartition("/")[2]
+    near = [known for known in history.tree if known.endswith(name)]
+    hint = f"is it one of {', '.join(near[:3])}?" if near else "git ls-files"
+    raise StudyError(f"{path}: no file of {history.id[:8]}", hint=hint)
 
 
-def _table(content: str, path: str) -> list[dict[str, str]]:
-    """The rows of a table; cells that no column has are left out, and those that a row lacks are empty."""
-    separator = "\t" if path.endswith(".tsv") else ","
-    reader = csv.DictReader(
-        io.StringIO(content, newline=""), delimiter=separator, restkey="", restval=""
-    )
-    try:
-        return [{key: value for key, value in row.items() if key} for row in reader]
-    except csv.Error as error:
-        raise StudyError(f"{path}: no table: {error}", hint="ask of the file as a whole") from error
+@dataclass(frozen=True)
+class _Reader:
+    """Makes the nodes of a lineage out of a history."""
 
+    history: History
+    profile: Profile
+    focus: Focus
 
-def _file_names(row: Mapping[str, str]) -> set[str]:
-    """How files about a row start."""
-    return {row["case_id"]} if "case_id" in row else set()
+    def run(self, commit: RecordedCommit) -> RunNode:
+        """The node of a record."""
+        code: list[FileNode] = []
+        parameters: list[FileNode] = []
+        data: list[FileNode] = []
+        for node in self._files_read(commit):
+            if self._is_below(node.path, self.profile.parameters):
+                parameters.append(node)
+            elif self._is_below(node.path, self.profile.code):
+                code.append(node)
+            else:
+                data.append(node)
+        locks = [node.object for node in code if node.path == self.profile.lock]
+        return RunNode(
+            commit=commit.id,
+            subject=commit.subject,
+            command=commit.record.cmd,
+            author=commit.author,
+            date=commit.date,
+            environment=locks[0] if locks else "",
+            code=tuple(code),
+            inputs=tuple(dict.fromkeys(data)),
+            parameters=tuple(parameters),
+            stale=tuple(changed(self.history, commit)),
+            resources=commit.record.resources,
+        )
 
+    def _files_read(self, commit: RecordedCommit) -> Iterator[FileNode]:
+        """The files that the declared inputs of a record stood for."""
+        for item in self.history.inputs[commit.id]:
+            if isinstance(item, InputBelow):
+                yield from self._in_subdataset(commit, item)
+            elif item.entry is None:
+                yield from self._absent(item)
+            elif self.focus.keeps(item.path):
+                yield self.file(item.path, item.entry, before=commit.id)
 
-def _folder_names(row: Mapping[str, str]) -> set[str]:
-    """What folders about a row are called: the model, one of its replicates, the test set."""
-    found = {row[column] for column in ("model", "testset") if column in row}
-    if "model" in row and row.get("replicate", "1") != "1":
-        found.add(f"{row['model']}.{row['replicate']}")
-    return found
-
-
-def _run(history: History, commit: RecordedCommit, focus: Focus) -> RunNode:
-    files = [
-        node for item in history.inputs[commit.id] for node in _read(history, commit, item, focus)
-    ]
-    code = tuple(
-        node for node in files if node.path.startswith(CODE) and not _is_parameter(node.path)
-    )
-    parameters = tuple(node for node in files if _is_parameter(node.path))
-    lock = next((node.object for node in code if node.path == LOCK), "")
-    data = tuple(
-        dict.fromkeys(node for node in files if node not in code and node not in parameters)
-    )
-    return RunNode(
-        commit.id,
-        commit.subject,
-        commit.record.cmd,
-        commit.author,
-        commit.date,
-        lock,
-        code,
-        data,
-        parameters,
-        tuple(changed(history, commit)),
-        commit.record.resources,
-    )
-
-
-def _is_parameter(path: str) -> bool:
-    return path.startswith("code/studies/")
-
-
-def _read(history: History, commit: Commit, item: Input, focus: Focus) -> Iterator[FileNode]:
-    """The files that one declared input stood for."""
-    if item.entry is None:
+    def _absent(self, item: Input) -> Iterator[FileNode]:
         if not WILD.search(item.spec):
             yield FileNode(item.path, "", fault="was not there when the run read it")
-    elif isinstance(item, InputBelow):
-        yield from _in_subdataset(history, commit, item, focus)
-    elif focus.keeps(item.path):
-        yield _file(history, item.path, item.entry, before=commit.id)
 
+    def file(self, path: str, entry: Entry, *, before: str | None) -> FileNode:
+        """A file that a run made, or a plain commit; and what is wrong where it ought to be a
+        run."""
+        maker = self.history.producer(path, entry, before=before)
+        if maker:
+            return FileNode(path, entry.object, entry.key, run=maker.id)
+        node = FileNode(path, entry.object, entry.key, fault=self._fault(path, entry))
+        origin = self.history.introduced_by(path, entry)
+        return replace(node, commit=origin.id, author=origin.author, date=origin.date)
 
-def _file(history: History, path: str, entry: Entry, *, before: str | None) -> FileNode:
-    """A file that a run made, or a plain commit; and what is wrong where it ought to be a run."""
-    key = entry.key
-    run = history.producer(path, entry, before=before)
-    if run:
-        return FileNode(path, entry.object, key, run=run.id)
-    origin = history.introduced_by(path, entry)
-    other = next(
-        (f"{one.id[:8]} made it as {name}" for one, name in history.makers(entry)),
-        "",
-    )
-    fault = ""
-    if other:
-        fault = f"put here by hand: {other}"
-    elif key or not path.startswith((CODE, ".")):
-        fault = "" if origin and not key and _is_text_of_people(path) else "no record made it"
-    who = (origin.id, origin.author, origin.date) if origin else ("", "", "")
-    return FileNode(path, entry.object, key, commit=who[0], author=who[1], date=who[2], fault=fault)
+    def _fault(self, path: str, entry: Entry) -> str:
+        """What is wrong with a file that no record made; empty where nobody expects one."""
+        makers = self.history.makers(entry)
+        if makers:
+            maker, name = makers[0]
+            return f"put here by hand: {maker.id[:8]} made it as {name}"
+        of_people = path.startswith(".") or self._is_below(path, self.profile.code)
+        if not entry.key and (of_people or _is_text_of_people(path)):
+            return ""
+        return "no record made it"
+
+    def _in_subdataset(self, commit: RecordedCommit, item: InputBelow) -> Iterator[FileNode]:
+        """The files of a subdataset that an input stood for; the subdataset itself where it is not
+        installed."""
+        pin = item.entry.object
+        url = _url(self.history, commit, item.path)
+        tree = self.history.subtree(item.path, pin)
+        if tree is None:
+            yield FileNode(item.spec, pin, dataset=item.path, dataset_commit=pin, url=url)
+            return
+        for path in matches(tree, item.below):
+            if self.focus.keeps(path):
+                yield FileNode(
+                    f"{item.path}/{path}",
+                    tree[path].object,
+                    tree[path].key,
+                    dataset=item.path,
+                    dataset_commit=pin,
+                    url=url,
+                )
+
+    def _is_below(self, path: str, folder: str) -> bool:
+        return bool(folder) and path.startswith(f"{folder}/")
 
 
 def _is_text_of_people(path: str) -> bool:
@@ -224,23 +203,9 @@ def _is_text_of_people(path: str) -> bool:
     return "/" not in path or path.endswith("README.md")
 
 
-def _in_subdataset(
-    history: History, commit: Commit, item: InputBelow, focus: Focus
-) -> Iterator[FileNode]:
-    """The files of a subdataset that an input stood for; the subdataset itself where it is not installed."""
-    url = _url(history, commit, item.path)
-    about = {"dataset": item.path, "dataset_commit": item.entry.object, "url": url}
-    tree = history.subtree(item.path, item.entry.object)
-    if tree is None:
-        yield FileNode(item.spec, item.entry.object, **about)
-        return
-    for path in matches(tree, item.below):
-        if focus.keeps(path):
-            yield FileNode(f"{item.path}/{path}", tree[path].object, tree[path].key, **about)
-
-
-def _url(history: History, commit: Commit, link: str) -> str:
-    """Where a subdataset is cloned from, as the dataset said when a record ran; empty where it does not."""
+def _url(history: History, commit: RecordedCommit, link: str) -> str:
+    """Where a subdataset is cloned from, as the dataset said when a record ran; empty where it does
+    not."""
     modules = history.entry_before(commit.id, ".gitmodules")
     return _urls(history.repo, modules.object).get(link, "") if modules else ""
 
@@ -248,39 +213,38 @@ def _url(history: History, commit: Commit, link: str) -> str:
 @cache
 def _urls(repo: Path, modules: str) -> Mapping[str, str]:
     """The URL of each subdataset by its path, of a `.gitmodules`; none of one that is malformed."""
-    asked = (
-        "config",
-        "--no-includes",
-        "--blob",
-        modules,
-        "-z",
-        "--get-regexp",
-        r"^submodule\..*\.(path|url)$",
-    )
+    keys = r"^submodule\..*\.(path|url)$"
     try:
-        told = text(read_git(repo, *asked))
+        said = read_git(
+            repo, "config", "--no-includes", "--blob", modules, "-z", "--get-regexp", keys
+        )
     except StudyError:
         return {}
-    values = dict(item.partition("\n")[::2] for item in told.split("\0") if item)
-    paths = {
-        key.removesuffix(".path"): path for key, path in values.items() if key.endswith(".path")
-    }
-    return {path: values.get(f"{name}.url", "") for name, path in paths.items()}
+    values: dict[str, str] = {}
+    for item in text(said).split("\0"):
+        key, _, value = item.partition("\n")
+        values[key] = value
+    urls = {}
+    for key, path in values.items():
+        name = key.removesuffix(".path")
+        if name != key:
+            urls[path] = values.get(f"{name}.url", "")
+    return urls
 
 
 def faults(lineage: Lineage) -> list[str]:
     """Where the chain is broken: files of the lineage that nothing accounts for."""
-    files: Sequence[FileNode] = [
-        lineage.target,
-        *(item for run in lineage.runs.values() for item in run.inputs),
-    ]
-    return list(dict.fromkeys(f"{node.path}: {node.fault}" for node in files if node.fault))
+    nodes = [lineage.target]
+    for run in lineage.runs.values():
+        nodes += run.inputs
+    return list(dict.fromkeys(f"{node.path}: {node.fault}" for node in nodes if node.fault))
 
 
 def stale(lineage: Lineage) -> list[str]:
-    """What has changed since runs of the lineage read it: they are true, and no longer the newest word."""
-    return [
-        f"{run.commit[:8]} {run.subject}: {line}"
-        for run in lineage.runs.values()
-        for line in run.stale
-    ]
+    """What has changed since runs of the lineage read it: they are true, and no longer the newest
+    word."""
+    lines = []
+    for run in lineage.runs.values():
+        for change in run.stale:
+            lines.append(f"{run.commit[:8]} {run.subject}: {change}")
+    return lines

@@ -1,105 +1,101 @@
 """What records ought to say: the steps that the code and the studies at their commits render.
 
-Owns: which records the present code can tell of, and rendering the others by their commits' own code
-in a sandbox. Does not own: the steps (told by the caller), or the sandbox (`sandbox`).
+Owns: which records the present code can tell of, and rendering the others by their commits' own
+code in a sandbox.
+Does not own: what code renders and how it says so (`rendered`), or the sandbox (`sandbox`).
 
-The present code renders a record's step as the code of its commit did where all that rendering reads
-was the same there: the renderer, the study's file, and the modules whose imports it follows.
+The present code renders a record's step as the code of its commit did where all that rendering
+reads was the same there: the renderer, the study's file, and the modules whose imports it follows.
+Other code is asked through its own launcher, `LAUNCHER render --json`: no name of its modules is
+known here. What it does not render so is unreadable, which is no fault of a record.
 """
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from cordstudy.provenance.audit.sandbox import python_in_sandbox
+from cordstudy.base.errors import StudyError
+from cordstudy.provenance.audit.rendered import Printed, Rendered, Steps, printed, understood
+from cordstudy.provenance.audit.sandbox import CACHE, run_in_sandbox
 from cordstudy.provenance.calling.gitannex import read_git
+from cordstudy.provenance.history.commits import RecordedCommit
 from cordstudy.provenance.history.gitlog import Entry, object_id, read_objects, read_tree
-from cordstudy.provenance.history.index import History, RecordedCommit
-from cordstudy.provenance.history.paths import Declared
-from cordstudy.provenance.history.records import join
-from cordstudy.provenance.running.step import Recorded
+from cordstudy.provenance.history.index import History
+from cordstudy.provenance.profile import Profile
 
-CODE = "code"
-SCRIPT = """\
-import json, pathlib
-from cordstudy.study.steps import steps
-from cordstudy.study.loading import load_study
-root = pathlib.Path(".")
-found = []
-for path in sorted(root.glob("code/studies/*.toml")):
-    try:
-        found += [(s.outputs, s.argv, s.inputs) for s in steps(load_study(root, path.stem))]
-    except Exception:
-        pass  # a study that could not be rendered then either
-print(json.dumps(found))
-"""
 LARGEST_FILE = 2**20
-PRINTED = TypeAdapter(list[tuple[list[str], list[str], list[str]]])
+LAYERS = ("steps", "tools")
+"""The environments that a launcher needs to render, as it knows them: `LAUNCHER env LAYER`."""
+ENVIRONMENT = re.compile(rf"{CACHE}(?:/\w[\w.-]*)+")
+"""Where code may have its environment: in the cache, by plain names."""
 
 
 @dataclass(frozen=True)
-class Expected:
-    """What the record of a step says: its command and its inputs."""
+class Expectations:
+    """What is expected of records, by their commits; of which nobody can tell, and why."""
 
-    cmd: str
-    inputs: frozenset[str]
+    steps: dict[str, Steps] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
 
+    def __or__(self, other: Expectations) -> Expectations:
+        return Expectations(self.steps | other.steps, self.unreadable | other.unreadable)
 
-@dataclass(frozen=True)
-class Steps:
-    """The steps that some code renders, by their outputs."""
-
-    by_outputs: Mapping[tuple[str, ...], Expected]
-
-    @cached_property
-    def outputs(self) -> Declared:
-        """What any of them makes."""
-        return Declared(spec for outputs in self.by_outputs for spec in outputs)
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """What the present code renders: the steps of each study by the path of its file, and the files
-    that the renderer itself consists of."""
-
-    studies: Mapping[str, Sequence[Recorded]]
-    renderer: tuple[str, ...]
+    def add(self, commit: RecordedCommit, steps: Steps) -> None:
+        """Expect the steps of a record, as far as they can be told."""
+        self.steps[commit.id] = steps
+        why = steps.unreadable(commit.record.from_root(commit.record.outputs))
+        if why:
+            self.unreadable[commit.id] = why
 
 
 def by_present_code(
-    history: History, commits: Iterable[RecordedCommit], rendered: Rendered
-) -> dict[str, Steps]:
-    """What is expected of the records that the present code can tell of, by their commits."""
-    every = [(path, step) for path, steps in rendered.studies.items() for step in steps]
-    expected = Steps(
-        {step.outputs: Expected(join(step.argv), frozenset(step.inputs)) for _, step in every}
-    )
-    modules = {
-        step.outputs: (
-            path,
-            *(spec for spec in step.inputs if spec.startswith(f"{CODE}/") and spec.endswith(".py")),
-        )
-        for path, step in every
-    }
-    studies = tuple({*rendered.studies, *(p for p in history.paths if _is_study(p))})
+    history: History, commits: Iterable[RecordedCommit], rendered: Rendered, profile: Profile
+) -> Expectations:
+    """What is expected of the records that the present code can tell of."""
+    steps = understood(printed(rendered))
+    modules = _modules_read(rendered, profile)
+    studies = {path for path in history.paths if _is_study(path, profile)}
+    studies |= {*rendered.studies, *rendered.faults}
     here = cache(lambda path: _here(history, path))
-    found = {}
+
+    def is_as_here(commit: RecordedCommit, path: str) -> bool:
+        return _holds(history.entry_before(commit.id, path), here(path))
+
+    expectations = Expectations()
     for commit in commits:
         outputs = commit.record.from_root(commit.record.outputs)
         read = (*rendered.renderer, *modules.get(outputs, studies))
-        if all(_holds(history.entry_before(commit.id, path), here(path)) for path in read):
-            found[commit.id] = expected
+        if all(is_as_here(commit, path) for path in read):
+            expectations.add(commit, steps)
+    return expectations
+
+
+def _modules_read(rendered: Rendered, profile: Profile) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """What rendering each step reads beside the renderer, by the step's outputs."""
+    found: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for path, steps in rendered.studies.items():
+        for step in steps:
+            modules = [spec for spec in step.inputs if _is_module(spec, profile)]
+            found[step.outputs] = (path, *modules)
     return found
 
 
-def _is_study(path: str) -> bool:
-    return path.startswith(f"{CODE}/studies/") and path.endswith(".toml") and path.count("/") == 2
+def _is_module(path: str, profile: Profile) -> bool:
+    return path.startswith(f"{profile.code}/") and path.endswith(".py")
+
+
+def _is_study(path: str, profile: Profile) -> bool:
+    folder, _, name = path.rpartition("/")
+    return folder == profile.parameters and name.endswith(".toml")
 
 
 def _here(history: History, path: str) -> str:
@@ -111,59 +107,119 @@ def _here(history: History, path: str) -> str:
 
 
 def _holds(entry: Entry | None, held: str) -> bool:
-    return not held if entry is None else entry.mode.startswith("100") and entry.object == held
+    if entry is None:
+        return not held
+    return entry.mode.startswith("100") and entry.object == held
 
 
 def by_own_code(
-    history: History, commits: Sequence[RecordedCommit], told: Callable[[int], None]
-) -> dict[str, Steps]:
-    """What is expected of records by the code of their commits, run in a sandbox; without those whose
-    code cannot be run so. `told` is the number of trees of code, before the first runs."""
-    trees = _code_trees(history, commits)
-    told(len(set(trees.values())))
-    steps = {tree: _run(history, tree) for tree in sorted(set(trees.values()))}
-    return {commit: steps[tree] for commit, tree in trees.items() if steps[tree] is not None}
+    history: History,
+    commits: Sequence[RecordedCommit],
+    profile: Profile,
+    report: Callable[[int], None],
+) -> Expectations:
+    """What is expected of records by the code of their commits, run in a sandbox.
+
+    `report` is told the number of trees of code, before the first runs.
+    """
+    trees = _code_trees(history, commits, profile)
+    names = sorted(set(trees.values()))
+    report(len(names))
+    rendered: dict[str, Steps] = {}
+    faults: dict[str, str] = {}
+    for tree in names:
+        try:
+            rendered[tree] = _render(history, tree, profile)
+        except StudyError as error:
+            faults[tree] = f"its own code cannot be run: {error}"
+    expectations = Expectations()
+    for commit in commits:
+        tree = trees.get(commit.id, "")
+        if tree in rendered:
+            expectations.add(commit, rendered[tree])
+        else:
+            expectations.unreadable[commit.id] = faults.get(tree, "it ran without code")
+    return expectations
 
 
-def _code_trees(history: History, commits: Sequence[RecordedCommit]) -> dict[str, str]:
+def _code_trees(
+    history: History, commits: Sequence[RecordedCommit], profile: Profile
+) -> dict[str, str]:
     """The tree of code that each record ran with, by its commit."""
     asked = [commit for commit in commits if commit.parents]
-    lines = "".join(f"{commit.parents[0]}:{CODE}\n" for commit in asked).encode()
-    answers = read_git(
-        history.repo, "cat-file", "--batch-check=%(objecttype) %(objectname)", stdin=lines
-    ).split(b"\n")
-    words = [answer.decode().split() for answer in answers]
-    return {commit.id: said[1] for commit, said in zip(asked, words) if said[0] == "tree"}
+    lines = [f"{commit.parents[0]}:{profile.code}\n" for commit in asked]
+    form = "--batch-check=%(objecttype) %(objectname)"
+    answers = read_git(history.repo, "cat-file", form, stdin="".join(lines).encode())
+    trees: dict[str, str] = {}
+    for commit, answer in zip(asked, answers.decode().splitlines(), strict=True):
+        kind, _, name = answer.partition(" ")
+        if kind == "tree":
+            trees[commit.id] = name
+    return trees
 
 
-def _run(history: History, tree: str) -> Steps | None:
-    """What a tree of code renders; None where it does not."""
+def _render(history: History, tree: str, profile: Profile) -> Steps:
+    """What a tree of code renders. Raises StudyError where it does not."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        _lay_out(history, tree, folder / CODE)
-        printed = python_in_sandbox(SCRIPT, folder, path=f"{CODE}/src")
+        _lay_out(history, tree, folder / profile.code)
+        told = _ask_launcher(folder, profile)
     try:
-        found = PRINTED.validate_json(printed or b"")
-    except ValidationError:
-        return None
-    return Steps(
-        {
-            tuple(outputs): Expected(join(argv), frozenset(inputs))
-            for outputs, argv, inputs in found
-            if argv
-        }
-    )
+        return understood(Printed.model_validate_json(told))
+    except ValidationError as error:
+        raise StudyError("what it prints is no rendering of format 1") from error
+
+
+def _ask_launcher(folder: Path, profile: Profile) -> bytes:
+    """What the launcher in a folder prints about its steps: in the environments that it names where
+    they are made, and else in the one that this runs in. Raises StudyError where neither does."""
+    launcher = ("/bin/sh", profile.launcher)
+    render = [*launcher, "render", "--json"]
+    places = {_place_of(run_in_sandbox([*launcher, "env", layer], folder)) for layer in LAYERS}
+    own = {place: _in_cache(place) for place in places}
+    present = Path(sys.prefix)
+    if all(_is_environment(environment) for environment in own.values()):
+        try:
+            return run_in_sandbox(render, folder, mounts=_at_both(own))
+        except StudyError:
+            if present in own.values():
+                raise
+            # they may be older than what rendering needs, or half removed
+    return run_in_sandbox(render, folder, mounts=dict.fromkeys(places, present))
+
+
+def _place_of(told: bytes) -> str:
+    """Where in the sandbox's cache a launcher looks for an environment."""
+    place = told.decode(errors="replace").strip()
+    if not ENVIRONMENT.fullmatch(place):
+        raise StudyError("its launcher names no environment")
+    return place
+
+
+def _in_cache(place: str) -> Path:
+    """The same place in the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / place.removeprefix(f"{CACHE}/")
+
+
+def _is_environment(folder: Path) -> bool:
+    """Whether a folder is one of Python's: no other of the cache is shown to code of others."""
+    return (folder / "pyvenv.cfg").is_file()
+
+
+def _at_both(environments: Mapping[str, Path]) -> dict[str, Path]:
+    """Environments where the launcher looks for them, and where those that build on them do."""
+    return {**environments, **{str(folder): folder for folder in environments.values()}}
 
 
 def _lay_out(history: History, tree: str, folder: Path) -> None:
     """Write the small plain files of a tree; links are left out, and names that lead elsewhere."""
-    entries = {
-        path: entry
-        for path, entry in read_tree(history.repo, tree).items()
-        if entry.mode.startswith("100")
-    }
-    contents = read_objects(history.repo, [entry.object for entry in entries.values()])
-    for path, content in zip(entries, contents, strict=True):
+    plain: dict[str, str] = {}
+    for path, entry in read_tree(history.repo, tree).items():
+        if entry.mode.startswith("100"):
+            plain[path] = entry.object
+    contents = read_objects(history.repo, list(plain.values()))
+    for path, content in zip(plain, contents, strict=True):
         place = folder / path
         if ".." in place.parts or path.startswith("/") or len(content) > LARGEST_FILE:
             continue

@@ -6,13 +6,15 @@ Does not own: the history (`history`) or running what is not done (`run`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.history.gitlog import GITLINK, commit_id
-from cordstudy.provenance.history.index import History, RecordedCommit
+from cordstudy.provenance.calling.gitannex import GITLINK
+from cordstudy.provenance.history.commits import RecordedCommit
+from cordstudy.provenance.history.gitlog import commit_id
+from cordstudy.provenance.history.index import History
 from cordstudy.provenance.history.records import join
 from cordstudy.provenance.history.since import changed
 from cordstudy.provenance.running.notes import read_note
@@ -33,8 +35,10 @@ class State:
     @property
     def why(self) -> str:
         """The first change, and how many more there are."""
+        if not self.changes:
+            return ""
         more = f" (and {len(self.changes) - 1} more)" if len(self.changes) > 1 else ""
-        return self.changes[0] + more if self.changes else ""
+        return self.changes[0] + more
 
 
 def states(
@@ -48,26 +52,48 @@ def states(
 
     A step is done when its newest record has its command and its declared paths, and neither
     its inputs nor its outputs have changed since; and when so are the steps that it builds on.
-    What runs or failed on this machine is read from `logs`; the history of HEAD where none is given.
+    What runs or failed on this machine is read from `logs`; the history of HEAD where none is
+    given.
     """
     history = history or History(study)
+    newest = _newest_records(history)
+    found: dict[str, State] = {}
+    for step in steps:
+        state = _by_record(history, step, newest.get(step.outputs))
+        if state.word == "done":
+            unready = _not_done_below(step, steps, found)
+            if unready:
+                state = State("stale", (unready,), state.commit)
+        if logs:
+            state = _here(logs, step.name, state) or state
+        found[step.name] = state
+    return found
+
+
+def _newest_records(history: History) -> dict[tuple[str, ...], RecordedCommit]:
+    """The newest record of each set of outputs."""
     newest: dict[tuple[str, ...], RecordedCommit] = {}
     for commit in history.records:
         newest.setdefault(commit.record.from_root(commit.record.outputs), commit)
-    found: dict[str, State] = {}
-    for step in steps:
-        commit = newest.get(step.outputs)
-        changes = tuple(_changes(history, step, commit)) if commit else ()
-        word = "missing" if not commit else "stale" if changes else "done"
-        state = State(word, changes, commit.id if commit else "")
-        waits = [other.name for other in steps if other.name in found and builds_on(step, other)]
-        unready = next((name for name in waits if found[name].word != "done"), None)
-        if state.word == "done" and unready:
-            state = State(
-                "stale", (f"builds on {unready}, which is {found[unready].word}",), state.commit
-            )
-        found[step.name] = (_here(logs, step.name, state) if logs else None) or state
-    return found
+    return newest
+
+
+def _by_record(history: History, step: Recorded, commit: RecordedCommit | None) -> State:
+    """The state of a step by its newest record alone."""
+    if commit is None:
+        return State("missing")
+    changes = tuple(_changes(history, step, commit))
+    return State("stale" if changes else "done", changes, commit.id)
+
+
+def _not_done_below(step: Recorded, steps: Sequence[Recorded], found: Mapping[str, State]) -> str:
+    """The first of the steps before a step that it builds on and that is not done; empty for
+    none."""
+    for other in steps:
+        state = found.get(other.name)
+        if state and state.word != "done" and builds_on(step, other):
+            return f"builds on {other.name}, which is {state.word}"
+    return ""
 
 
 def _changes(history: History, step: Recorded, commit: RecordedCommit) -> Iterator[str]:
@@ -75,17 +101,24 @@ def _changes(history: History, step: Recorded, commit: RecordedCommit) -> Iterat
     record = commit.record
     if record.exit:
         yield f"its command ended with exit code {record.exit}"
-    if record.cmd != join(step.argv):
-        yield f"its command changed: {_apart(record.cmd, join(step.argv))}"
+    command = join(step.argv)
+    if record.cmd != command:
+        yield f"its command changed: {_first_difference(record.cmd, command)}"
     declared = record.from_root(record.inputs)
     if declared != step.inputs:
         more = sorted(set(declared) ^ set(step.inputs)) or ["in another order"]
         yield f"it declares other inputs: {more[0]}"
-    yield from (f"its input changed: {line}" for line in changed(history, commit))
+    for line in changed(history, commit):
+        yield f"its input changed: {line}"
+    yield from _changed_outputs(history, step, commit)
+
+
+def _changed_outputs(history: History, step: Recorded, commit: RecordedCommit) -> Iterator[str]:
     held = history.outputs[commit.id]
-    for path in dict.fromkeys(
-        (*held, *(path for spec in step.outputs for path in history.matching(spec)))
-    ):
+    paths = list(held)
+    for spec in step.outputs:
+        paths += history.matching(spec)
+    for path in dict.fromkeys(paths):
         if path not in history.tree:
             yield f"its output is gone: {path}"
         elif path not in held:
@@ -94,16 +127,18 @@ def _changes(history: History, step: Recorded, commit: RecordedCommit) -> Iterat
             yield f"its output changed: {path}"
 
 
-def _apart(then: str, now: str) -> str:
+def _first_difference(then: str, now: str) -> str:
     """The first words of two commands that differ."""
     pairs = zip([*then.split(), ""], [*now.split(), ""])
-    one, other = next(((a, b) for a, b in pairs if a != b), ("", ""))
-    return f"{one or 'nothing'} → {other or 'nothing'}"
+    for before, after in pairs:
+        if before != after:
+            return f"{before or 'nothing'} → {after or 'nothing'}"
+    return "nothing → nothing"
 
 
 def left_behind(history: History) -> list[str]:
     """The installed subdatasets that stand at another commit than the history pins: a line each."""
-    told = []
+    lines = []
     for path, entry in history.tree.items():
         if entry.mode != GITLINK or not (history.repo / path / ".git").exists():
             continue
@@ -112,18 +147,19 @@ def left_behind(history: History) -> list[str]:
         except StudyError:
             here = "no commit"
         if here != entry.object:
-            told.append(f"{path} is installed at {here[:9]}, pinned at {entry.object[:8]}")
-    return told
+            lines.append(f"{path} is installed at {here[:9]}, pinned at {entry.object[:8]}")
+    return lines
 
 
 def _here(logs: Path, step: str, state: State) -> State | None:
-    """Running, or failed and not done since; None for neither, and for a note that cannot be read."""
-    left = read_note(logs, step)
-    if left is None:
+    """Running, or failed and not done since; None for neither, and for a note that cannot be
+    read."""
+    note = read_note(logs, step)
+    if note is None:
         return None
-    if left.word == "running":
-        alive = Path(f"/proc/{left.process}").exists()
-        return State("running", (f"process {left.process}",), state.commit) if alive else None
-    return (
-        None if state.word == "done" else State("failed", (left.told, *state.changes), state.commit)
-    )
+    if note.word == "running":
+        alive = Path(f"/proc/{note.process}").exists()
+        return State("running", (f"process {note.process}",), state.commit) if alive else None
+    if state.word == "done":
+        return None
+    return State("failed", (note.told, *state.changes), state.commit)

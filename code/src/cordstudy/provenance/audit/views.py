@@ -1,12 +1,12 @@
 """A lineage as people and programs read it: a tree of text, JSON, a page.
 
-Owns: the form. Does not own: the lineage (`lineage`), or exports in others' formats (`export`).
+Owns: the form. Does not own: the lineage (`lineage`), or exports in others' formats (`exports`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -22,17 +22,24 @@ from cordstudy.provenance.audit.lineage import FileNode, Lineage, RunNode, fault
 
 DEEPEST = 40
 """Runs that a tree is deep at most: a line has no room for more."""
+SHOWN_ROWS = 3
+BOX = {"width": 190, "height": 46, "x": 215, "y": 96}
+"""Size and distance of the graph's boxes, in px."""
+Edge = tuple[float, float, float, float]
+"""A line from one point to another: x, y, x, y, in px."""
 
 
 def as_text(lineage: Lineage, *, depth: int | None, width: int | None) -> str:
     """A tree that fits `width` columns (of the terminal without one), `depth` runs deep."""
     console = Console(width=width, highlight=False, color_system=None)
-    tree = Tree(_line(_named(lineage.target)))
-    for row in lineage.rows[:3]:
-        tree.add(Text("  ".join(f"{inline(key)}={inline(value)}" for key, value in row.items())))
-    if len(lineage.rows) > 3:
-        tree.add(f"and {len(lineage.rows) - 3} more rows")
-    _grow(tree, lineage, [lineage.target], set(), DEEPEST if depth is None else min(depth, DEEPEST))
+    tree = Tree(_line(_name(lineage.target)))
+    for row in lineage.rows[:SHOWN_ROWS]:
+        cells = [f"{inline(column)}={inline(value)}" for column, value in row.items()]
+        tree.add(Text("  ".join(cells)))
+    if len(lineage.rows) > SHOWN_ROWS:
+        tree.add(f"and {len(lineage.rows) - SHOWN_ROWS} more rows")
+    deepest = DEEPEST if depth is None else min(depth, DEEPEST)
+    _Branches(lineage).grow(tree, [lineage.target], deepest)
     with console.capture() as captured:
         console.print(tree)
         console.print(Text("\n".join(_verdict(lineage))))
@@ -41,90 +48,105 @@ def as_text(lineage: Lineage, *, depth: int | None, width: int | None) -> str:
 
 def _verdict(lineage: Lineage) -> Iterator[str]:
     """The last lines: whether the chain is whole, and what is stale in it."""
-    told = faults(lineage)
-    yield (
-        "the chain is broken:"
-        if told
-        else f"the chain is whole: {len(lineage.runs)} runs, down to the sources"
-    )
-    yield from (f"  {inline(line)}" for line in told)
-    yield from (f"stale since: {inline(line)}" for line in stale(lineage))
+    broken = faults(lineage)
+    if broken:
+        yield "the chain is broken:"
+    else:
+        yield f"the chain is whole: {len(lineage.runs)} runs, down to the sources"
+    for line in broken:
+        yield f"  {inline(line)}"
+    for line in stale(lineage):
+        yield f"stale since: {inline(line)}"
 
 
-def _grow(
-    tree: Tree, lineage: Lineage, nodes: Sequence[FileNode], seen: set[str], depth: int
-) -> None:
-    """Add files, those of one origin as one branch, and the runs that made them."""
-    for group in _groups(nodes):
-        branch = tree if group == [lineage.target] else tree.add(_line(_told(group)))
-        run = lineage.runs.get(group[0].run)
-        if run is None:
-            continue
+class _Branches:
+    """Grows a tree with files and the runs that made them, each run told once."""
+
+    def __init__(self, lineage: Lineage) -> None:
+        self.lineage = lineage
+        self.told: set[str] = set()
+
+    def grow(self, tree: Tree, nodes: Sequence[FileNode], depth: int) -> None:
+        """Add files, those of one origin as one branch, and the runs that made them."""
+        for group in _groups(nodes):
+            is_root = group == [self.lineage.target]
+            branch = tree if is_root else tree.add(_line(_told(group)))
+            run = self.lineage.runs.get(group[0].run)
+            if run:
+                self._add_run(branch, run, depth)
+
+    def _add_run(self, branch: Tree, run: RunNode, depth: int) -> None:
+        name = f"{run.commit[:8]} {run.subject}"
         if depth <= 0:
-            branch.add(_line(f"{run.commit[:8]} {run.subject} …"))
-        elif run.commit in seen:
-            branch.add(_line(f"{run.commit[:8]} {run.subject} (above)"))
-        else:
-            seen.add(run.commit)
-            below = branch.add(
-                _line(
-                    f"{run.commit[:8]} {run.subject}, by {run.author.partition(' <')[0]} on {run.date[:10]}"
-                )
-            )
-            below.add(_line(f"$ {run.command}"))
-            below.add(
-                _line(
-                    f"code: {len(run.code)} files, environment lock {run.environment[:8] or 'not declared'}"
-                )
-            )
-            if run.stale:
-                more = f" (and {len(run.stale) - 1} more)" if len(run.stale) > 1 else ""
-                below.add(_line(f"stale since: {run.stale[0]}{more}"))
-            for node in run.parameters:
-                below.add(_line(f"parameters: {node.path} {node.object[:8]}"))
-            _grow(below, lineage, run.inputs, seen, depth - 1)
+            branch.add(_line(f"{name} …"))
+            return
+        if run.commit in self.told:
+            branch.add(_line(f"{name} (above)"))
+            return
+        self.told.add(run.commit)
+        below = branch.add(_line(f"{name}, by {_person(run.author)} on {run.date[:10]}"))
+        for line in _about(run):
+            below.add(_line(line))
+        self.grow(below, run.inputs, depth - 1)
+
+
+def _about(run: RunNode) -> Iterator[str]:
+    """What is told of a run beside its name: a line each."""
+    yield f"$ {run.command}"
+    lock = run.environment[:8] or "not declared"
+    yield f"code: {len(run.code)} files, environment lock {lock}"
+    if run.stale:
+        more = f" (and {len(run.stale) - 1} more)" if len(run.stale) > 1 else ""
+        yield f"stale since: {run.stale[0]}{more}"
+    for node in run.parameters:
+        yield f"parameters: {node.path} {node.object[:8]}"
 
 
 def _line(text: str) -> Text:
     return Text(inline(text), overflow="ellipsis", no_wrap=True)
 
 
-def _groups(nodes: Sequence[FileNode]) -> Iterator[list[FileNode]]:
+def _person(author: str) -> str:
+    return author.partition(" <")[0]
+
+
+def _groups(nodes: Sequence[FileNode]) -> list[list[FileNode]]:
     """Files by what made them, or by their subdataset; those with a fault alone."""
     groups: dict[tuple[str, ...], list[FileNode]] = {}
     for node in nodes:
         alone = node.path if node.fault else ""
-        groups.setdefault(
-            (node.run, node.commit, node.dataset, node.dataset_commit, alone), []
-        ).append(node)
-    yield from groups.values()
+        origin = (node.run, node.commit, node.dataset, node.dataset_commit, alone)
+        groups.setdefault(origin, []).append(node)
+    return list(groups.values())
 
 
 def _told(group: Sequence[FileNode]) -> str:
+    """What is told of files of one origin."""
     first = group[0]
     if len(group) == 1:
-        place = _named(first)
+        files = _name(first)
     else:
-        place = f"{len(group)} files of {commonpath([node.path for node in group])}"
+        files = f"{len(group)} files of {commonpath([node.path for node in group])}"
     if first.dataset:
-        return f"{place}, at {first.dataset_commit[:8]} of {first.url or first.dataset}"
+        return f"{files}, at {first.dataset_commit[:8]} of {first.url or first.dataset}"
     if first.fault:
-        return f"{place}: {first.fault}"
-    return (
-        place
-        if first.run
-        else f"{place}, committed as {first.commit[:8]} by {first.author.partition(' <')[0]} on {first.date[:10]}"
-    )
+        return f"{files}: {first.fault}"
+    if first.run:
+        return files
+    who = f"{_person(first.author)} on {first.date[:10]}"
+    return f"{files}, committed as {first.commit[:8]} by {who}"
 
 
-def _named(node: FileNode) -> str:
+def _name(node: FileNode) -> str:
     return f"{node.path} {node.key or node.object[:8]}"
 
 
 def as_json(lineage: Lineage) -> str:
     """All of a lineage; see code/docs/lineage.schema.json."""
-    content = {**asdict(lineage), "runs": {key: asdict(run) for key, run in lineage.runs.items()}}
-    return json.dumps(content | {"faults": faults(lineage)}, indent=1, sort_keys=True)
+    content = asdict(lineage)
+    content["runs"] = {commit: asdict(run) for commit, run in lineage.runs.items()}
+    content["faults"] = faults(lineage)
+    return json.dumps(content, indent=1, sort_keys=True)
 
 
 def as_page(lineage: Lineage) -> str:
@@ -135,63 +157,54 @@ def as_page(lineage: Lineage) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["groups"] = lambda nodes: list(_groups(nodes))
+    environment.filters["groups"] = _groups
     environment.globals["told"] = _told
     layers = _layers(lineage)
     return environment.get_template("lineage.html.j2").render(
         lineage=lineage,
         layers=layers,
-        edges=_edges(lineage, layers),
+        edges=_edges(layers),
         faults=faults(lineage),
         stale=stale(lineage),
         box=BOX,
     )
 
 
-BOX = {"width": 190, "height": 46, "x": 215, "y": 96}
-"""Size and distance of the graph's boxes, in px."""
-
-
 def _layers(lineage: Lineage) -> list[list[RunNode]]:
     """Runs by how many lie between them and the target, at most; the target's own first."""
-    builds = {
-        commit: [node.run for node in run.inputs if node.run]
-        for commit, run in lineage.runs.items()
-    }
+    builds_on: dict[str, list[str]] = {}
+    for commit, run in lineage.runs.items():
+        builds_on[commit] = [node.run for node in run.inputs if node.run]
     depth = dict.fromkeys(lineage.runs, 0)
-    for commit in reversed(list(TopologicalSorter(builds).static_order())):
-        for made in builds[commit]:
-            depth[made] = max(depth[made], depth[commit] + 1)
-    count = max(depth.values(), default=-1) + 1
-    return [
-        [lineage.runs[commit] for commit, at in depth.items() if at == layer]
-        for layer in range(count)
-    ]
+    for commit in reversed(list(TopologicalSorter(builds_on).static_order())):
+        for maker in builds_on[commit]:
+            depth[maker] = max(depth[maker], depth[commit] + 1)
+    layers: list[list[RunNode]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+    for commit, layer in depth.items():
+        layers[layer].append(lineage.runs[commit])
+    return layers
 
 
-def _edges(
-    lineage: Lineage, layers: list[list[RunNode]]
-) -> list[tuple[float, float, float, float]]:
+def _edges(layers: Sequence[Sequence[RunNode]]) -> list[Edge]:
     """Lines between the boxes of runs and of those that read from them."""
-    places = {
-        run.commit: (column, row)
-        for row, layer in enumerate(layers)
-        for column, run in enumerate(layer)
-    }
-    pairs = {
-        (run.commit, node.run)
-        for layer in layers
-        for run in layer
-        for node in run.inputs
-        if node.run in places
-    }
-    centre, height = BOX["width"] / 2, BOX["height"]
-    return [
-        (
-            places[a][0] * BOX["x"] + centre,
-            places[a][1] * BOX["y"] + height,
-            places[b][0] * BOX["x"] + centre,
-            places[b][1] * BOX["y"],
-        )
-        for a, b in sorted(pairs)
-    ]
+    places: dict[str, tuple[int, int]] = {}
+    for row, layer in enumerate(layers):
+        for column, run in enumerate(layer):
+            places[run.commit] = (column, row)
+    pairs: set[tuple[str, str]] = set()
+    for layer in layers:
+        for run in layer:
+            pairs |= {(run.commit, node.run) for node in run.inputs if node.run in places}
+    return [_edge(places, reader, maker) for reader, maker in sorted(pairs)]
+
+
+def _edge(places: Mapping[str, tuple[int, int]], reader: str, maker: str) -> Edge:
+    """From the foot of the reader's box to the head of the maker's, which stands below."""
+    centre = BOX["width"] / 2
+    upper, lower = places[reader], places[maker]
+    return (
+        upper[0] * BOX["x"] + centre,
+        upper[1] * BOX["y"] + BOX["height"],
+        lower[0] * BOX["x"] + centre,
+        lower[1] * BOX["y"],
+    )

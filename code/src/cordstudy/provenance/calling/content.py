@@ -6,7 +6,7 @@ Does not own: where content should be (`workspace`, `sources`), or verdicts on i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -26,36 +26,51 @@ def damaged_files(repo: Path, files: Sequence[str], *, private: bool = False) ->
     By `git annex calckey`, which changes nothing; `git annex fsck` would move what is damaged away.
     Keys that hold no checksum (URL, WORM) cannot be checked.
     """
-    by_backend: dict[str, list[tuple[str, str]]] = {}
+    by_backend: dict[str, dict[str, str]] = {}
     for path, key in annex_keys(repo, files, "--in=here", private=private).items():
-        by_backend.setdefault(key.partition("-")[0], []).append((key, path))
-    found = []
-    for backend, some in by_backend.items():
+        backend = key.partition("-")[0]
         if backend.startswith(CHECKSUMS):
-            for start in range(0, len(some), CHUNK):
-                paths = [path for _, path in some[start : start + CHUNK]]
-                now = annex(
-                    repo, "calckey", f"--backend={backend}", "--", *paths, private=private
-                ).split()
-                found += [
-                    path
-                    for (key, path), new in zip(some[start : start + CHUNK], now, strict=True)
-                    if key.partition(".")[0] != new.partition(".")[0]
-                ]
-    return found
+            by_backend.setdefault(backend, {})[path] = key
+    damaged = []
+    for backend, keys in by_backend.items():
+        paths = list(keys)
+        for start in range(0, len(paths), CHUNK):
+            asked = paths[start : start + CHUNK]
+            real_keys = _calculated_keys(repo, backend, asked, private=private)
+            for path, real_key in zip(asked, real_keys, strict=True):
+                if _checksum(keys[path]) != _checksum(real_key):
+                    damaged.append(path)
+    return damaged
+
+
+def _calculated_keys(repo: Path, backend: str, paths: Sequence[str], *, private: bool) -> list[str]:
+    """The keys that the content of files has."""
+    answer = annex(repo, "calckey", f"--backend={backend}", "--", *paths, private=private)
+    return answer.split()
+
+
+def _checksum(key: str) -> str:
+    """A key without the extension of a file's name, which is not of its content."""
+    return key.partition(".")[0]
 
 
 def listed(repo: Path, specs: Sequence[str], *, private: bool = False) -> list[str]:
     """The files of a clone that paths, globs and folders stand for."""
     if not specs:  # to git, no path is every path
         return []
-    told = git(repo, "ls-files", "-z", "--", *pathspecs(specs), private=private)
-    return [path for path in told.split("\0") if path]
+    answer = git(repo, "ls-files", "-z", "--", *pathspecs(specs), private=private)
+    return answer.split("\0")[:-1]
 
 
 def pathspecs(specs: Sequence[str]) -> list[str]:
-    """Git's form of declared paths: globs, of which one may name a folder for all below it."""
-    return [f":(glob){pattern}" for spec in specs for pattern in (spec, f"{spec}/**")]
+    """Git's form of declared paths: globs, of which one may name a folder for all below it.
+
+    What they mean, and where git's meaning differs, `history.paths` says.
+    """
+    patterns = []
+    for spec in specs:
+        patterns += [f":(glob){spec}", f":(glob){spec}/**"]
+    return patterns
 
 
 def annexed(repo: Path, files: Sequence[str], *matching: str, private: bool = False) -> list[str]:
@@ -68,40 +83,38 @@ def annex_keys(
 ) -> dict[str, str]:
     """The keys of those files, by file.
 
-    Git-annex answers file by file, in order, and with an empty line for a file that is none of those; what
-    it prints of a name is quoted, so that it is not asked for. Raises StudyError for a name that it cannot be
-    asked about.
+    Git-annex answers file by file, in order, and with an empty line for a file that is none of
+    those; what it prints of a name is quoted, so that it is not asked for. Raises StudyError for a
+    name that it cannot be asked about.
     """
     check_names(files)
-    asked = "".join(f"{path}\0" for path in files)
-    told = annex(
-        repo,
-        "find",
-        *matching,
-        "--format=\\000${key}\\000",
-        "--batch",
-        "-z",
-        stdin=asked,
-        private=private,
-    )
-    found, at = {}, 0
+    options = ("--format=\\000${key}\\000", "--batch", "-z")
+    answer = annex(repo, "find", *matching, *options, stdin=_nul_ended(files), private=private)
+    keys = {}
+    start = 0
     for path in files:
-        if told[at] == "\n":
-            at += 1
+        if answer[start] == "\n":
+            start += 1
             continue
-        end = told.index("\0", at + 1)
-        found[path] = told[at + 1 : end]
-        at = end + 1
-    return found
+        end = answer.index("\0", start + 1)
+        keys[path] = answer[start + 1 : end]
+        start = end + 1
+    return keys
+
+
+def _nul_ended(names: Sequence[str]) -> str:
+    """Names as git-annex reads them with `-z`."""
+    return "".join(f"{name}\0" for name in names)
 
 
 def check_names(files: Sequence[str]) -> None:
     """Raise StudyError for a name with a line's end, which git-annex takes for two, or for none."""
-    if odd := next((path for path in files if "\n" in path), ""):
-        raise StudyError(
-            f"{odd!r}: git-annex cannot be asked about a name with a line's end",
-            hint="rename the file",
-        )
+    for path in files:
+        if "\n" in path:
+            raise StudyError(
+                f"{path!r}: git-annex cannot be asked about a name with a line's end",
+                hint="rename the file",
+            )
 
 
 def get(repo: Path, files: Sequence[str], *options: str, private: bool = False) -> list[str]:
@@ -109,14 +122,10 @@ def get(repo: Path, files: Sequence[str], *options: str, private: bool = False) 
     absent = annexed(repo, files, "--not", "--in=here", private=private)
     if not absent:
         return []
-    asked = "".join(f"{path}\0" for path in absent)
-    lines = annex_lines(
-        repo, "get", "--json", *options, "--batch", "-z", stdin=asked, private=private
-    )
-    for _ in tqdm(
-        lines, total=len(absent), desc=f"get {repo.name}", unit="file", disable=None, leave=False
-    ):
-        pass  # in batch mode git-annex says neither reliably which, nor whether any, failed
+    argv = ("get", "--json", *options, "--batch", "-z")
+    lines = annex_lines(repo, *argv, stdin=_nul_ended(absent), private=private)
+    _show_progress(lines, total=len(absent), label=f"get {repo.name}")
+    # in batch mode git-annex says neither reliably which, nor whether any, failed
     return annexed(repo, absent, "--not", "--in=here", private=private)
 
 
@@ -124,5 +133,11 @@ def get_keys(repo: Path, keys: Sequence[str]) -> None:
     """Ask git-annex for content by key, whatever a clone has checked out."""
     asked = "".join(f"{key}\n" for key in keys)
     lines = annex_lines(repo, "get", "--json", "--batch-keys", stdin=asked)
-    for _ in tqdm(lines, total=len(keys), desc="get", unit="file", disable=None, leave=False):
+    _show_progress(lines, total=len(keys), label="get")
+
+
+def _show_progress(lines: Iterable[str], *, total: int, label: str) -> None:
+    """Wait for git-annex's answers, a line each."""
+    shown = tqdm(lines, total=total, desc=label, unit="file", disable=None, leave=False)
+    for _ in shown:
         pass

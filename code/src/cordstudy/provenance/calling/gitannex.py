@@ -1,7 +1,7 @@
 """Running git, git-annex and DataLad: the only module that starts them.
 
-Owns: argv lists to processes, their output as text, their failure as a StudyError, and that what a step
-started does not outlive the run.
+Owns: argv lists to processes, their output as text, their failure as a StudyError, and that what a
+step started does not outlive the run.
 Does not own: what the output means (each caller reads its own), or what a private environment is
 (`surroundings`).
 
@@ -27,11 +27,18 @@ from cordstudy.provenance.calling.surroundings import private_environment
 
 QUIET_GIT = ("-c", "advice.detachedHead=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
 ZERO = "0" * 40
-AS_IT_IS = {"encoding": "utf-8", "errors": "surrogateescape"}
-"""How bytes become text and text bytes, without loss: a file's name may hold any, a carriage return among them."""
+ANY_BYTES = "surrogateescape"
+"""How bytes become text and text bytes, without loss: a file's name may hold any, a carriage return
+among them."""
+LAST_LINES = 8
+"""How many lines of what a command said are told of its failure."""
 INDEX_WAIT_S = 120.0
-"""How long another process may hold a study's index."""
-_guards: dict[str, subprocess.Popen] = {}
+"""How long another process may hold a dataset's index."""
+GITLINK = "160000"
+"""The mode of a subdataset in a tree."""
+Held = tuple[str, str]
+"""Mode and object id of what a path holds in a tree."""
+_guards: dict[str, subprocess.Popen[bytes]] = {}
 """What runs now, by its workspace."""
 _stopping = threading.Event()
 
@@ -50,9 +57,9 @@ def git(
 def git_index(repo: Path, *args: str) -> None:
     """Run a git command that begins by locking the index; wait while another process holds it.
 
-    Git itself gives up at once, and both a user's `git status` and git-annex, as it takes in content,
-    hold the index for a moment, `git commit` while its editor is open. Raises StudyError with git's own
-    words after `INDEX_WAIT_S`.
+    Git itself gives up at once, and both a user's `git status` and git-annex, as it takes in
+    content, hold the index for a moment, `git commit` while its editor is open. Raises StudyError
+    with git's own words after `INDEX_WAIT_S`.
     """
     until = time.monotonic() + INDEX_WAIT_S
     while True:
@@ -60,16 +67,16 @@ def git_index(repo: Path, *args: str) -> None:
             git(repo, *args)
             return
         except StudyError as error:
-            if "index.lock" not in str(error) or time.monotonic() > until or _stopping.is_set():
+            is_held = "index.lock" in str(error)
+            if not is_held or time.monotonic() > until or _stopping.is_set():
                 raise
         time.sleep(0.1)
 
 
 def git_ok(repo: Path, *args: str, stdin: str = "") -> bool:
     """Whether a git command succeeds; for questions that git answers by its exit code."""
-    done = subprocess.run(
-        ["git", *args], cwd=repo, capture_output=True, input=stdin.encode(**AS_IT_IS)
-    )
+    asked = stdin.encode(errors=ANY_BYTES)
+    done = subprocess.run(["git", *args], cwd=repo, capture_output=True, input=asked)
     return done.returncode == 0
 
 
@@ -91,17 +98,17 @@ def run(
         list(argv),
         cwd=cwd,
         capture_output=True,
-        input=(stdin or "").encode(**AS_IT_IS),
+        input=(stdin or "").encode(errors=ANY_BYTES),
         env={**_base(private), **(env or {})},
     )
-    said, told = done.stdout.decode(**AS_IT_IS), done.stderr.decode(**AS_IT_IS)
+    output = done.stdout.decode(errors=ANY_BYTES)
     if done.returncode:
-        lines = (told.strip() or said.strip()).splitlines()[-8:]
-        shown = " ".join([word for word in argv if word not in QUIET_GIT][:4])
-        raise StudyError(
-            f"`{shown} …` failed in {cwd} (exit {done.returncode}):\n" + "\n".join(lines)
-        )
-    return said
+        complaint = done.stderr.decode(errors=ANY_BYTES).strip() or output.strip()
+        lines = "\n".join(complaint.splitlines()[-LAST_LINES:])
+        words = [word for word in argv if word not in QUIET_GIT]
+        shown = " ".join(words[:4])
+        raise StudyError(f"`{shown} …` failed in {cwd} (exit {done.returncode}):\n{lines}")
+    return output
 
 
 def _base(private: bool) -> Mapping[str, str]:
@@ -109,20 +116,22 @@ def _base(private: bool) -> Mapping[str, str]:
 
 
 def annex_lines(repo: Path, *args: str, stdin: str, private: bool = False) -> Iterator[str]:
-    """Run git-annex and hand on the lines of its output as they come; its exit code is not looked at."""
-    argv = ["git", *QUIET_GIT, "annex", *args]
+    """Run git-annex and hand on the lines of its output as they come; its exit code is not looked
+    at."""
     with tempfile.TemporaryFile() as asked:
-        asked.write(stdin.encode(**AS_IT_IS))
+        asked.write(stdin.encode(errors=ANY_BYTES))
         asked.seek(0)
         with subprocess.Popen(
-            argv,
+            ["git", *QUIET_GIT, "annex", *args],
             cwd=repo,
             stdin=asked,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=_base(private),
         ) as running:
-            yield from (line.decode(**AS_IT_IS) for line in running.stdout)
+            assert running.stdout is not None  # as it is a pipe
+            for line in running.stdout:
+                yield line.decode(errors=ANY_BYTES)
 
 
 def guarded(
@@ -170,28 +179,18 @@ def stop_all() -> None:
 def datalad_run(
     command: Sequence[str], *, message: str, outputs: Sequence[str], inputs: Sequence[str] = ()
 ) -> list[str]:
-    """The argv that runs and records a command: words in which DataLad fills in what is in braces, one word
-    a shell's line. Explicit: it saves the declared outputs only, and is right where the tree is clean by
-    construction. Inputs are as they should be there."""
-    argv = [
-        "datalad",
-        "-l",
-        "warning",
-        "run",
-        "--explicit",
-        "--assume-ready",
-        "inputs",
-        "-m",
-        message,
-    ]
-    for option, specs in (("-i", inputs), ("-o", outputs)):
-        for spec in specs:
-            argv += [option, spec]
-    return [
-        *argv,
-        *(["--"] if len(command) > 1 else []),
-        *command,
-    ]  # after --, one word would be quoted
+    """The argv that runs and records a command: words in which DataLad fills in what is in braces,
+    one word a shell's line. Explicit: it saves the declared outputs only, and is right where the
+    tree is clean by construction. Inputs are as they should be there."""
+    argv = ["datalad", "-l", "warning", "run", "--explicit", "--assume-ready", "inputs"]
+    argv += ["-m", message]
+    for spec in inputs:
+        argv += ["-i", spec]
+    for spec in outputs:
+        argv += ["-o", spec]
+    if len(command) > 1:  # after --, one word would be quoted
+        argv.append("--")
+    return [*argv, *command]
 
 
 def head(repo: Path, revision: str = "HEAD") -> str:
@@ -199,18 +198,27 @@ def head(repo: Path, revision: str = "HEAD") -> str:
     return git(repo, "rev-parse", "--verify", f"{revision}^{{commit}}").strip()
 
 
-def tree_entries(repo: Path, commit: str) -> dict[str, tuple[str, str]]:
-    """Mode and object id of every path at a commit."""
-    lines = git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).split("\0")
-    fields = (line.split("\t", 1) for line in lines if line)
-    return {path: (meta.split()[0], meta.split()[2]) for meta, path in fields}
+def tree_entries(repo: Path, tree: str) -> dict[str, Held]:
+    """Every path of a tree or commit, with its mode and object id. Raises StudyError where it is
+    not here, and for one that holds a path twice."""
+    answer = read_git(repo, "ls-tree", "-r", "-z", "--full-tree", tree)
+    entries: dict[str, Held] = {}
+    for line in answer.decode(errors=ANY_BYTES).split("\0")[:-1]:
+        meta, _, path = line.partition("\t")
+        mode, _, name = meta.split(" ")
+        if path in entries:
+            raise StudyError(f"{repo}: the tree of {tree[:12]} holds a path twice", hint="git fsck")
+        entries[path] = (mode, name)
+    return entries
 
 
 def gitlinks(repo: Path, commit: str) -> dict[str, str]:
     """Pinned commit of every subdataset by its path."""
-    return {
-        path: held for path, (mode, held) in tree_entries(repo, commit).items() if mode == "160000"
-    }
+    pins = {}
+    for path, (mode, name) in tree_entries(repo, commit).items():
+        if mode == GITLINK:
+            pins[path] = name
+    return pins
 
 
 def install_annex(repo: Path, *, private: bool) -> None:
@@ -223,9 +231,10 @@ def install_annex(repo: Path, *, private: bool) -> None:
 
 
 def settle_filter(repo: Path) -> None:
-    """Have plain git work in an annex in a shell that has no git-annex on its PATH: git's filter and
-    hooks then call this environment's."""
-    program = shlex.quote(str(Path(shutil.which("git-annex") or "git-annex").absolute()))
+    """Have plain git work in an annex in a shell that has no git-annex on its PATH: git's filter
+    and hooks then call this environment's."""
+    place = Path(shutil.which("git-annex") or "git-annex").absolute()
+    program = shlex.quote(str(place))
     settings = {
         "filter.annex.process": f"{program} filter-process",
         "filter.annex.smudge": f"{program} smudge -- %f",
@@ -242,18 +251,18 @@ def is_annex(repo: Path) -> bool:
 
 
 def settle_identity(repo: Path, *, like: Path | None = None) -> None:
-    """Have a clone's own settings say who commits, as git and git-annex refuse to guess, and as others are
-    not heeded in workspaces, from where git-annex also writes to the study.
+    """Have a clone's own settings say who commits, as git and git-annex refuse to guess, and as
+    others are not heeded in workspaces, from where git-annex also writes to the dataset.
 
     It is who commits in `like`, or in the clone itself; the login name where nobody has been set.
     """
     login = os.environ.get("USER") or os.environ.get("LOGNAME") or "user"
     for key, fallback in (("user.name", login), ("user.email", f"{login}@localhost")):
-        told = subprocess.run(
-            ["git", "config", key], cwd=like or repo, capture_output=True, text=True
-        )
-        if like or not git_ok(repo, "config", "--local", key):
-            git(repo, "config", key, told.stdout.strip() or fallback)
+        if like is None and git_ok(repo, "config", "--local", key):
+            continue
+        asked = ["git", "config", key]
+        answer = subprocess.run(asked, cwd=like or repo, capture_output=True, text=True)
+        git(repo, "config", key, answer.stdout.strip() or fallback)
 
 
 STEERING = (
@@ -280,20 +289,21 @@ def read_git(repo: Path, *args: str, stdin: bytes = b"") -> bytes:
     the caller's stands between. Raises StudyError with git's own words."""
     env = {key: value for key, value in os.environ.items() if key not in STEERING}
     env |= {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull, "GIT_OPTIONAL_LOCKS": "0"}
-    argv = ["git", "-c", "core.commitGraph=false", *args]
-    with (
-        tempfile.TemporaryFile() as asked,
-        tempfile.TemporaryFile() as said,
-    ):  # one pipe is read much faster than three
+    # files for input and errors: one pipe is read much faster than three
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as complaints:
         asked.write(stdin)
         asked.seek(0)
         done = subprocess.run(
-            argv, cwd=repo, stdin=asked, stdout=subprocess.PIPE, stderr=said, env=env
+            ["git", "-c", "core.commitGraph=false", *args],
+            cwd=repo,
+            stdin=asked,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=env,
         )
-        said.seek(0)
-        told = said.read().decode(errors="surrogateescape").strip()
+        complaints.seek(0)
+        complaint = complaints.read().decode(errors=ANY_BYTES).strip()
     if done.returncode:
-        raise StudyError(
-            f"`git {' '.join(args[:3])} …` failed in {repo} (exit {done.returncode}): {told}"
-        )
+        shown = " ".join(args[:3])
+        raise StudyError(f"`git {shown} …` failed in {repo} (exit {done.returncode}): {complaint}")
     return done.stdout

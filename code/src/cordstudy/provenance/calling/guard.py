@@ -1,16 +1,18 @@
-"""Runs one command, and ends all that it started when whoever asked for it ends, however that happens.
+"""Runs one command, and ends all that it started when whoever asked for it ends, however that is.
 
-Owns: the life of a step's processes. Run as a program, by its path: `guard.py WORKSPACE COMMAND …`; its
-standard input is a pipe that its parent holds open, and whose end it takes for the parent's.
+Owns: the life of a step's processes. Run as a program, by its path: `guard.py WORKSPACE COMMAND …`;
+its standard input is a pipe that its parent holds open, and whose end it takes for the parent's.
 Does not own: the command's output, which goes where this program's goes.
 
-A signal to one process, kill -9 above all, reaches neither its children nor theirs; they go on computing.
-Every process of a step carries the name of its workspace in its environment, so they can all be found; one that
-clears its environment is, on Linux, handed to this program when its parent ends.
+A signal to one process, kill -9 above all, reaches neither its children nor theirs; they go on
+computing. Every process of a step carries the name of its workspace in its environment, so they can
+all be found; one that clears its environment is, on Linux, handed to this program when its parent
+ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -22,6 +24,7 @@ import time
 import psutil
 
 MARK = "CORDSTUDY_WORKSPACE"
+"""The variable that holds the workspace; spelt out, as this program imports nothing of ours."""
 SET_CHILD_SUBREAPER = 36
 PATIENCE_S = 30.0
 
@@ -29,38 +32,46 @@ PATIENCE_S = 30.0
 def end_all(workspace: str, *, adopting: bool = False) -> None:
     """Kill every process of a workspace but this one; with `adopting`, every one below this one."""
     until = time.monotonic() + PATIENCE_S
-    while (found := processes_of(workspace, adopting=adopting)) and time.monotonic() < until:
-        for process in found:
-            try:
+    while True:
+        living = processes_of(workspace, adopting=adopting)
+        if not living or time.monotonic() >= until:
+            return
+        for process in living:
+            with contextlib.suppress(psutil.Error):
                 process.kill()
-            except psutil.Error:
-                continue
-        psutil.wait_procs(found, timeout=0.2)
+        psutil.wait_procs(living, timeout=0.2)
 
 
 def processes_of(workspace: str, *, adopting: bool = False) -> list[psutil.Process]:
     """The living processes of a workspace, and all below them, but this one."""
-    found: dict[int, psutil.Process] = {}
+    by_id: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         try:
             if process.environ().get(MARK) == workspace:
-                found |= {one.pid: one for one in (process, *process.children(recursive=True))}
+                by_id[process.pid] = process
+                by_id |= _below(process)
         except (psutil.Error, OSError):
             continue
-    found |= {one.pid: one for one in psutil.Process().children(recursive=True)} if adopting else {}
-    found.pop(os.getpid(), None)
-    return [process for process in found.values() if _is_alive(process)]
+    if adopting:
+        by_id |= _below(psutil.Process())
+    by_id.pop(os.getpid(), None)
+    return [process for process in by_id.values() if _is_alive(process)]
+
+
+def _below(process: psutil.Process) -> dict[int, psutil.Process]:
+    """All that a process started, and what that started, by id."""
+    return {child.pid: child for child in process.children(recursive=True)}
 
 
 def _is_alive(process: psutil.Process) -> bool:
     try:
-        return process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 
 
 def _adopt() -> None:
-    """Have processes whose parent has ended be this one's children, where the system can (Linux)."""
+    """Have processes whose parent has ended be this one's children, where the system can: Linux."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl:
         prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)

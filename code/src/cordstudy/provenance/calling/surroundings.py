@@ -1,16 +1,19 @@
-"""What a command of the study may see of the machine and of the user's settings.
+"""What a recorded command may see of the machine and of the user's settings.
 
-Owns: the environment in which a workspace is made and its command runs (with `workspace.gitconfig`).
+Owns: the environment in which a workspace is made and its command runs (with
+`workspace.gitconfig`).
 Does not own: what happens in the user's own clone, where git runs with the user's settings.
 
-Records must not depend on who runs them: a user's `annex.addunlocked`, `core.autocrlf`, hooks, templates,
-`~/.config/matplotlib` or `DATALAD_*` would change trees, bytes or records, unsaid.
+Records must not depend on who runs them: a user's `annex.addunlocked`, `core.autocrlf`, hooks,
+templates, `~/.config/matplotlib` or `DATALAD_*` would change trees, bytes or records, unsaid.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from cordstudy.provenance.profile import VARIABLES
 
 STEERING = (
     "GIT_",
@@ -25,7 +28,7 @@ STEERING = (
     "nnUNet_",
     "TORCH_",
     "PYTORCH_",
-    "CORDSTUDY_",
+    VARIABLES,
     "XDG_",
     "HOME",
     "LC_",
@@ -34,14 +37,14 @@ STEERING = (
     "BASH_ENV",
     "ENV",
 )
-"""How the names of variables start that steer git, DataLad, Python, a shell or what a step computes."""
+"""How the names of variables start that steer git, DataLad, Python, a shell or what is computed."""
 KEPT = (
     "GIT_AUTHOR_NAME",
     "GIT_AUTHOR_EMAIL",
     "GIT_COMMITTER_NAME",
     "GIT_COMMITTER_EMAIL",
-    "CORDSTUDY_DEVICE",
-    "CORDSTUDY_CACHE",
+    f"{VARIABLES}DEVICE",
+    f"{VARIABLES}CACHE",
 )
 """Of those: who commits, and the machine's own settings, which change no output."""
 GITCONFIG = Path(__file__).with_name("workspace.gitconfig")
@@ -49,13 +52,12 @@ GITCONFIG = Path(__file__).with_name("workspace.gitconfig")
 
 def private_environment(home: Path | None = None) -> dict[str, str]:
     """The environment of what runs in a workspace; `home` stands for the user's home folder."""
-    given = {name: value for name, value in os.environ.items() if value}
-    own = {
-        name: value
-        for name, value in given.items()
-        if not name.startswith(STEERING) or name in KEPT
-    }
-    return own | {
+    kept = {}
+    for name, value in os.environ.items():
+        steers = name.startswith(STEERING) and name not in KEPT
+        if value and not steers:
+            kept[name] = value
+    return kept | {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": str(GITCONFIG),
         "GIT_ATTR_NOSYSTEM": "1",
@@ -72,5 +74,5 @@ def private_environment(home: Path | None = None) -> dict[str, str]:
 
 def user_cache() -> Path:
     """The user's cache folder, where environments and preprocessed arrays are."""
-    told = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(told) if told.startswith("/") else Path.home() / ".cache"
+    folder = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(folder) if folder.startswith("/") else Path.home() / ".cache"

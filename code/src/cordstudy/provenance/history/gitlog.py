@@ -1,7 +1,7 @@
 """Reading commits and trees from git so that nothing in them can pass for something else.
 
 Owns: commits as git keeps them, what each changed against its first parent, trees, annex keys.
-Does not own: what a message says (`records`), or what follows from a history (`history`).
+Does not own: what a message says (`records`), or what follows from a history (`index`).
 
 Whatever stands in a message, a name or a path is delimited by size (`cat-file --batch`) or by NUL
 (`-z`, which no path holds), and read by its place. No setting of git's says how it is read.
@@ -10,21 +10,25 @@ Whatever stands in a message, a name or a path is delimited by size (`cat-file -
 from __future__ import annotations
 
 import hashlib
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import takewhile, zip_longest
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sortedcontainers import SortedDict
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.calling.gitannex import read_git
+from cordstudy.provenance.calling.gitannex import GITLINK, Held, read_git, tree_entries
 
-GITLINK, LINK = "160000", "120000"
+LINK = "120000"
+PLAIN = "100"
+"""How the mode of a file starts that is no link and no subdataset."""
+SMALLEST_POINTER = 20
 LARGEST_POINTER = 512
+"""Bytes that a file has which stands for annexed content."""
 KEY = rb"[A-Z0-9_]+(?:-[a-zA-Z][0-9]+)*--[^/\0\n]+"
 ANNEX_LINK = re.compile(
     rb"(?:\.\./)*\.git/(?:modules/(?:(?!\.\.?/)[^/\0]+/)+)?annex/objects/"
@@ -38,7 +42,7 @@ NO_DATE = datetime.fromtimestamp(0, UTC).isoformat()
 
 
 class Entry(NamedTuple):
-    """What a path holds in a tree: git's mode and object id, and the annex key of annexed content."""
+    """What a path holds in a tree: git's mode and object id, and the key of annexed content."""
 
     mode: str
     object: str
@@ -49,6 +53,27 @@ class Entry(NamedTuple):
         """What is the same where two entries hold the same: a key, however git-annex keeps it, else
         an object as a file (executable or not), a link or a subdataset."""
         return f"annex {self.key}" if self.key else f"{self.mode[:3]} {self.object}"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a file whose content git itself has."""
+        return self.mode.startswith(PLAIN) and not self.key
+
+
+if TYPE_CHECKING:
+
+    class Tree(dict[str, Entry]):
+        """Every path of a tree with its entry, sorted."""
+
+        def irange(
+            self,
+            minimum: str | None = None,
+            maximum: str | None = None,
+            inclusive: tuple[bool, bool] = (True, True),
+        ) -> Iterator[str]: ...
+
+else:
+    Tree = SortedDict  # whose makers give it no types
 
 
 @dataclass(frozen=True)
@@ -70,74 +95,103 @@ def raw_commits(repo: Path, revision: str) -> list[RawCommit]:
     """
     if ".." not in revision:
         revision = commit_id(repo, revision)
-    ids = (
-        read_git(repo, "rev-list", "--topo-order", "--end-of-options", revision, "--")
-        .decode()
-        .split()
-    )
+    listed = read_git(repo, "rev-list", "--topo-order", "--end-of-options", revision, "--")
+    ids = listed.decode().split()
     objects = read_objects(repo, ids)
-    return [_commit(name, content) for name, content in zip(ids, objects, strict=True)]
+    return [_parse_commit(name, content) for name, content in zip(ids, objects, strict=True)]
 
 
 def raw_commit(repo: Path, revision: str) -> RawCommit:
     """One commit. Raises StudyError where it is none."""
     name = commit_id(repo, revision)
-    return _commit(name, next(read_objects(repo, [name])))
+    return _parse_commit(name, next(read_objects(repo, [name])))
 
 
 def commit_id(repo: Path, revision: str) -> str:
     """The commit that a revision means. Raises StudyError for none."""
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     try:
-        told = read_git(
-            repo, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
-        )
+        answer = read_git(repo, *asked)
     except StudyError as error:
         why = str(error).partition("): ")[2]
         raise StudyError(
             f"{repo} has no commit {revision}" + (f": {why}" if why else ""),
             hint="a history is asked of a git repository with a commit",
         ) from error
-    return told.decode().split()[-1]
+    return answer.decode().split()[-1]
+
+
+def dataset_id(repo: Path, commit: str = "HEAD") -> str:
+    """What the dataset of a commit is called; empty for a repository that is no dataset."""
+    place = f"{commit}:.datalad/config"
+    try:
+        answer = read_git(repo, "config", "--no-includes", "--blob", place, "datalad.dataset.id")
+    except StudyError:
+        return ""
+    return text(answer).strip()
 
 
 def read_objects(repo: Path, ids: Sequence[str]) -> Iterator[bytes]:
     """The content of objects, in the given order. Raises StudyError for one that is not here."""
-    asked = "".join(f"{one}\n" for one in ids).encode()
-    told = read_git(repo, "cat-file", "--batch", "--buffer", stdin=asked) if ids else b""
-    at = 0
+    if not ids:
+        return
+    answer = read_git(repo, "cat-file", "--batch", "--buffer", stdin=_lines(ids))
+    start = 0
     for _ in ids:
-        end = told.index(b"\n", at)
-        name, *_, size = told[at:end].split(b" ")
+        end = answer.index(b"\n", start)
+        name, *_, size = answer[start:end].split(b" ")
         if not size.isdigit():
             raise StudyError(f"{repo} lacks the object {text(name)}", hint="git fsck; git fetch")
-        yield told[end + 1 : end + 1 + int(size)]
-        at = end + 2 + int(size)
+        content = end + 1
+        yield answer[content : content + int(size)]
+        start = content + int(size) + 1
 
 
-def _commit(name: str, content: bytes) -> RawCommit:
-    """A commit object: headers up to an empty line, then the message, which git shows up to a NUL."""
+def _lines(words: Iterable[str]) -> bytes:
+    """Words as git reads them from its input, a line each."""
+    return "".join(f"{word}\n" for word in words).encode()
+
+
+def _parse_commit(name: str, content: bytes) -> RawCommit:
+    """A commit object: headers up to an empty line, then the message; git shows it up to a NUL."""
     head, _, body = content.partition(b"\n\n")
-    (_, tree), *pairs = [line.partition(b" ")[::2] for line in head.split(b"\n")]
-    parents = [
-        text(value) for _, value in itertools.takewhile(lambda pair: pair[0] == b"parent", pairs)
-    ]
-    who, date = _person(next((value for key, value in pairs if key == b"author"), b""))
-    message = BLANK.sub(b"", body.partition(b"\0")[0], count=1)
-    return RawCommit(name, text(tree), tuple(parents), who, date, text(message))
+    tree, *headers = [_header(line) for line in head.split(b"\n")]
+    parents = takewhile(lambda header: header[0] == b"parent", headers)
+    authors = [value for key, value in headers if key == b"author"]
+    author, date = _person(authors[0] if authors else b"")
+    return RawCommit(
+        id=name,
+        tree=text(tree[1]),
+        parents=tuple(text(value) for _, value in parents),
+        author=author,
+        date=date,
+        message=text(BLANK.sub(b"", body.partition(b"\0")[0], count=1)),
+    )
+
+
+def _header(line: bytes) -> tuple[bytes, bytes]:
+    """Key and value of a commit's header."""
+    key, _, value = line.partition(b" ")
+    return key, value
 
 
 def _person(line: bytes) -> tuple[str, str]:
     """Who and when, of an author's line; the start of time where none stands there."""
     match = PERSON.fullmatch(line)
-    if not match["seconds"]:
+    if match is None or not match["seconds"]:
         return text(line), NO_DATE
-    zone = match["zone"].decode()
-    offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:])) * (-1 if zone[0] == "-" else 1)
+    return text(match["who"]), _date(int(match["seconds"]), match["zone"].decode())
+
+
+def _date(seconds: int, zone: str) -> str:
+    """A date with its zone (`+0130`); the start of time for one that no calendar has."""
+    offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
+    if zone.startswith("-"):
+        offset = -offset
     try:
-        date = datetime.fromtimestamp(int(match["seconds"]), timezone(offset)).isoformat()
+        return datetime.fromtimestamp(seconds, timezone(offset)).isoformat()
     except (ValueError, OverflowError, OSError):
-        date = NO_DATE
-    return text(match["who"]), date
+        return NO_DATE
 
 
 def text(content: bytes) -> str:
@@ -147,102 +201,103 @@ def text(content: bytes) -> str:
 
 def changes(repo: Path, commits: Sequence[RawCommit]) -> list[dict[str, Entry | None]]:
     """What each commit changed against its first parent, by path (None: removed); keys are told."""
-    trees = {one.id: one.tree for one in commits}
+    pairs = _tree_pairs(repo, commits)
+    options = ("--raw", "--no-renames", "--no-abbrev", "--no-relative", "--ignore-submodules=none")
+    asked = _lines(f"{before} {after}" for before, after in pairs)
+    answer = read_git(repo, "diff-tree", "--stdin", "-r", "-z", *options, stdin=asked)
+    changed = _parse_changes(text(answer), pairs)
+    every: list[Held] = []
+    for change in changed:
+        every += [held for held in change.values() if held]
+    keys = annex_keys(repo, every)
+    told: list[dict[str, Entry | None]] = []
+    for change in changed:
+        told.append({path: held and _entry(held, keys) for path, held in change.items()})
+    return told
+
+
+def _tree_pairs(repo: Path, commits: Sequence[RawCommit]) -> list[tuple[str, str]]:
+    """The trees of each commit's first parent and of itself."""
+    trees = {commit.id: commit.tree for commit in commits}
     empty = read_git(repo, "hash-object", "-t", "tree", "--stdin").decode().strip()
-    try:
-        pairs = [(trees[one.parents[0]] if one.parents else empty, one.tree) for one in commits]
-    except KeyError as error:
-        raise StudyError(
-            f"{repo} lacks the commit {error}", hint="git fsck; git fetch --unshallow"
-        ) from error
-    told = read_git(
-        repo,
-        "diff-tree",
-        "--stdin",
-        "-r",
-        "-z",
-        "--raw",
-        "--no-renames",
-        "--no-abbrev",
-        "--no-relative",
-        "--ignore-submodules=none",
-        stdin="".join(f"{a} {b}\n" for a, b in pairs).encode(),
-    )
-    found = _changes(text(told), pairs)
-    keys = annex_keys(repo, (held for one in found for held in one.values() if held))
-    return [{path: _entry(held, keys) for path, held in one.items()} for one in found]
+    pairs = []
+    for commit in commits:
+        before = trees.get(commit.parents[0]) if commit.parents else empty
+        if before is None:
+            raise StudyError(
+                f"{repo} lacks the commit {commit.parents[0]!r}",
+                hint="git fsck; git fetch --unshallow",
+            )
+        pairs.append((before, commit.tree))
+    return pairs
 
 
-Held = tuple[str, str]
-"""Mode and object id."""
-
-
-def _changes(told: str, pairs: Sequence[tuple[str, str]]) -> list[dict[str, Held | None]]:
-    """Understand `diff-tree --stdin -z`: the two trees on a line, then `:`, values, NUL, path, NUL each.
+def _parse_changes(answer: str, pairs: Sequence[tuple[str, str]]) -> list[dict[str, Held | None]]:
+    """Understand `diff-tree --stdin -z`: the two trees on a line, then `:`, values, NUL, path, NUL
+    each.
 
     Before a NUL stand in turn lines of trees and values, and a path, which is not looked into.
     """
-    found: list[dict[str, Held | None]] = []
-    metas, paths = told.split("\0")[0::2], told.split("\0")[1::2]
-    for meta, path in itertools.zip_longest(metas, paths):
+    changed: list[dict[str, Held | None]] = []
+    fields = answer.split("\0")
+    for meta, path in zip_longest(fields[0::2], fields[1::2]):
         *headers, values = meta.split("\n")
         for header in headers:
-            if header != " ".join(pairs[len(found)]):
-                raise StudyError(
-                    f"git tells of other trees than {pairs[len(found)]}", hint="git fsck"
-                )
-            found.append({})
+            pair = pairs[len(changed)]
+            if header != " ".join(pair):
+                raise StudyError(f"git tells of other trees than {pair}", hint="git fsck")
+            changed.append({})
         if path is not None:
-            _, mode, _, held, _ = values.split(" ")
-            found[-1][path] = (mode, held) if held.strip("0") else None
-    if len(found) < len(pairs):
-        raise StudyError(f"git tells of {len(found)} of {len(pairs)} commits", hint="git fsck")
-    return found
+            _, mode, _, name, _ = values.split(" ")
+            is_removed = not name.strip("0")
+            changed[-1][path] = None if is_removed else (mode, name)
+    if len(changed) < len(pairs):
+        raise StudyError(f"git tells of {len(changed)} of {len(pairs)} commits", hint="git fsck")
+    return changed
 
 
-def listed_tree(repo: Path, tree: str) -> dict[str, Held]:
-    """Every path of a tree or commit, with its mode and object. Raises StudyError where it is not here."""
-    told = text(read_git(repo, "ls-tree", "-r", "-z", "--full-tree", tree))
-    lines = [line.partition("\t")[::2] for line in told.split("\0") if line]
-    found = {path: (meta[:6], meta.rpartition(" ")[2]) for meta, path in lines}
-    if len(found) < len(lines):
-        raise StudyError(f"{repo}: the tree of {tree[:12]} holds a path twice", hint="git fsck")
-    return found
+def read_tree(repo: Path, tree: str) -> Tree:
+    """Every path of a tree or commit with its entry, sorted. Raises StudyError where it is not
+    here."""
+    listed = tree_entries(repo, tree)
+    keys = annex_keys(repo, listed.values())
+    return Tree((path, _entry(held, keys)) for path, held in listed.items())
 
 
-def read_tree(repo: Path, tree: str) -> SortedDict:
-    """The same with an entry each, sorted."""
-    found = listed_tree(repo, tree)
-    keys = annex_keys(repo, found.values())
-    return SortedDict((path, _entry(held, keys)) for path, held in found.items())
-
-
-def _entry(held: Held | None, keys: Mapping[tuple[bool, str], str]) -> Entry | None:
-    return Entry(*held, keys.get((held[0] == LINK, held[1]), "")) if held else None
+def _entry(held: Held, keys: Mapping[tuple[bool, str], str]) -> Entry:
+    mode, name = held
+    return Entry(mode, name, keys.get((mode == LINK, name), ""))
 
 
 def annex_keys(repo: Path, entries: Iterable[Held]) -> dict[tuple[bool, str], str]:
     """The annex key of links (True) and of small files that are pointers (False), by object."""
-    links, files = set(), set()
-    for mode, held in entries:
-        if mode != GITLINK:
-            (links if mode == LINK else files).add(held)
-    found = {}
-    for link, asked in ((True, sorted(links)), (False, _small(repo, sorted(files)))):
-        for name, content in zip(asked, read_objects(repo, asked), strict=True):
-            if key := annex_key(content, link=link):
-                found[link, name] = key
-    return found
+    links: set[str] = set()
+    files: set[str] = set()
+    for mode, name in entries:
+        if mode == LINK:
+            links.add(name)
+        elif mode != GITLINK:
+            files.add(name)
+    pointers = _of_pointer_size(repo, sorted(files))
+    keys = {}
+    for is_link, names in ((True, sorted(links)), (False, pointers)):
+        for name, content in zip(names, read_objects(repo, names), strict=True):
+            key = annex_key(content, link=is_link)
+            if key:
+                keys[is_link, name] = key
+    return keys
 
 
-def _small(repo: Path, files: Sequence[str]) -> list[str]:
+def _of_pointer_size(repo: Path, files: Sequence[str]) -> list[str]:
     """The files that can be a pointer, by their size."""
-    asked = "".join(f"{one}\n" for one in files).encode()
-    lines = read_git(
-        repo, "cat-file", "--batch-check=%(objectname) %(objectsize)", "--buffer", stdin=asked
-    ).split(b"\n")
-    sizes = [line.decode().split() for line in lines if line]
-    return [name for name, size in sizes if size.isdigit() and 20 < int(size) <= LARGEST_POINTER]
+    form = "--batch-check=%(objectname) %(objectsize)"
+    answer = read_git(repo, "cat-file", form, "--buffer", stdin=_lines(files))
+    small = []
+    for line in answer.decode().splitlines():
+        name, size = line.split()
+        if size.isdigit() and SMALLEST_POINTER < int(size) <= LARGEST_POINTER:
+            small.append(name)
+    return small
 
 
 def annex_key(content: bytes, *, link: bool) -> str:

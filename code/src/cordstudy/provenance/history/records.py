@@ -3,6 +3,12 @@
 Owns: the text of a `[DATALAD RUNCMD]` commit message and the values in it, checked strictly: what a
 message says is anybody's, and becomes paths and commands here.
 Does not own: making records (`datalad run` does), or what they imply (`status`).
+
+DataLad's own reader (`datalad.local.rerun.get_run_info`, a second to import) is not used: it takes
+what it finds between the first and the last of the lines that mark a record, checks no value but
+that there is a command, and reads a sidecar file by whatever path the message names, as it is in
+the working tree and not at the commit, and at any length. For messages of DataLad's the two give
+the same, which a test holds.
 """
 
 from __future__ import annotations
@@ -59,7 +65,7 @@ class RunRecord:
     extra_inputs: tuple[str, ...] = ()
     """Such as the image of a `datalad containers-run`."""
     resources: Mapping[str, float] | None = None
-    """Wall and CPU time (`wall_s`, `cpu_s`) and peak memory (`peak_mib`), where they were measured."""
+    """Wall and CPU time (`wall_s`, `cpu_s`) and peak memory (`peak_mib`), where measured."""
     fault: str = ""
     """What is wrong beside the record, in the lines under it."""
 
@@ -67,11 +73,10 @@ class RunRecord:
         """Inputs or outputs relative to the dataset's root."""
         return tuple(_from_root(self.pwd, spec) for spec in specs)
 
-    @property
-    def of_verdicts(self) -> bool:
-        """Whether it records verdicts on others, which `code/study verify` attested."""
-        first, *words = [*self.cmd.split(), ""]
-        return first == "code/study" and "verify" in words
+    def calls(self, program: str, command: str) -> bool:
+        """Whether it ran a program with the name of one of its commands."""
+        words = self.cmd.split()
+        return words[:1] == [program] and command in words[1:]
 
 
 @cache
@@ -123,17 +128,16 @@ def parse_message(
 ) -> RunRecord | None:
     """The record in a commit message; None for any other message.
 
-    A record that is kept in a sidecar file is read from the commit in `repo`. Raises MalformedRecord
-    for a message that says that it is a record and is none: its tag without its block, its block
-    without its tag, two of them, or values that no `datalad run` writes.
+    A record that is kept in a sidecar file is read from the commit in `repo`. Raises
+    MalformedRecord for a message that says that it is a record and is none: its tag without its
+    block, its block without its tag, two of them, or values that no `datalad run` writes.
     """
     lines = text.split("\n")
-    blocks = lines.count(START)
-    if not text.startswith(TAG) and not blocks:
+    if not text.startswith(TAG) and START not in lines:
         return None
     if not text.startswith(f"{TAG} "):
         raise MalformedRecord(commit, f"the message does not start with {TAG}")
-    if blocks != 1 or lines.count(END) != 1 or lines.index(END) < lines.index(START):
+    if lines.count(START) != 1 or lines.count(END) != 1 or lines.index(END) < lines.index(START):
         raise MalformedRecord(commit, "the message does not hold one block of values")
     start, end = lines.index(START), lines.index(END)
     info = _info("\n".join(lines[start + 1 : end]), commit, repo)
@@ -185,10 +189,10 @@ def _parse(text: str) -> object:
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    values = dict(pairs)
+    if len(values) < len(pairs):
         raise ValueError("a key stands there twice")
-    return found
+    return values
 
 
 def _refuse(word: str) -> object:
@@ -196,28 +200,35 @@ def _refuse(word: str) -> object:
 
 
 def _check_places(info: _Info) -> None:
-    """Raise ValueError for a folder or an output outside the dataset: they would be worked in, and removed."""
-    pwd = info.pwd or "."
-    for name, path in (
-        ("pwd", pwd),
-        *(("outputs", _from_root(pwd, spec)) for spec in info.outputs or ()),
-    ):
-        place = posixpath.normpath(path)
-        if place.startswith("/"):
-            raise ValueError(f"{name}: an absolute path: {path}")
-        if place == ".." or place.startswith("../"):
-            raise ValueError(f"{name}: out of the dataset: {path}")
+    """Raise ValueError for a folder or an output outside the dataset: they would be worked in, and
+    removed."""
+    folder = info.pwd or "."
+    _check_place("pwd", folder)
+    for spec in info.outputs or ():
+        _check_place("outputs", _from_root(folder, spec))
+
+
+def _check_place(key: str, path: str) -> None:
+    place = posixpath.normpath(path)
+    if place.startswith("/"):
+        raise ValueError(f"{key}: an absolute path: {path}")
+    if place == ".." or place.startswith("../"):
+        raise ValueError(f"{key}: out of the dataset: {path}")
 
 
 def _resources(lines: Sequence[str]) -> tuple[Mapping[str, float] | None, str]:
-    """What con-duct measured, from what follows a record in its message; and what is wrong there."""
-    line = next((line for line in lines if line.startswith(RESOURCES)), "")
-    if not line:
+    """What con-duct measured, from what follows a record in its message; and what is wrong
+    there."""
+    for line in lines:
+        if line.startswith(RESOURCES):
+            break
+    else:
         return None, ""
     try:
-        return _Resources.model_validate(_parse(line.removeprefix(RESOURCES))).model_dump(), ""
+        measured = _Resources.model_validate(_parse(line.removeprefix(RESOURCES)))
     except (ValueError, RecursionError):
         return None, "its line of resources holds no measurement"
+    return measured.model_dump(), ""
 
 
 def record_of(commit: RawCommit, repo: Path) -> tuple[RunRecord | None, str]:
@@ -230,9 +241,10 @@ def record_of(commit: RawCommit, repo: Path) -> tuple[RunRecord | None, str]:
 
 
 def read_records(repo: Path, *, commit: str = "HEAD") -> Iterator[RunRecord]:
-    """Every record in the history of a commit, or in a range, newest first; malformed ones are left out."""
-    for one in raw_commits(repo, commit):
-        record, _ = record_of(one, repo)
+    """Every record in the history of a commit, or in a range, newest first; malformed ones are left
+    out."""
+    for raw in raw_commits(repo, commit):
+        record, _ = record_of(raw, repo)
         if record:
             yield record
 
@@ -243,7 +255,8 @@ def join(argv: Sequence[str]) -> str:
 
 
 def literal(argv: Sequence[str]) -> list[str]:
-    """Words in which `datalad run` finds nothing to fill in: it takes what is in braces for its own."""
+    """Words in which `datalad run` finds nothing to fill in: what is in braces it takes for its
+    own."""
     return [word.replace("{", "{{").replace("}", "}}") for word in argv]
 
 

@@ -20,8 +20,12 @@ from cordstudy.provenance.history.gitlog import annex_key
 FOLDER = ".datalad/runinfo"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 LARGEST = 64 * 2**20
+"""Bytes of a sidecar file, unpacked."""
+COMPRESSIONS = ((b"\x1f\x8b", gzip.open), (b"\xfd7zXZ", lzma.open))
+"""How a compressed file starts, and what opens it."""
 DIGESTS = {"MD5": hashlib.md5, "SHA256": hashlib.sha256}
-"""Of git-annex's backends, those that DataLad and this study use, without the E of the ones with an extension."""
+"""Of git-annex's backends, those that are common in DataLad's datasets, without the E of the ones
+with an extension."""
 
 
 def read_sidecar(repo: Path, commit: str, name: str) -> str:
@@ -57,13 +61,16 @@ def _content(repo: Path, key: str, name: str) -> bytes:
 
 
 def _unpacked(packed: bytes) -> bytes:
-    for start, opened in ((b"\x1f\x8b", gzip.open), (b"\xfd7zXZ", lzma.open)):
-        if packed.startswith(start):
+    """Content without its compression, of which there can be two, gzip around xz; no more than is
+    a record's."""
+    content = packed
+    for start, opened in COMPRESSIONS:
+        if content.startswith(start):
             try:
-                with opened(BytesIO(packed)) as stream:
-                    packed = stream.read(LARGEST + 1)
+                with opened(BytesIO(content)) as stream:
+                    content = stream.read(LARGEST + 1)
             except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
                 raise ValueError("its sidecar file cannot be unpacked") from error
-    if len(packed) > LARGEST:
+    if len(content) > LARGEST:
         raise ValueError("its sidecar file is too large")
-    return packed
+    return content

@@ -17,6 +17,7 @@ from pathlib import Path
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.calling.gitannex import datalad_run, git, guarded, head
 from cordstudy.provenance.calling.surroundings import private_environment
+from cordstudy.provenance.history.gitlog import dataset_id
 from cordstudy.provenance.history.records import RESOURCES, join, literal, render_message
 from cordstudy.provenance.running.workspace import Workspace
 
@@ -73,8 +74,7 @@ def _commit_empty_record(ws: Workspace, cmd: str, message: str) -> None:
     """
     if head(ws.path) != ws.base:
         return
-    asked = ("config", "-f", ".datalad/config", "datalad.dataset.id")
-    dsid = git(ws.path, *asked, private=True).strip()
+    dsid = dataset_id(ws.path)
     text = render_message(message, cmd=cmd, dsid=dsid, inputs=ws.inputs, outputs=ws.outputs)
     git(ws.path, "commit", "-q", "--allow-empty", "-F", "-", stdin=text, private=True)
 

@@ -23,6 +23,7 @@ from cordstudy.provenance.calling.gitannex import (
     run,
     settle_filter,
 )
+from cordstudy.provenance.history.gitlog import dataset_id
 from cordstudy.provenance.running.landing import commit_files
 
 REFUSALS = ("fatal:", "ssh:", "ERROR:", "Permission denied")
@@ -164,11 +165,10 @@ def pin_clone(dataset: Path, subdataset: Subdataset, clone: Path, message: str) 
 
 def _modules(dataset: Path, subdataset: Subdataset, clone: Path, tip: str) -> str:
     """The text of a tip's .gitmodules with a subdataset in it."""
-    dataset_id = git(clone, "config", "-f", ".datalad/config", "datalad.dataset.id").strip()
     fields = {
         "path": subdataset.path,
         "url": f"./{subdataset.path}",
-        "datalad-id": dataset_id,
+        "datalad-id": dataset_id(clone),
     }
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "modules"

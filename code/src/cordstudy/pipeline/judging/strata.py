@@ -1,0 +1,88 @@
+"""The general model among the cases of one kind: for looking, so that there are no p-values.
+
+Owns: what the strata are, and the table of them.
+Does not own: the intervals (`statistics`), or the declared comparisons (`comparisons`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from cordstudy.pipeline.judging.rows import read_rows
+from cordstudy.pipeline.judging.scores import STRATA, first_training, of_model, subject_means
+from cordstudy.pipeline.judging.settings import Settings
+from cordstudy.pipeline.judging.statistics import interval
+
+REFERENCE = "reference"
+"""The stratum of the cases whose reference mask no model made, told where some are a model's."""
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """The general model minus one specific model among the cases of one kind of a test set, over
+    subjects, with an interval of the mean difference."""
+
+    testset: str
+    stratum: str
+    """A column of cases.tsv, or `reference`: there `not made by a model` are the cases whose
+    reference mask is a person's work or of unknown origin."""
+    value: str
+    specific: str
+    subjects: int
+    cases: int
+    general_mean: float
+    specific_mean: float
+    difference: float
+    low: float
+    high: float
+
+
+def strata(scores: pd.DataFrame, settings: Settings) -> list[Stratum]:
+    """The general model against each specific one by contrast, vendor, pathology, label origin."""
+    rows: list[Stratum] = []
+    for testset, scores_here in first_training(scores).groupby("testset", sort=False):
+        for stratum, value, cases in _strata_of(scores_here):
+            rows += _against_each(str(testset), stratum, value, cases, settings)
+    return rows
+
+
+def _strata_of(scores: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """The strata of one test set: name, value, scores."""
+    for stratum in STRATA:
+        for value, cases in scores.groupby(stratum, sort=True):
+            yield stratum, str(value), cases
+    by_a_model = scores["label_origin"] == "model"
+    if by_a_model.any() and not by_a_model.all():
+        yield REFERENCE, "not made by a model", scores[~by_a_model]
+
+
+def _against_each(
+    testset: str, stratum: str, value: str, cases: pd.DataFrame, settings: Settings
+) -> Iterator[Stratum]:
+    """One stratum of one test set, against each specific model."""
+    means = subject_means(cases).loc[testset]
+    for specific in settings.specifics:
+        difference = (means[settings.general] - means[specific]).to_numpy()
+        low, high = interval(difference, resamples=settings.resamples, seed=settings.seed)
+        yield Stratum(
+            testset=testset,
+            stratum=stratum,
+            value=value,
+            specific=specific,
+            subjects=len(means),
+            cases=len(of_model(cases, settings.general)),
+            general_mean=float(means[settings.general].mean()),
+            specific_mean=float(means[specific].mean()),
+            difference=float(difference.mean()),
+            low=low,
+            high=high,
+        )
+
+
+def read_strata(path: Path) -> list[Stratum]:
+    """Read strata.tsv. Raises StudyError for a table that is none."""
+    return read_rows(path, Stratum, what="strata", step="compare")

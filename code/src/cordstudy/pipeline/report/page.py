@@ -1,0 +1,205 @@
+"""The page that people read: the answer, the tables and figures behind it, the worst cases.
+
+Owns: what stands on one self-contained HTML page, and its rendering: the same bytes each time.
+Does not own: any number on it (`evaluation`), the words of the answer (`judging.answer`), or how a
+figure is drawn (`figures`, `pictures`, `viewer`).
+
+A number links to the command that tells how it was made, from the root of the study. The template
+(page.html.j2) only lays out: what it needs is a property of `Page` or stands in `_environment`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from cordstudy.pipeline.judging.answer import Answer, answer, deciding, grouped
+from cordstudy.pipeline.judging.comparisons import FAMILIES, Comparison, of_family
+from cordstudy.pipeline.judging.measures import PRIMARY, SUMMARISED, Measure
+from cordstudy.pipeline.judging.rows import grouped_by
+from cordstudy.pipeline.judging.scores import of_model, subject_means
+from cordstudy.pipeline.judging.settings import Settings
+from cordstudy.pipeline.judging.strata import Stratum
+from cordstudy.pipeline.report import origins
+from cordstudy.pipeline.report.evaluation import Evaluation
+from cordstudy.pipeline.report.figures import dice_by_model, forest, paired
+from cordstudy.pipeline.report.gallery import MiddleCase, Shown, WorstCase
+from cordstudy.pipeline.report.origins import Origin
+from cordstudy.pipeline.report.pictures import OUTLINES
+from cordstudy.pipeline.report.sections import Published, fairness_notes
+from cordstudy.pipeline.report.viewer import Viewer
+
+FAMILY_WORDS = {
+    "size-matched": (
+        "The size-matched general model against each specific one: with as many images, is it "
+        "variety that helps?"
+    ),
+    "leave-one-out": (
+        "General models on the dataset that each was not given, against the specific models that "
+        "have not seen it either."
+    ),
+}
+"""What the tables of the families say that stand among the notes on fairness."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that is on a page."""
+
+    settings: Settings
+    evaluation: Evaluation
+    worst: Sequence[WorstCase]
+    middle: Sequence[MiddleCase]
+    published: Sequence[Published]
+    niivue: Viewer
+
+    @cached_property
+    def answer(self) -> Answer:
+        """The answer to the question."""
+        return answer(self.evaluation.comparisons, self.settings)
+
+    @property
+    def fairness(self) -> list[str]:
+        """Notes on it."""
+        return fairness_notes(self.settings)
+
+    @cached_property
+    def families(self) -> dict[str, list[Comparison]]:
+        """The comparisons by family, of those that there are."""
+        rows = self.evaluation.comparisons
+        return {family: of_family(rows, family) for family in FAMILIES if of_family(rows, family)}
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether some of the datasets are phantoms."""
+        return any(dataset.phantom for dataset in self.settings.datasets)
+
+    @property
+    def other_measures(self) -> list[Measure]:
+        """The measures that are told of the general model alone."""
+        return [kind for kind in SUMMARISED if kind.name != PRIMARY]
+
+    @property
+    def made_by_models(self) -> int:
+        """How many reference masks of test cases a model made."""
+        cases = of_model(self.evaluation.scores, self.settings.general)
+        return int((cases["label_origin"] == "model").sum())
+
+    @cached_property
+    def strata(self) -> dict[str, list[Stratum]]:
+        """By test set, the strata that tell something."""
+        return self.evaluation.telling_strata()
+
+    @property
+    def forest(self) -> str:
+        """The plot of the differences that the answer rests on."""
+        family = of_family(self.evaluation.comparisons, "general")
+        rows = deciding(family, self.settings)
+        return forest(rows, self.settings.unseen, self.settings.margin)
+
+    @cached_property
+    def plots(self) -> dict[str, tuple[str, str]]:
+        """By test set, the plots of all participants: by model; and paired, empty where there are
+        no specific models."""
+        means = subject_means(self.evaluation.scores)
+        general, margin = self.settings.general, self.settings.margin
+        family = by_testset(self.families.get("general", []))
+        plots = {}
+        for testset in self.evaluation.testsets:
+            here = means.loc[testset]
+            by_pairs = ""
+            if self.evaluation.best_specific:
+                by_pairs = paired(here, family.get(testset, []), general, margin)
+            plots[testset] = (dice_by_model(here), by_pairs)
+        return plots
+
+    @property
+    def commands(self) -> dict[str, str]:
+        """What tells how each number was made, by the place on the page that says so."""
+        folder = self.evaluation.folder
+        return {origin.anchor: origin.command(folder) for origin in self._origins()}
+
+    def _origins(self) -> Iterator[Origin]:
+        """Where the numbers come from that link, in the order of the page."""
+        for findings in (self.answer.unseen, self.answer.home):
+            for _, alike in grouped(findings):
+                for finding in alike:
+                    yield origins.of_comparison(finding.comparison)
+        for model in self.settings.models:
+            for testset in self.evaluation.testsets:
+                yield origins.of_summary(model.name, testset)
+        for rows in self.families.values():
+            yield from map(origins.of_comparison, rows)
+        for strata in self.strata.values():
+            yield from map(origins.of_stratum, strata)
+        if self.settings.trainings > 1:
+            yield from map(origins.of_spread, self.evaluation.spreads)
+        for case in self._cases():
+            for name in case.models:
+                yield origins.of_case(case.case_id, name)
+        yield from map(origins.of_sides, self.evaluation.leakage)
+
+    def _cases(self) -> list[Shown]:
+        """All cases that are shown, in the order of the page."""
+        worst = [one.case for one in self.worst]
+        middle = [one.case for one in self.middle]
+        return worst + middle
+
+
+def number(value: float, form: str = ".3f") -> str:
+    """A number as text, with a true minus sign; none where there is none."""
+    return "" if math.isnan(value) else format(value, form).replace("-", "−")
+
+
+def interval(row: Comparison) -> str:
+    """The interval of a difference, in words."""
+    if math.isnan(row.low):
+        return "too few"
+    return f"{number(row.low, '+.3f')} to {number(row.high, '+.3f')}"
+
+
+def link(text: object, origin: Origin) -> Markup:
+    """A text that leads to the command which tells how it was made."""
+    return Markup('<a href="#{}">{}</a>').format(origin.anchor, text)
+
+
+def by_testset(rows: Sequence[Comparison]) -> dict[str, list[Comparison]]:
+    """Rows of one test set together."""
+    return grouped_by(rows, lambda row: row.testset)
+
+
+def render(page: Page) -> str:
+    """The page as HTML."""
+    return _environment().get_template("page.html.j2").render(page=page)
+
+
+def _environment() -> jinja2.Environment:
+    """What the template may use; style and script stand beside it."""
+    folder = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["raw"] = Markup
+    environment.globals |= {
+        "include_raw": lambda name: Markup((folder / name).read_text("utf-8")),
+        "number": number,
+        "interval": interval,
+        "link": link,
+        "origins": origins,
+        "grouped": grouped,
+        "by_testset": by_testset,
+        "isnan": math.isnan,
+        "outlines": OUTLINES,
+        "family_words": FAMILY_WORDS,
+    }
+    return environment

@@ -1,0 +1,88 @@
+"""What the page says beside tables and figures of judging.
+
+Owns: the notes on fairness, and which published figures stand beside those of a study.
+Does not own: how any of it looks (`page`), or the words of the answer (`judging.answer`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from cordstudy.pipeline.judging.rows import grouped_by
+from cordstudy.pipeline.judging.settings import Settings
+
+
+@dataclass(frozen=True)
+class Published:
+    """A mean Dice that others published, of a dataset and a model that this study has too."""
+
+    testset: str
+    model: str
+    dice: str
+    n: str
+    source: str
+
+
+PUBLISHED_COLUMNS = ("path", "model", "dice", "n", "source")
+
+
+def published_beside(rows: Iterable[Mapping[str, str]], settings: Settings) -> list[Published]:
+    """The published figures of the datasets that this study has too: those of the same path and
+    model. `rows` have `PUBLISHED_COLUMNS`."""
+    names = {dataset.path: dataset.name for dataset in settings.datasets}
+    models = {model.name for model in settings.models}
+    beside = []
+    for row in rows:
+        if row["path"] in names and row["model"] in models:
+            testset = names[row["path"]]
+            beside.append(Published(testset, row["model"], row["dice"], row["n"], row["source"]))
+    return beside
+
+
+def fairness_notes(settings: Settings) -> list[str]:
+    """What was done so that the comparison is of data and nothing else; and what was not."""
+    notes = [_training_length(settings), _plans(settings), _sampling(settings)]
+    for model in settings.of_kind("size-matched"):
+        notes.append(
+            f"{model.name}: a general model of as many training images as the largest specific "
+            "model has."
+        )
+    left_out = settings.of_kind("leave-one-out")
+    if left_out:
+        notes.append(
+            f"Leave one dataset out: {len(left_out)} general models, planned and trained without "
+            "the dataset that they are judged on."
+        )
+    return notes
+
+
+def _training_length(settings: Settings) -> str:
+    by_epochs = grouped_by(settings.models, lambda model: model.epochs)
+    if len(by_epochs) == 1:
+        return f"Equal training length: {settings.models[0].epochs} epochs for every model."
+    parts = []
+    for epochs, models in by_epochs.items():
+        names = ", ".join(model.name for model in models)
+        parts.append(f"{epochs} epochs: {names}")
+    return f"Not equal in training length: {'; '.join(parts)}."
+
+
+def _plans(settings: Settings) -> str:
+    shared = [model for model in settings.models if model.plans_of == settings.general]
+    if len(shared) > 1:
+        return (
+            f"Shared plans: {len(shared)} models have network, patch and spacing of "
+            f"{settings.general}'s plans."
+        )
+    return "Plans per model: each has those that nnU-Net makes of its own training data."
+
+
+def _sampling(settings: Settings) -> str:
+    balanced = [model.name for model in settings.models if model.balanced]
+    if balanced:
+        names = ", ".join(balanced)
+        return f"Balanced sampling: every dataset has the same chance in a batch of {names}."
+    return (
+        "Sampling by case: a dataset with more images is drawn more often in a merged training set."
+    )

@@ -1,0 +1,103 @@
+"""A source's own list of what to leave out, such as `exclude.yml` of Spine Generic.
+
+Owns: reading it: a list by key, whose entries are participants (`sub-…`) or sites; the comment
+at an entry is its reason.
+Does not own: whom an entry stands for, and which images a key is about (`exclusions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+
+from cordstudy.base.errors import StudyError
+from cordstudy.base.texts import read_text
+
+LARGEST = 128 * 2**10
+"""The bytes of a list: it names people, and a YAML reader in Python takes seconds for so many."""
+DEEPEST = 5
+
+
+@dataclass(frozen=True)
+class ListEntry:
+    """One entry of a list: its key, the participant or site that it names, and the comment."""
+
+    key: str
+    name: str
+    comment: str
+
+
+def read_entries(path: Path, keys: Iterable[str], *, hint: str) -> Iterator[ListEntry]:
+    """The entries of a list under these keys, in its order; none where it is empty.
+
+    `hint` says what to do where a key is not there. Raises StudyError where the list is absent or
+    malformed, for a key without a list, and for an entry that is no name.
+    """
+    content = _read_list(path)
+    if content is None:
+        return
+    for key in keys:
+        entries = content.get(key)
+        if not isinstance(entries, CommentedSeq):
+            known = ", ".join(str(other) for other in content)
+            raise StudyError(
+                f"{path}: no list under the key {key!r}", hint=f"it has {known}: {hint}"
+            )
+        for index, value in enumerate(entries):
+            if not isinstance(value, str | int | float | date | None):
+                raise StudyError(
+                    f"{path}: {key}: entry {index + 1} is no name",
+                    hint="one participant or site a line",
+                )
+            yield ListEntry(key, str(value), _comment(entries, index))
+
+
+def _read_list(path: Path) -> CommentedMap | None:
+    if not path.is_file():
+        raise StudyError(
+            f"there is no {path}", hint="correct exclude_file in the study's TOML, or remove it"
+        )
+    text = read_text(path, largest=LARGEST)
+    try:
+        _check_events(text)
+        content = YAML(typ="rt").load(text)  # makes no object of a class that a tag names
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise StudyError(
+            f"{path}: not YAML that is read here: {error}", hint="correct it in the source"
+        ) from error
+    if content is not None and not isinstance(content, CommentedMap):
+        raise StudyError(
+            f"{path}: not a table of lists", hint="correct exclude_file in the study's TOML"
+        )
+    return content
+
+
+def _check_events(text: str) -> None:
+    """Raise ValueError for YAML that is small and stands for much: it is looked at piece by piece,
+    before any of it is put together."""
+    depth = 0
+    for event in YAML(typ="rt").parse(text):
+        if isinstance(event, AliasEvent):
+            raise ValueError("it has an alias (*name)")
+        if isinstance(event, CollectionStartEvent):
+            depth += 1
+        if isinstance(event, CollectionEndEvent):
+            depth -= 1
+        if depth > DEEPEST:
+            raise ValueError("lists in lists in lists")
+
+
+def _comment(entries: CommentedSeq, index: int) -> str:
+    """The comment at the end of a list entry's line; empty where there is none."""
+    tokens = entries.ca.items.get(index)
+    if not tokens or not tokens[0]:
+        return ""
+    first_line: str = tokens[0].value.splitlines()[0]
+    return first_line.lstrip("# ").strip()

@@ -1,0 +1,84 @@
+"""Means over cases, participants and trainings; tables of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cordstudy.base.errors import StudyError
+from cordstudy.pipeline.judging.measures import SUMMARISED
+from cordstudy.pipeline.judging.rows import read_rows, write_rows
+from cordstudy.pipeline.judging.scores import (
+    Spread,
+    check_columns,
+    read_spreads,
+    read_summaries,
+    spread,
+    subject_means,
+    summarise,
+    write_summaries,
+)
+from simulated import simulated, table
+
+
+def test_contrasts_of_a_subject_are_averaged_before_subjects_are():
+    scores = table(
+        [
+            ("m", "t", "sub-1", "T1w", 0.2),
+            ("m", "t", "sub-1", "T2w", 0.6),
+            ("m", "t", "sub-2", "T1w", 0.8),
+        ]
+    )
+    assert subject_means(scores)["m"].tolist() == pytest.approx([0.4, 0.8])
+    (summary,) = summarise(scores)
+    assert (summary.participants, summary.cases) == (2, 3)
+    assert summary.means["dice"] == pytest.approx(0.6)
+    assert list(summary.means) == [kind.name for kind in SUMMARISED]
+
+
+def test_the_spread_of_retraining_is_over_trainings_of_means_over_participants():
+    rows = []
+    for replicate, participant, dice in (
+        (1, "a", 0.2),
+        (1, "a", 0.4),
+        (1, "b", 0.7),
+        (2, "a", 0.5),
+        (2, "b", 0.9),
+    ):
+        rows.append(("m", replicate, "t", participant, dice))
+    columns = ["model", "replicate", "testset", "participant_id", "dice"]
+    (row,) = spread(pd.DataFrame(rows, columns=columns))
+    told = (row.trainings, row.dice_mean, row.dice_min, row.dice_max)
+    assert told == pytest.approx((2, 0.6, 0.5, 0.7))
+    assert row.dice_sd == pytest.approx(2**0.5 / 10)
+
+
+def test_tables_are_read_as_they_were_written(tmp_path):
+    scores = simulated(np.random.default_rng(1), n=3, shift=0.01).round(6)
+    scores.loc[0, "relative_volume_error"] = np.inf
+    summaries = summarise(scores)
+    write_summaries(tmp_path / "summary.tsv", summaries)
+    for read, made in zip(read_summaries(tmp_path / "summary.tsv"), summaries, strict=True):
+        assert (read.model, read.testset, read.cases) == (made.model, made.testset, made.cases)
+        assert read.means == pytest.approx(made.means, abs=1e-6)
+    assert summaries[0].means["relative_volume_error"] == np.inf
+    spreads = spread(scores)
+    write_rows(tmp_path / "replicates.tsv", Spread, spreads)
+    for row, made in zip(read_spreads(tmp_path / "replicates.tsv"), spreads, strict=True):
+        assert row.dice_mean == pytest.approx(made.dice_mean, abs=1e-6)
+        assert np.isnan(row.dice_sd), "one training has no spread"
+
+
+def test_a_table_of_other_rows_is_an_error_that_names_it_and_the_step(tmp_path):
+    path = tmp_path / "replicates.tsv"
+    header = "model\ttestset\ttrainings\tdice_mean\tdice_sd\tdice_min\tdice_max\n"
+    path.write_text(f"{header}m\tt\tmany\t0\t0\t0\t0\n")
+    with pytest.raises(StudyError, match=r"replicates\.tsv: no spread: trainings") as raised:
+        read_rows(path, Spread, what="spread", step="compare")
+    assert raised.value.hint == "code/study run compare"
+
+
+def test_a_table_of_cases_that_lacks_a_column_is_told(tmp_path):
+    scores = simulated(np.random.default_rng(1), n=3, shift=0.01).assign(case_id="x")
+    check_columns(scores, tmp_path)
+    with pytest.raises(StudyError, match="no column 'vendor'"):
+        check_columns(scores.drop(columns="vendor"), tmp_path)

@@ -1,0 +1,90 @@
+"""The page of made-up studies: what stands on it, and where its numbers lead."""
+
+import html
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cordstudy.pipeline.judging.comparisons import Comparison, compare_models
+from cordstudy.pipeline.judging.leakage import Overlap
+from cordstudy.pipeline.judging.rows import write_rows
+from cordstudy.pipeline.judging.scores import Spread, spread, summarise, write_summaries
+from cordstudy.pipeline.judging.settings import Settings
+from cordstudy.pipeline.judging.strata import Stratum, strata
+from cordstudy.pipeline.report.evaluation import read_evaluation
+from cordstudy.pipeline.report.page import Page, number, render
+from cordstudy.pipeline.report.viewer import Viewer
+from pages import plain
+from simulated import SPECIFICS, judged_model, settings, settings_of, simulated, table
+
+
+def made_page(folder: Path, scores: pd.DataFrame, judged: Settings) -> str:
+    """A page of these scores, without pictures."""
+    scores.to_csv(folder / "cases.tsv", sep="\t", index=False)
+    write_summaries(folder / "summary.tsv", summarise(scores))
+    write_rows(folder / "comparisons.tsv", Comparison, compare_models(scores, judged))
+    write_rows(folder / "strata.tsv", Stratum, strata(scores, judged))
+    write_rows(folder / "replicates.tsv", Spread, spread(scores))
+    overlap = Overlap("general", "0", "validation", "subject", 4, 2, 1, "x = <y>")
+    write_rows(folder / "leakage.tsv", Overlap, [overlap])
+    page = Page(
+        settings=judged,
+        evaluation=read_evaluation(folder),
+        worst=[],
+        middle=[],
+        published=[],
+        niivue=Viewer("", "0", "its licence"),
+    )
+    return render(page)
+
+
+@pytest.fixture
+def scores() -> pd.DataFrame:
+    rng = np.random.default_rng(2)
+    made = simulated(rng, n=6, shift=0.01, testsets="au", more=("size-matched", "without-a"))
+    return made.assign(case_id=made["testset"] + made["participant_id"])
+
+
+@pytest.fixture
+def judged() -> Settings:
+    matched = judged_model("size-matched", "size-matched", SPECIFICS)
+    without = judged_model("without-a", "leave-one-out", "bc", without="a")
+    return settings(matched, without, datasets="au")
+
+
+def test_every_number_that_links_leads_to_a_command_and_none_is_left_over(tmp_path, scores, judged):
+    page = made_page(tmp_path, scores, judged)
+    linked = re.findall(r'<a href="#(how-[^"]+)"', page)
+    listed = re.findall(r'<li id="(how-[^"]+)"><code>code/study audit', page)
+    assert list(dict.fromkeys(linked)) == listed, "in the order of the page, each once"
+    for name in ("summary", "comparisons", "leakage"):
+        assert any(anchor.startswith(f"how-{name}-") for anchor in listed), name
+
+
+def test_the_page_has_a_table_for_each_family_and_marks_what_is_unseen(tmp_path, scores, judged):
+    words = plain(made_page(tmp_path, scores, judged))
+    assert "general minus each specific model, by mean Dice, paired by participant." in words
+    assert "with as many images, is it variety that helps?" in words
+    assert "General models on the dataset that each was not given" in words
+    assert "u unseen, n = 6" in words and "a unseen" not in words
+    assert "a, n = 6: without-a" in words
+
+
+def test_what_both_sides_have_is_told_as_text(tmp_path, scores, judged):
+    page = made_page(tmp_path, scores, judged)
+    assert html.escape("subject: x = <y>") in page and "<y>" not in page
+
+
+def test_a_study_of_one_model_has_a_page_without_comparisons(tmp_path):
+    only = table([("only", "t", f"sub-{k}", "T2w", 0.5) for k in range(4)]).assign(case_id="x")
+    judged = settings_of([judged_model("only", "general", "t")], "t")
+    words = plain(made_page(tmp_path, only, judged))
+    assert "No answer: nothing unseen to judge on" in words and "Worst cases" in words
+    assert "against each specific" not in words and "Strata" not in words
+
+
+def test_a_number_has_a_true_minus_sign_and_none_is_empty():
+    assert number(-0.0125, "+.2f") == "−0.01" and number(float("nan")) == ""
