@@ -137,9 +137,9 @@ def test_every_step_of_a_study_comes_out_identical_and_the_verdicts_can_be_attes
 @pytest.mark.slow
 def test_a_step_that_prints_the_time_into_its_output_is_named(tiny_copy):
     module = tiny_copy / "code/src/cordstudy/pipeline/sources/split.py"
-    written = 'write_table(out / f"{name}.tsv", COLUMNS, rows)'
+    written = 'write_table(out / f"{name}.tsv", COLUMNS, placements)'
     assert written in module.read_text()
-    timed = written.replace("rows", '[*rows, ("sub-x", "test", str(time.time()))]')
+    timed = written.replace("placements)", '[*placements, ("sub-x", "test", str(time.time()))])')
     module.write_text(
         module.read_text()
         .replace(written, timed)
