@@ -20,8 +20,11 @@ from helpers import REPOSITORY, SHARED, TINY, commit, git, run, study
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The demo first, which takes longest: another worker does the rest meanwhile."""
-    items.sort(key=lambda item: "demo" not in getattr(item, "fixturenames", ()))
+    """The demo first, which takes longest, in one worker: another does the rest meanwhile."""
+    of_demo = [item for item in items if "demo" in getattr(item, "fixturenames", ())]
+    for item in of_demo:
+        item.add_marker(pytest.mark.xdist_group("demo"))
+    items.sort(key=lambda item: item not in of_demo)
 
 
 @pytest.fixture(scope="session")

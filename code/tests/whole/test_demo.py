@@ -14,7 +14,7 @@ from cordstudy.study.loading import load_study
 from cordstudy.study.models import models_of
 from helpers import REPOSITORY, SHARED, commit, git, log_of, run, steps_of, study
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.slow
 README = (REPOSITORY / "README.md").read_text()
 UNF, LEIPZIG = "spine-generic-unf", "epi-leipzig"
 REAL = {
