@@ -19,6 +19,7 @@ from cordstudy.provenance.running.machine import Machine
 from helpers import REPOSITORY, SHARED, TINY, commit, git, run, study
 
 
+@pytest.hookimpl(tryfirst=True)  # before the one that reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The demo first, which takes longest, in one worker: another does the rest meanwhile."""
     of_demo = [item for item in items if "demo" in getattr(item, "fixturenames", ())]
