@@ -19,13 +19,9 @@ from cordstudy.provenance.running.machine import Machine
 from helpers import REPOSITORY, SHARED, TINY, commit, git, run, study
 
 
-@pytest.hookimpl(tryfirst=True)  # before the one that reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The demo first, which takes longest, in one worker: another does the rest meanwhile."""
-    of_demo = [item for item in items if "demo" in getattr(item, "fixturenames", ())]
-    for item in of_demo:
-        item.add_marker(pytest.mark.xdist_group("demo"))
-    items.sort(key=lambda item: item not in of_demo)
+    """The demo's file first, which takes longest: another worker does the rest meanwhile."""
+    items.sort(key=lambda item: "demo" not in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")

@@ -34,10 +34,12 @@ def small(tmp_path_factory) -> tuple[Path, dict[str, str]]:
     return folder, write_small(folder)
 
 
-@pytest.fixture
-def made(demo) -> Path:
-    """The phantom study, which made its sources."""
-    return demo[0]
+@pytest.fixture(scope="module")
+def made(new_study) -> Path:
+    """A clone of this repository that has made the sources of the phantom study."""
+    folder = new_study()
+    study(folder, "inputs", "get", "--jobs", "2")
+    return folder
 
 
 @pytest.mark.slow
