@@ -144,3 +144,11 @@ def test_several_datasets_without_a_number_are_told_how_to_write_it():
     content["models"]["two"] = ["inspired", "canproco"]
     with pytest.raises(StudyError, match=r"models\.two: .*\{ number = 601, datasets = "):
         parsed(content)
+
+
+def test_a_model_that_is_left_with_one_dataset_learns_from_that_datasets_own():
+    content = full()
+    content["models"]["general"]["datasets"] = ["inspired", "canproco"]
+    study = parsed({**content, "fairness": {"leave_one_out": True}})
+    layout, left = Layout(study), models_of(study)["without-inspired"]
+    assert not left.merged and layout.training_set(left) == layout.raw("canproco")
