@@ -65,9 +65,9 @@ def fairness_models(study: Study) -> list[Model]:
     if study.fairness.leave_one_out:
         for left in table.datasets:
             others = tuple(name for name in table.datasets if name != left)
-            merged = len(others) > 1
-            number = study.datasets[left].number + LEAVE_ONE_OUT if merged else None
-            models.append(Model(f"without-{left}", "leave-one-out", others, number, without=left))
+            name = f"without-{left}"
+            own = study.datasets[left].number + LEAVE_ONE_OUT if len(others) > 1 else None
+            models.append(Model(name, "leave-one-out", others, own, without=left))
     return models
 
 
