@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.audit.sandbox import check_sandbox
+from cordstudy.provenance.calling.sandbox import check_sandbox
 
 
 def can_wall_in() -> bool:

@@ -16,7 +16,7 @@ from cordstudy.cli.render import rendered
 from cordstudy.cli.saying import say
 from cordstudy.provenance.audit.gate import check, check_content, checked_files
 from cordstudy.provenance.audit.rendering import Expectations, by_own_code, by_present_code
-from cordstudy.provenance.audit.sandbox import check_sandbox
+from cordstudy.provenance.calling.sandbox import check_sandbox
 from cordstudy.provenance.history.index import History
 
 

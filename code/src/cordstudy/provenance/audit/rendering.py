@@ -25,8 +25,8 @@ from pydantic import ValidationError
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit.rendered import Printed, Rendered, Steps, printed, understood
-from cordstudy.provenance.audit.sandbox import CACHE, run_in_sandbox
 from cordstudy.provenance.calling.gitannex import read_git
+from cordstudy.provenance.calling.sandbox import CACHE, run_in_sandbox
 from cordstudy.provenance.history.commits import RecordedCommit
 from cordstudy.provenance.history.gitlog import Entry, object_id, read_objects, read_tree
 from cordstudy.provenance.history.index import History

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.audit import sandbox
+from cordstudy.provenance.calling import sandbox
 from walled import walled
 
 
