@@ -2,7 +2,7 @@
 
 Owns: rendering all studies of this code, those that cannot be rendered too.
 Does not own: the steps (`study.steps`), or the form in which they are told
-(`provenance.audit.rendered`).
+(`provenance.running.rendered`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import click
 from cordstudy.base.errors import StudyError
 from cordstudy.cli.here import PROFILE, ROOT
 from cordstudy.cli.saying import say_json_text
-from cordstudy.provenance.audit.rendered import Rendered, printed
+from cordstudy.provenance.running.rendered import Rendered, printed
 from cordstudy.study.closure import files_of
 from cordstudy.study.loading import load_study
 from cordstudy.study.steps import Step, steps

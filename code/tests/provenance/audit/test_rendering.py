@@ -7,11 +7,11 @@ import pytest
 
 from cordstudy.base.errors import StudyError
 from cordstudy.cli.here import PROFILE
-from cordstudy.provenance.audit import rendering
 from cordstudy.provenance.audit.gate import check
-from cordstudy.provenance.audit.rendered import Rendered, Steps
 from cordstudy.provenance.audit.rendering import by_present_code
 from cordstudy.provenance.history.records import join, render_message
+from cordstudy.provenance.running import own_code
+from cordstudy.provenance.running.rendered import Rendered, Steps
 from cordstudy.study.steps import Step as StudyStep
 from helpers import REPOSITORY, commit, git, steps_of, study
 from places import LARGE, OUT, Place, PlaceStep, told
@@ -194,9 +194,9 @@ def test_code_is_rendered_in_its_own_environments_where_they_are_made(
         return b"{}"
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(rendering.sys, "prefix", str(present))
-    monkeypatch.setattr(rendering, "run_in_sandbox", run)
-    assert rendering._ask_launcher(tmp_path, PROFILE) == b"{}"
+    monkeypatch.setattr(own_code.sys, "prefix", str(present))
+    monkeypatch.setattr(own_code, "run_in_sandbox", run)
+    assert own_code._ask_launcher(tmp_path, PROFILE) == b"{}"
     assert asked == tried
 
 

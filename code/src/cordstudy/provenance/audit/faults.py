@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cordstudy.provenance.audit import attestations
-from cordstudy.provenance.audit.rendered import Expected, Steps
 from cordstudy.provenance.history.commits import Commit, InputBelow, RecordedCommit
 from cordstudy.provenance.history.index import History
 from cordstudy.provenance.history.paths import WILD, Declared
 from cordstudy.provenance.history.records import RunRecord
 from cordstudy.provenance.history.since import same
 from cordstudy.provenance.profile import Profile
+from cordstudy.provenance.running.rendered import Expected, Steps
 
 ABSOLUTE = re.compile(r"(?:^|[\s'\"=:])(/[^\s'\"]+|~/[^\s'\"]*|[A-Za-z]:\\[^\s'\"]+)")
 
