@@ -30,6 +30,27 @@ ELSEWHERE = ("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_USER")
 """Settings of a user that have pip install into another folder than the environment's."""
 LAYERS = ("steps", "tools", "dev")
 NEEDS = {"steps": "about two minutes and 3 GB", "tools": "half a minute", "dev": "half a minute"}
+SHIM = "git-annex-remote-rerun"
+SHIM_TEXT = """\
+#!/bin/sh
+# The git-annex special remote `rerun`, which git-annex starts by this name. It is the program that
+# `code/study recompute on` put into the configuration of the clone that git-annex works in.
+program=$(git config --local cordstudy.recompute)
+case $program in
+    '') ;;
+    /*) exec "$program" recompute remote ;;
+    *) exec "$(git rev-parse --show-toplevel)/$program" recompute remote ;;
+esac
+echo "VERSION 1"
+while read -r request _; do
+    case $request in
+        INITREMOTE) echo "INITREMOTE-FAILURE recompute is off in this clone" ;;
+        PREPARE) echo "PREPARE-FAILURE recompute is off in this clone: code/study recompute on" ;;
+        *) echo "UNSUPPORTED-REQUEST" ;;
+    esac
+done
+"""
+"""Environments are shared between clones: the program is each clone's own."""
 OWN = ("python", "pip", "activate", "Activate")
 """What every virtual environment has of its own, by the start of its name."""
 
@@ -62,6 +83,8 @@ def main(last: str) -> int:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if not (folder / "complete").exists():
                 make(layer, folder, below=folders[:number])
+            if layer == "tools":
+                write_shim(folder / f"bin/{SHIM}")
     print(f"environment: {folders[-1]}")
     return 0
 
@@ -83,6 +106,16 @@ def make(layer: str, folder: Path, *, below: Sequence[Path]) -> None:
     # on all cores; exit 1 where a package ships a file for another Python
     python(folder, "-m", "compileall", "-q", "-q", "-j", "0", str(folder / "lib"))
     (folder / "complete").touch()
+
+
+def write_shim(path: Path) -> None:
+    """Put the remote's program where git-annex looks for it; also where an older commit made the
+    environment."""
+    if not path.exists() or path.read_text("utf-8") != SHIM_TEXT:
+        written = path.with_name(f"{path.name}.new")
+        written.write_text(SHIM_TEXT, "utf-8")
+        written.chmod(0o755)
+        written.replace(path)
 
 
 def build_on(below: Sequence[Path], folder: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
+from cordstudy.provenance.calling.gitannex import git
 from cordstudy.provenance.profile import NAME, Profile
 from cordstudy.provenance.running.machine import Machine
 
@@ -66,6 +67,16 @@ def read_machine(study: str, jobs: int) -> Machine:
         workers=max(1, cores // jobs),
         device=settings.device,
     )
+
+
+def recompute_machine(dataset: Path) -> Machine:
+    """The machine for running a dataset's records again, whose workspaces are nobody else's."""
+    if dataset.resolve() == ROOT:
+        machine = read_machine("recompute", jobs=1)
+        return replace(machine, scratch=machine.scratch / "recompute")
+    own = dataset / git(dataset, "rev-parse", "--git-common-dir").strip() / NAME
+    logs, cores = own / "logs/recompute", os.cpu_count() or 1
+    return Machine(scratch=own / "recompute", logs=logs, workers=cores)
 
 
 def logs_of(study: str) -> Path:

@@ -12,6 +12,7 @@ import click
 from cordstudy.cli.audit import audit
 from cordstudy.cli.cases import cases
 from cordstudy.cli.inputs import inputs
+from cordstudy.cli.recompute import recompute
 from cordstudy.cli.render import render
 from cordstudy.cli.results import results
 from cordstudy.cli.run import run
@@ -69,5 +70,5 @@ def cli(context: click.Context, name: str) -> None:
     context.obj = name
 
 
-for command in (run, status, inputs, cases, audit, verify, results, segment, render):
+for command in (run, status, inputs, cases, audit, verify, results, segment, recompute, render):
     cli.add_command(command)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit.verdicts import Verdict
 from cordstudy.provenance.calling.gitannex import git, head
+from cordstudy.provenance.calling.kind import kind_of_machine
 from cordstudy.provenance.history.commits import RecordedCommit
 from cordstudy.provenance.history.gitlog import dataset_id
 from cordstudy.provenance.history.index import History
@@ -31,9 +31,6 @@ from cordstudy.provenance.profile import Profile
 from cordstudy.provenance.running.landing import commit_files
 
 FOLDER = ".datalad/attestations"
-PROCESSORS = Path("/proc/cpuinfo")
-INSTRUCTIONS = {"avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_tile"}
-"""Those of a processor by which the last bits of a sum can differ."""
 
 
 @dataclass(frozen=True)
@@ -136,19 +133,3 @@ def _told(verdict: Verdict) -> dict[str, object]:
     fields = asdict(verdict)
     del fields["seconds"]
     return fields
-
-
-def kind_of_machine() -> dict[str, object]:
-    """What kind of machine this is: nothing that names it."""
-    fields: dict[str, str] = {}
-    lines = PROCESSORS.read_text().splitlines() if PROCESSORS.is_file() else []
-    for line in lines:
-        key, _, value = line.partition(":")
-        fields[key.strip()] = value.strip()
-    flags = set(fields.get("flags", "").split())
-    return {
-        "system": platform.system(),
-        "architecture": platform.machine(),
-        "processor": fields.get("model name", platform.processor()),
-        "instructions": sorted(flags & INSTRUCTIONS),
-    }

@@ -129,10 +129,25 @@ def get(repo: Path, files: Sequence[str], *options: str, private: bool = False) 
     return annexed(repo, absent, "--not", "--in=here", private=private)
 
 
-def get_keys(repo: Path, keys: Sequence[str]) -> None:
-    """Ask git-annex for content by key, whatever a clone has checked out."""
+def locations(repo: Path, keys: Sequence[str]) -> dict[str, Path]:
+    """Where a clone has the content of keys, of those that it has."""
+    if not keys:
+        return {}
     asked = "".join(f"{key}\n" for key in keys)
-    lines = annex_lines(repo, "get", "--json", "--batch-keys", stdin=asked)
+    answer = annex(repo, "contentlocation", "--batch", stdin=asked)
+    places = {}
+    for key, place in zip(keys, answer.split("\n")):
+        if place:
+            places[key] = repo / place
+    return places
+
+
+def get_keys(repo: Path, keys: Sequence[str], *, without: str = "") -> None:
+    """Ask git-annex for content by key, whatever a clone has checked out; `without` is a remote
+    that is not asked."""
+    asked = "".join(f"{key}\n" for key in keys)
+    ignoring = ("-c", f"remote.{without}.annex-ignore=true") if without else ()
+    lines = annex_lines(repo, "get", "--json", *ignoring, "--batch-keys", stdin=asked)
     _show_progress(lines, total=len(keys), label="get")
 
 

@@ -41,6 +41,8 @@ Held = tuple[str, str]
 _guards: dict[str, subprocess.Popen[bytes]] = {}
 """What runs now, by its workspace."""
 _stopping = threading.Event()
+_stopped: set[str] = set()
+"""The workspaces in which nothing more may begin."""
 
 
 def git(
@@ -155,13 +157,21 @@ def guarded(
         ) as running,
     ):
         _guards[workspace] = running
-        if _stopping.is_set():
+        if _stopping.is_set() or workspace in _stopped:
             running.terminate()
         code = running.wait()
         del _guards[workspace]
     if code < 0:  # the guard itself was killed
         guard.end_all(workspace)
     return code
+
+
+def stop(workspace: str) -> None:
+    """End what runs guarded in a workspace, or is about to."""
+    _stopped.add(workspace)
+    running = _guards.get(workspace)
+    if running:
+        running.terminate()
 
 
 def allow_all() -> None:

@@ -105,7 +105,7 @@ def _walls(folder: Path, mounts: Mapping[str, Path]) -> list[str]:
             argv += ["--symlink", str(place.readlink()), name]
         elif place.is_dir():
             argv += ["--ro-bind", name, name]
-    for name in _pythons_folders():
+    for name in pythons_folders():
         argv += ["--ro-bind", name, name]
     argv += ["--ro-bind", str(folder), PLACE]
     for name, place in mounts.items():
@@ -117,7 +117,7 @@ def _walls(folder: Path, mounts: Mapping[str, Path]) -> list[str]:
     return argv
 
 
-def _pythons_folders() -> list[str]:
+def pythons_folders() -> list[str]:
     """The folders of this Python and its packages that are not the system's, each before those in
     it."""
     own = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}

@@ -81,12 +81,15 @@ def workspace(
     outputs: Sequence[str],
     commit: str = "HEAD",
     sources: Path | None = None,
+    whole: bool = False,
+    lenient: bool = False,
 ) -> Iterator[Workspace]:
     """Clone the dataset at a commit and bring in what is declared; remove the clone at the end.
 
     Paths are relative to the dataset's root and may be globs. Subdatasets are cloned from the
-    installed ones of the dataset, or of `sources`. Raises StudyError where one is not
-    installed, and ContentMissing.
+    installed ones of the dataset, or of `sources`. All that git has is checked out where it is
+    `whole`; a `lenient` one does without content that is not to be had. Raises StudyError where a
+    subdataset is not installed, and ContentMissing.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{file_name(name)}.", dir=scratch)).resolve()
@@ -100,8 +103,9 @@ def workspace(
         (folder / "home").mkdir()
         links = gitlinks(dataset, base)
         per_link, own = by_dataset(inputs, links)
-        _clone(dataset, path, commit=base, patterns=[*ALWAYS, *own, *outputs])
-        files = _fetch(path, dataset, own)
+        patterns = ["*"] if whole else [*ALWAYS, *own, *outputs]
+        _clone(dataset, path, commit=base, patterns=patterns)
+        files = _link(path, own) if lenient else _fetch(path, dataset, own)
         for link, specs in per_link.items():
             source = _installed(owner, link)
             shutil.rmtree(path / link, ignore_errors=True)
@@ -184,10 +188,10 @@ def _fetch(clone: Path, source: Path, specs: Sequence[str]) -> list[Path]:
 
 
 def _link(clone: Path, specs: Sequence[str]) -> list[Path]:
-    """Have that content of the specs in a subdataset's clone which the subdataset itself has; its
-    annexed files.
+    """Have that content of the specs in a clone which its origin has; its annexed files.
 
-    What a step does not use need not be there: it fails itself where it needs what is not.
+    What a step does not use of a subdataset need not be there: it fails itself where it needs what
+    is not.
     """
     files = _annexed_files(clone, specs)
     absent = set(get(clone, files, "--from=origin", private=True))

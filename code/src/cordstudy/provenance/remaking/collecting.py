@@ -1,0 +1,96 @@
+"""Taking what a record made again out of its workspace, and nothing else.
+
+Owns: which files count, handing content to git-annex, which checks it, and what came out other.
+Does not own: running the record (`execution`).
+
+What a command left is not trusted: no git runs in its workspace, a link is no file, and a file is
+what its key says or it stays there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cordstudy.base.errors import StudyError
+from cordstudy.provenance.calling.content import locations
+from cordstudy.provenance.calling.gitannex import annex, git
+from cordstudy.provenance.history.gitlog import Entry
+from cordstudy.provenance.remaking.limits import size_of
+from cordstudy.provenance.running.workspace import Workspace
+
+CHUNK = 500
+"""Files that git-annex is given in one command."""
+Others = Mapping[str, str]
+"""Files that did not come out as they were, each with how."""
+
+
+def collect(ws: Workspace, made: Mapping[str, Entry]) -> tuple[list[str], Others]:
+    """Give the dataset the annexed content that came out as it was; its keys, and the rest."""
+    others: dict[str, str] = {}
+    places: dict[str, Path] = {}
+    taken: dict[str, str] = {}
+    keys = ws.folder / "keys"
+    keys.mkdir()
+    here = locations(ws.dataset, [entry.key for entry in made.values() if entry.key])
+    in_git: dict[str, str] = {}
+    for path, entry in made.items():
+        why = _unfit(ws.path, path, entry)
+        if why:
+            others[path] = why
+        elif not entry.key:
+            in_git[path] = entry.object
+        elif entry.key not in {*here, *taken}:
+            taken[entry.key] = path
+            places[path] = keys / entry.key.replace("/", "%")
+            (ws.path / path).rename(places[path])
+    others |= _other_in_git(ws, in_git)
+    _inject(ws.dataset, list(places.values()))
+    for path, place in places.items():
+        if place.exists():
+            others[path] = "other bytes of the same number"
+    came = [entry.key for path, entry in made.items() if entry.key and path not in others]
+    return list(dict.fromkeys(came)), others
+
+
+def _unfit(root: Path, path: str, entry: Entry) -> str:
+    """Why what lies at a path cannot be what was made; empty where it can."""
+    file = root / path
+    if os.path.realpath(file.parent) != str(file.parent):
+        return "a folder in its path is a link"
+    try:
+        status = file.lstat()
+    except OSError:
+        return "it was not made"
+    if stat.S_ISLNK(status.st_mode) and not entry.key:
+        return ""  # git keeps links; the objects are compared
+    if not stat.S_ISREG(status.st_mode):
+        return "it is no file"
+    if entry.key and size_of(entry.key) and status.st_size != size_of(entry.key):
+        return f"{status.st_size} bytes, recorded {size_of(entry.key)}"
+    return ""
+
+
+def _other_in_git(ws: Workspace, objects: Mapping[str, str]) -> Others:
+    """Those files that git keeps which came out other."""
+    plain = [path for path in objects if not (ws.path / path).is_symlink()]
+    names = "".join(f"{ws.path / path}\n" for path in plain)
+    asked = ("hash-object", "--no-filters", "--stdin-paths")
+    now = git(ws.dataset, *asked, stdin=names, private=True).split() if plain else []
+    others = {}
+    for path, name in zip(plain, now, strict=True):
+        if name != objects[path]:
+            others[path] = "other bytes"
+    return others
+
+
+def _inject(dataset: Path, files: Sequence[Path]) -> None:
+    """Have git-annex take files that are named like keys; it leaves those of other content."""
+    for start in range(0, len(files), CHUNK):
+        chunk = [str(file) for file in files[start : start + CHUNK]]
+        try:
+            annex(dataset, "reinject", "-q", "--guesskeys", "--", *chunk)
+        except StudyError:  # of some; they lie where they were
+            continue

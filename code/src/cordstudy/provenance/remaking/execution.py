@@ -1,0 +1,90 @@
+"""Running a recorded command again for what it makes: behind walls, within limits, no record made.
+
+Owns: the process, waiting for it, ending it where it breaks a limit.
+Does not own: the workspace (`running.workspace`), the walls (`walls`), the limits (`limits`), or
+what came out (`collecting`).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+
+from cordstudy.base.errors import StudyError
+from cordstudy.provenance.calling.gitannex import guarded, stop
+from cordstudy.provenance.calling.sandbox import check_sandbox
+from cordstudy.provenance.calling.surroundings import private_environment
+from cordstudy.provenance.history.records import RunRecord
+from cordstudy.provenance.remaking.limits import Limits, Watch
+from cordstudy.provenance.remaking.walls import walled
+from cordstudy.provenance.running.machine import Machine
+from cordstudy.provenance.running.recording import failure
+from cordstudy.provenance.running.workspace import Workspace, check_inputs_untouched
+
+EXPANSION = Path(__file__).with_name("expansion.py")
+TICK_S = 0.25
+Told = Callable[[float], None]
+"""Told again and again, while a command runs, for how many seconds it has."""
+
+
+def execute(
+    ws: Workspace,
+    record: RunRecord,
+    *,
+    links: Iterable[str],
+    machine: Machine,
+    limits: Limits,
+    told: Told,
+) -> None:
+    """Run a record's command in a workspace.
+
+    Raises StudyError where it ends otherwise than then, breaks a limit or changes what it reads.
+    """
+    cwd = ws.path / record.pwd
+    cwd.mkdir(parents=True, exist_ok=True)
+    log = machine.log(f"again-{record.commit[:8]}")
+    argv = _argv(record, ws)
+    if has_walls():
+        argv = [*walled(ws, links, cwd=cwd), *argv]
+    # what is kept between runs must not stand in for a run
+    env = {**private_environment(ws.folder / "home"), **machine.env(cache=ws.folder / "cache")}
+    watch = Watch(ws.folder, limits)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(guarded, argv, cwd=cwd, log=log, workspace=str(ws.folder), env=env)
+        try:
+            while wait([running], timeout=TICK_S).not_done:
+                told(watch.seconds)
+                watch.check()
+        except BaseException:
+            stop(str(ws.folder))
+            raise
+        code = running.result()
+    if code != record.exit:
+        raise failure(record.subject, code, log)
+    check_inputs_untouched(ws)
+
+
+def has_walls() -> bool:
+    """Whether commands run behind walls here."""
+    try:
+        check_sandbox()
+    except StudyError:
+        return False
+    return True
+
+
+def _argv(record: RunRecord, ws: Workspace) -> list[str]:
+    """The command as `datalad run` gives it to a shell."""
+    if "{" not in record.cmd and "}" not in record.cmd:
+        return ["/bin/sh", "-c", record.cmd]
+    values = {
+        "cmd": record.cmd,
+        "inputs": record.inputs,
+        "outputs": record.outputs,
+        "dataset": str(ws.path),
+        "tmpdir": str(ws.folder / "home"),
+    }
+    return [sys.executable, "-P", "-c", EXPANSION.read_text(), json.dumps(values)]

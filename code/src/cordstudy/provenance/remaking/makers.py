@@ -1,0 +1,53 @@
+"""Which records made what content, declared or not.
+
+Owns: the records that gave a key, and the files of each record.
+Does not own: the history (`history.index`), or running a record again (`remake`).
+
+Plain `datalad run` often declares nothing: what its commit changed counts as what it made. What
+came out as it was is in no commit's changes: declared outputs count too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cordstudy.provenance.calling.gitannex import GITLINK
+from cordstudy.provenance.history.commits import RecordedCommit
+from cordstudy.provenance.history.gitlog import Entry
+from cordstudy.provenance.history.index import History
+
+
+class Makers:
+    """The records of a history by the keys of what they made."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self._by_key: dict[str, list[RecordedCommit]] = {}
+        for commit in history.records:
+            for key in dict.fromkeys(entry.key for entry in self.made_by(commit).values()):
+                if key:
+                    self._by_key.setdefault(key, []).append(commit)
+        self._ages = {commit.id: age for age, commit in enumerate(history.commits)}
+
+    def of(self, key: str, *, before: RecordedCommit | None = None) -> Sequence[RecordedCommit]:
+        """The records that made a key, newest first; with `before`, of those that are older."""
+        found = self._by_key.get(key, [])
+        if before is None:
+            return found
+        return [commit for commit in found if self._ages[commit.id] > self._ages[before.id]]
+
+    def made_by(self, commit: RecordedCommit) -> Mapping[str, Entry]:
+        """The files that a record made, and what they held."""
+        made: dict[str, Entry] = {}
+        for path, entry in commit.changes.items():
+            if entry is not None:
+                made[path] = entry
+        for path in self.history.outputs[commit.id]:
+            held = self.history.entry_after(commit.id, path)
+            if held is not None:
+                made[path] = held
+        return {path: entry for path, entry in made.items() if entry.mode != GITLINK}
+
+    def path_of(self, commit: RecordedCommit, key: str) -> str:
+        """A file in which a record made a key (that it made)."""
+        return next(path for path, entry in self.made_by(commit).items() if entry.key == key)

@@ -1,0 +1,386 @@
+"""Making content again by running the records that made it.
+
+Owns: which records run for a key, in which order, each once however many ask; what is refused; why
+it cannot be had.
+Does not own: running one (`execution`), taking what came out (`collecting`), which records made
+what (`makers`), or git-annex's protocol (`remote`).
+
+Inputs come first: those that are here, those that another remote has, then those that older records
+make. What came out is the dataset's own: what runs on it finds it there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cordstudy.base.errors import StudyError
+from cordstudy.provenance.calling.content import get_keys, locations
+from cordstudy.provenance.calling.gitannex import GITLINK, git, git_ok, gitlinks
+from cordstudy.provenance.calling.kind import kind_of_machine
+from cordstudy.provenance.calling.surroundings import user_cache
+from cordstudy.provenance.history.commits import Input, InputBelow, RecordedCommit
+from cordstudy.provenance.history.gitlog import Entry, Tree, read_tree
+from cordstudy.provenance.history.index import History
+from cordstudy.provenance.history.paths import matches
+from cordstudy.provenance.history.records import RunRecord
+from cordstudy.provenance.profile import NAME, Profile
+from cordstudy.provenance.remaking.came_back import REMOTE, note, noted
+from cordstudy.provenance.remaking.collecting import Others, collect
+from cordstudy.provenance.remaking.execution import execute
+from cordstudy.provenance.remaking.limits import limits_of
+from cordstudy.provenance.remaking.makers import Makers
+from cordstudy.provenance.remaking.trust import Trust
+from cordstudy.provenance.running.machine import Machine
+from cordstudy.provenance.running.pins import have_pin
+from cordstudy.provenance.running.workspace import Workspace, workspace
+
+EVERYTHING = "**"
+OTHERS_TOLD = 3
+"""How many files that came out other are named."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told what happens: that a record runs, and for how long of how long."""
+
+    says: Callable[[str], None]
+    ticks: Callable[[float, float], None]
+
+
+@dataclass
+class Clock:
+    """Seconds that records took and take, of how many they took when they were recorded."""
+
+    expected: float = 0.0
+    spent: float = 0.0
+    known: set[str] = field(default_factory=set)
+
+    def expect(self, commit: RecordedCommit) -> None:
+        """Count on a record to run."""
+        if commit.id not in self.known:
+            self.known.add(commit.id)
+            self.expected += _wall_s(commit) or 0.0
+
+
+class Remaker:
+    """Makes content of one dataset again, from the records in the history of its HEAD."""
+
+    def __init__(
+        self, dataset: Path, *, profile: Profile, machine: Machine, trust: Trust, listener: Listener
+    ) -> None:
+        self.dataset, self.profile, self.machine = dataset, profile, machine
+        self.trust, self.listener = trust, listener
+        self.history = History(dataset)
+        self.makers = Makers(self.history)
+        self.clock = Clock()
+
+    def location(self, key: str) -> Path:
+        """Where the content of a key is, made again if need be. Raises StudyError with why it
+        cannot be had."""
+        records = self.makers.of(key)
+        if not records:
+            raise StudyError(
+                "no record in the history of the checked-out branch made this content",
+                hint="git annex whereis; git log --all -S KEY",
+            )
+        faults = []
+        for commit in records:
+            try:
+                self._make(commit, key)
+                return locations(self.dataset, [key])[key]
+            except StudyError as error:
+                faults.append(str(error))
+        raise StudyError("; ".join(dict.fromkeys(faults)))
+
+    def _make(self, commit: RecordedCommit, key: str) -> None:
+        """Run a record, or wait for whoever runs it, until the dataset has a key of its."""
+        self.clock.expect(commit)
+        with self._alone(commit):
+            if key in locations(self.dataset, [key]):
+                return
+            others, absent = self._run(commit)
+        if key not in locations(self.dataset, [key]):
+            path = self.makers.path_of(commit, key)
+            raise StudyError(
+                f"{_name(commit)} gives other content here: {path}: {others.get(path, 'none')}"
+                f"{_lacking(absent)}; this machine: {kind_of_machine()['processor']}"
+            )
+        if others:
+            told = ", ".join(f"{path} ({how})" for path, how in list(others.items())[:OTHERS_TOLD])
+            self.listener.says(f"{_name(commit)}: {len(others)} files came out other: {told}")
+
+    @contextmanager
+    def _alone(self, commit: RecordedCommit) -> Iterator[None]:
+        """Hold a record's lock: `git annex get -J` and other processes ask at the same time."""
+        folder = self.machine.scratch / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / commit.id).open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def _run(self, commit: RecordedCommit) -> tuple[Others, Sequence[str]]:
+        """Run a record, its inputs first; what came out other, and which inputs it went without."""
+        self._check(commit)
+        absent = self._have_inputs(commit)
+        made = self.makers.made_by(commit)
+        self.listener.says(f"running {_name(commit)}")
+        with self._workspace(commit, made) as ws:
+            try:
+                self._execute(commit, ws, made)
+            except StudyError as error:
+                raise StudyError(f"{_name(commit)}: {error}{_lacking(absent)}") from error
+            keys, others = collect(ws, made)
+        note(self.dataset, commit.id, keys)
+        return others, absent
+
+    def _execute(self, commit: RecordedCommit, ws: Workspace, made: Mapping[str, Entry]) -> None:
+        read = [item.entry.key for item in self._inputs(commit) if item.entry]
+        wall_s = _wall_s(commit)
+        limits = limits_of(
+            wall_s,
+            keys=[*read, *(entry.key for entry in made.values())],
+            minutes=self.trust.minutes,
+        )
+        spent = self.clock.spent
+
+        def tick(seconds: float) -> None:
+            self.clock.spent = spent + min(seconds, wall_s or 0.0)
+            self.listener.ticks(self.clock.spent, self.clock.expected)
+
+        links = gitlinks(self.dataset, ws.base)
+        execute(ws, commit.record, links=links, machine=self.machine, limits=limits, told=tick)
+        self.clock.spent = spent + (wall_s or 0.0)
+
+    def _check(self, commit: RecordedCommit) -> None:
+        """Raise StudyError for a record that is not to be run, or cannot be."""
+        if not commit.parents:
+            raise StudyError(f"{_name(commit)} has no commit before it: what it read is not known")
+        if self.trust.signed and not git_ok(self.dataset, "verify-commit", commit.id):
+            raise StudyError(
+                f"{_name(commit)} is not signed by anybody whom git trusts here",
+                hint="code/study recompute on, without --signed",
+            )
+        missing = missing_environment(self.history, commit, self.profile)
+        if missing:
+            raise StudyError(f"{_name(commit)}: {missing}")
+
+    @contextmanager
+    def _workspace(self, commit: RecordedCommit, made: Mapping[str, Entry]) -> Iterator[Workspace]:
+        """A clone in which a record can run: what it declares to read where its command is of this
+        dataset's own code, which declares all; else all that git had, with content for what it
+        declares; for one that declares nothing, with all content that is to be had."""
+        record = commit.record
+        declared = record.from_root((*record.inputs, *record.extra_inputs))
+        place = workspace(
+            self.dataset,
+            scratch=self.machine.scratch,
+            name=f"again-{commit.id[:8]}",
+            inputs=declared or self._everything(commit),
+            outputs=(),
+            commit=commit.first_parent,
+            whole=not self._is_ours(record),
+            lenient=not declared,
+        )
+        with place as ws:
+            _check_is_inside(ws, ws.path / record.pwd)
+            yield _made_ready(ws, made, read={item.path for item in self._inputs(commit)})
+
+    def _is_ours(self, record: RunRecord) -> bool:
+        launcher = self.profile.launcher
+        return bool(launcher) and record.cmd.split()[:1] == [launcher] and bool(record.inputs)
+
+    def _everything(self, commit: RecordedCommit) -> tuple[str, ...]:
+        """All of a record's parent, and of the subdatasets that are installed."""
+        links = gitlinks(self.dataset, commit.first_parent)
+        here = [link for link in links if (self.dataset / link / ".git").exists()]
+        return (EVERYTHING, *(f"{link}/{EVERYTHING}" for link in here))
+
+    def _inputs(self, commit: RecordedCommit) -> Sequence[Input]:
+        """What a record read: what it declares, or all that was there."""
+        if commit.record.inputs or commit.record.extra_inputs:
+            return self.history.inputs[commit.id]
+        tree = read_tree(self.dataset, commit.first_parent)
+        found: list[Input] = []
+        for path, entry in tree.items():
+            if entry.mode != GITLINK:
+                found.append(Input(EVERYTHING, path, entry))
+        return found
+
+    def _have_inputs(self, commit: RecordedCommit) -> list[str]:
+        """Have here what a record read; what is not to be had and why, where it may do without.
+
+        Raises StudyError for what it declares and is out of reach, along the chain.
+        """
+        own: dict[str, str] = {}
+        for item in self._inputs(commit):
+            if isinstance(item, InputBelow):
+                self._have_pin(item, commit)
+            elif item.entry and item.entry.key:
+                own[item.entry.key] = item.path
+        faults = self._have_keys(list(own), commit)
+        if faults and (commit.record.inputs or commit.record.extra_inputs):
+            key, why = next(iter(faults.items()))
+            raise StudyError(f"{_name(commit)} needs {own[key]}, which is out of reach: {why}")
+        absent = [f"{own[key]}: {why}" for key, why in faults.items()]
+        return absent + self._absent_below(commit)
+
+    def _have_pin(self, item: InputBelow, commit: RecordedCommit) -> None:
+        """Have a subdataset here at the commit that a record read."""
+        try:
+            have_pin(
+                self.dataset,
+                item.path,
+                item.entry.object,
+                commit=commit.first_parent,
+                machine=self.machine,
+                profile=self.profile,
+            )
+        except StudyError as error:
+            raise StudyError(f"{_name(commit)} needs {item.path}: {error}") from error
+
+    def _absent_below(self, commit: RecordedCommit) -> list[str]:
+        """The files that a record may read in subdatasets and whose content is not to be had."""
+        absent: list[str] = []
+        for item in self._inputs(commit):
+            if not isinstance(item, InputBelow):
+                continue
+            place = self.dataset / item.path
+            tree = self.history.subtree(item.path, item.entry.object) or Tree()
+            keys = {tree[path].key: path for path in matches(tree, item.below) if tree[path].key}
+            missing = _missing(place, list(keys))
+            if missing:
+                get_keys(place, missing)
+            absent += [f"{item.path}/{keys[key]}" for key in _missing(place, missing)]
+        return absent
+
+    def _have_keys(self, keys: Sequence[str], commit: RecordedCommit) -> dict[str, str]:
+        """Have content here that a record read; why what is not to be had is not, by key."""
+        absent = _missing(self.dataset, keys)
+        if absent and self._has_other_remotes():
+            get_keys(self.dataset, absent, without=REMOTE)
+            absent = _missing(self.dataset, absent)
+        for key in absent:
+            for maker in self.makers.of(key, before=commit)[:1]:
+                self.clock.expect(maker)
+        faults: dict[str, str] = {}
+        while absent:
+            key = absent[0]
+            why = self._make_one(key, commit)
+            if why:
+                faults[key] = why
+            absent = [key for key in _missing(self.dataset, absent) if key not in faults]
+        return faults
+
+    def _make_one(self, key: str, commit: RecordedCommit) -> str:
+        """Make a key that a record read; why it is not to be had, empty where it is."""
+        why = "no remote has it and no record before made it"
+        for maker in self.makers.of(key, before=commit):
+            try:
+                self._make(maker, key)
+                return ""
+            except StudyError as error:
+                why = str(error)
+        return why
+
+    def _has_other_remotes(self) -> bool:
+        return bool(set(git(self.dataset, "remote").split()) - {REMOTE})
+
+    def vouches(self, key: str) -> bool:
+        """Whether a key came back identical here, and its record can still run: its environment
+        and all that it read are here, or were made by records of which that holds too."""
+        commit = self.history.recorded.get(noted(self.dataset).get(key, ""))
+        return commit is not None and self._can_run(commit, set())
+
+    def _can_run(self, commit: RecordedCommit, asked: set[str]) -> bool:
+        if commit.id in asked:
+            return True
+        asked.add(commit.id)
+        if missing_environment(self.history, commit, self.profile):
+            return False
+        keys = []
+        for item in self._inputs(commit):
+            if isinstance(item, InputBelow):
+                if not self._is_here_below(item):
+                    return False
+            elif item.entry and item.entry.key:
+                keys.append(item.entry.key)
+        for key in _missing(self.dataset, keys):
+            makers = self.makers.of(key, before=commit)
+            if not any(self._can_run(maker, asked) for maker in makers):
+                return False
+        return True
+
+    def _is_here_below(self, item: InputBelow) -> bool:
+        """Whether a subdataset has what a record read of it."""
+        tree = self.history.subtree(item.path, item.entry.object)
+        if tree is None:
+            return False
+        keys = [tree[path].key for path in matches(tree, item.below) if tree[path].key]
+        return not _missing(self.dataset / item.path, keys)
+
+
+def missing_environment(history: History, commit: RecordedCommit, profile: Profile) -> str:
+    """What to do where the environment of a record is not made here; empty where it is, or where it
+    names none."""
+    if not profile.lock or commit.record.cmd.split()[:1] != [profile.launcher]:
+        return ""
+    lock = history.entry_before(commit.id, profile.lock)
+    if lock is None or (user_cache() / NAME / "steps" / lock.object / "complete").exists():
+        return ""
+    return (
+        f"the environment of its {profile.lock} ({lock.object[:8]}) is not made here: "
+        f"git worktree add --detach FOLDER {commit.first_parent[:12]}; "
+        f"make -C FOLDER/{profile.code} env"
+    )
+
+
+def _made_ready(ws: Workspace, made: Mapping[str, Entry], *, read: set[str]) -> Workspace:
+    """A workspace in which a command can write what it made: what is there of it is gone, or, where
+    the command read it too, can be changed without changing the dataset's own."""
+    stamps = dict(ws.stamps)
+    for path in made:
+        file = ws.path / path
+        _check_is_inside(ws, file.parent)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if path not in read:
+            file.unlink(missing_ok=True)
+        elif file.is_symlink() and file.exists():
+            stamps.pop(file, None)
+            content = file.resolve()
+            file.unlink()
+            shutil.copyfile(content, file)
+    return replace(ws, stamps=stamps)
+
+
+def _check_is_inside(ws: Workspace, folder: Path) -> None:
+    """Raise StudyError where a link in the record's tree leads to another folder."""
+    if os.path.realpath(folder) != str(folder):
+        raise StudyError(f"{folder.relative_to(ws.path)} leads through a link: it is not followed")
+
+
+def _missing(repo: Path, keys: Sequence[str]) -> list[str]:
+    """Those keys whose content is not in a clone."""
+    here = locations(repo, keys)
+    return [key for key in keys if key not in here]
+
+
+def _lacking(absent: Sequence[str]) -> str:
+    if not absent:
+        return ""
+    return f" ({len(absent)} files that it may have read were not to be had, the first {absent[0]})"
+
+
+def _name(commit: RecordedCommit) -> str:
+    return f"{commit.id[:8]} {commit.subject!r}"
+
+
+def _wall_s(commit: RecordedCommit) -> float | None:
+    """How long a record's command took, where that was measured."""
+    resources = commit.record.resources
+    return resources["wall_s"] if resources else None
