@@ -42,7 +42,7 @@ def collect(ws: Workspace, made: Mapping[str, Entry]) -> tuple[list[str], Others
             others[path] = why
         elif not entry.key:
             in_git[path] = entry.object
-        elif entry.key not in {*here, *taken}:
+        elif not (ws.path / path).is_symlink() and entry.key not in {*here, *taken}:
             taken[entry.key] = path
             places[path] = keys / entry.key.replace("/", "%")
             (ws.path / path).rename(places[path])
@@ -51,8 +51,16 @@ def collect(ws: Workspace, made: Mapping[str, Entry]) -> tuple[list[str], Others
     for path, place in places.items():
         if place.exists():
             others[path] = "other bytes of the same number"
-    came = [entry.key for path, entry in made.items() if entry.key and path not in others]
-    return list(dict.fromkeys(came)), others
+    return _came(ws, made, others), others
+
+
+def _came(ws: Workspace, made: Mapping[str, Entry], others: Others) -> list[str]:
+    """The keys of what came out as it was, but for links to what was there before."""
+    keys: dict[str, None] = {}
+    for path, entry in made.items():
+        if entry.key and path not in others and not (ws.path / path).is_symlink():
+            keys[entry.key] = None
+    return list(keys)
 
 
 def _unfit(root: Path, path: str, entry: Entry) -> str:
@@ -64,13 +72,21 @@ def _unfit(root: Path, path: str, entry: Entry) -> str:
         status = file.lstat()
     except OSError:
         return "it was not made"
-    if stat.S_ISLNK(status.st_mode) and not entry.key:
-        return ""  # git keeps links; the objects are compared
+    if stat.S_ISLNK(status.st_mode):
+        return _unfit_link(file, entry)
     if not stat.S_ISREG(status.st_mode):
         return "it is no file"
     if entry.key and size_of(entry.key) and status.st_size != size_of(entry.key):
         return f"{status.st_size} bytes, recorded {size_of(entry.key)}"
     return ""
+
+
+def _unfit_link(file: Path, entry: Entry) -> str:
+    """The same of a link: one to the content of a key is what `git annex add` would make of it, as
+    of a step that passes on what it read."""
+    if entry.key and os.path.basename(os.readlink(file)) == entry.key:
+        return ""
+    return "it is no file" if entry.key or not entry.mode.startswith("12") else ""
 
 
 def _other_in_git(ws: Workspace, objects: Mapping[str, str]) -> Others:
