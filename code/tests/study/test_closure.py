@@ -148,6 +148,7 @@ CLOSURES = {
         "pipeline/report/pictures.py",
         "pipeline/report/report.py",
         "pipeline/report/sections.py",
+        "pipeline/report/standalone.py",
         "pipeline/report/viewer.py",
         "pipeline/sources/cases.py",
     },

@@ -74,6 +74,16 @@ class Layout:
         return f"{self.derivatives}/report/index.html"
 
     @property
+    def forest(self) -> str:
+        """The differences that the answer rests on, as a picture of its own."""
+        return f"{self.derivatives}/report/forest.png"
+
+    @property
+    def segmentation(self) -> str:
+        """What the models outline in some cases, as a picture of its own."""
+        return f"{self.derivatives}/report/segmentation.png"
+
+    @property
     def notebook(self) -> str:
         """The executed notebook: the same analysis, to be changed."""
         return f"{self.derivatives}/report/results.ipynb"

@@ -355,10 +355,16 @@ def _report(study: Study) -> Step:
     arguments: list[object] = [layout.evaluation, "--judging", layout.judging]
     arguments += ["--published", PUBLISHED, *_option("dataset", raws)]
     arguments += [*_option("predictions", predictions), "--out", layout.report]
+    arguments += ["--forest", layout.forest, "--segmentation", layout.segmentation]
     inputs = [*tables, layout.judging, PUBLISHED]
     inputs += _below(raws, RAW_TEST) + _below(predictions, ["*/*"])
     return _step(
-        "report", "", "Write the report", arguments, inputs=inputs, outputs=[layout.report]
+        "report",
+        "",
+        "Write the report",
+        arguments,
+        inputs=inputs,
+        outputs=[layout.report, layout.forest, layout.segmentation],
     )
 
 

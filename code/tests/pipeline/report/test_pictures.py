@@ -3,7 +3,8 @@
 import nibabel as nib
 import numpy as np
 
-from cordstudy.pipeline.report.pictures import overlay, read_picture, slice_through
+from cordstudy.pipeline.report.figures import three_panels
+from cordstudy.pipeline.report.pictures import draw_slice, overlay, read_picture, slice_through
 from made_picture import emptied, made_picture
 
 
@@ -11,6 +12,12 @@ def test_pictures_of_a_case_come_out_the_same():
     picture = made_picture()
     assert overlay(picture) == overlay(picture)
     assert slice_through(picture) == slice_through(picture)
+
+
+def test_a_slice_tells_which_masks_have_an_outline_in_it():
+    _, panels = three_panels()
+    assert draw_slice(panels[0], made_picture(), 15) == {"reference", "general"}
+    assert draw_slice(panels[1], made_picture(), 0) == set()
 
 
 def test_a_case_without_cord_has_pictures_too():

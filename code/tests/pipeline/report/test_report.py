@@ -69,6 +69,13 @@ def test_the_page_and_the_notebook_come_out_the_same_again(tiny_copy):
         assert "identical" in told and "different" not in told
 
 
+def test_the_pictures_are_in_git_and_small(tiny):
+    for name in ("forest.png", "segmentation.png"):
+        picture = tiny / FOLDER / name
+        assert not picture.is_symlink() and picture.read_bytes().startswith(b"\x89PNG")
+        assert picture.stat().st_size < 150_000
+
+
 TELLS = """<script>
 new MutationObserver(() => {
   const told = document.querySelector("output").textContent;

@@ -155,7 +155,7 @@ PLANTED = {
     ),
     "a record's inputs edited": (amend('  "code/study",\n', ""), "edited inputs", LAST),
     "an undeclared output": (
-        amend('report/index.html"\n ]', 'report/x.html"\n ]'),
+        amend('report/index.html",\n', 'report/x.html",\n'),
         "undeclared output",
         "index.html",
     ),

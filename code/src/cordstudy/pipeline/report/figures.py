@@ -52,12 +52,12 @@ def svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def png(figure: Figure) -> str:
-    """A figure as the URI of a PNG. No version is stored in it."""
+def png(figure: Figure, *, dpi: int) -> bytes:
+    """A figure as a PNG. No version is stored in it."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=90, metadata={"Software": None})
+    figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
     plt.close(figure)
-    return data_uri(stream.getvalue(), "image/png")
+    return stream.getvalue()
 
 
 def data_uri(content: bytes, kind: str) -> str:
@@ -69,6 +69,16 @@ def forest(rows: Sequence[Comparison], unseen: Sequence[str], margin: float) -> 
     """Differences with their intervals, one line a row; filled where the test set is seen by no
     model. The band is the margin."""
     figure, axes = _rows(len(rows))
+    draw_differences(axes, rows, unseen, margin)
+    names = [f"{row.testset} (n={row.subjects})" for row in rows]
+    axes.set(yticks=range(len(rows)), yticklabels=names, xlabel="difference of mean Dice")
+    return svg(figure)
+
+
+def draw_differences(
+    axes: Axes, rows: Sequence[Comparison], unseen: Sequence[str], margin: float
+) -> None:
+    """The lines of `forest`."""
     colour = COLOURS[0]
     for n, row in enumerate(rows):
         if not np.isnan(row.low):
@@ -76,9 +86,6 @@ def forest(rows: Sequence[Comparison], unseen: Sequence[str], margin: float) -> 
         fill = colour if row.testset in unseen else "white"
         axes.plot(row.difference, n, "o", ms=7, mec=colour, mfc=fill, mew=2)
     _draw_margin(axes, margin)
-    names = [f"{row.testset} (n={row.subjects})" for row in rows]
-    axes.set(yticks=range(len(rows)), yticklabels=names, xlabel="difference of mean Dice")
-    return svg(figure)
 
 
 def dice_by_model(means: pd.DataFrame) -> str:
@@ -122,9 +129,20 @@ def three_panels() -> tuple[Figure, list[Axes]]:
     return figure, list(axes)
 
 
+def rows_of_panels(count: int, *, width_in: float, row_in: float) -> tuple[Figure, list[Figure]]:
+    """An empty figure, and parts of it below each other, each for a case."""
+    figure = plt.figure(figsize=(width_in, row_in * count), layout="constrained")
+    return figure, list(figure.subfigures(count, 1, squeeze=False)[:, 0])
+
+
 def _rows(count: int, *, extra: float = 0.75) -> tuple[Figure, Axes]:
     """An empty plot for so many lines of names."""
-    figure, axes = plt.subplots(figsize=(WIDTH_IN, 0.36 * count + extra), layout="constrained")
+    return lines_plot(count, width_in=WIDTH_IN, height_in=0.36 * count + extra)
+
+
+def lines_plot(count: int, *, width_in: float, height_in: float) -> tuple[Figure, Axes]:
+    """An empty plot for so many lines of names, the first on top."""
+    figure, axes = plt.subplots(figsize=(width_in, height_in), layout="constrained")
     axes.grid(axis="y", visible=False)
     axes.set_ylim(max(count, 1) - 0.5, -0.5)
     return figure, axes

@@ -29,6 +29,8 @@ OUTLINES = {
     "specific": ("#d55e00", "--"),
 }
 """Colour and line of the outline of each mask."""
+WIDTHS = dict.fromkeys(OUTLINES, 1.6)
+"""Of the outlines, in points."""
 WINDOW_MM = 60.0
 FRAMES, FRAME_PIXELS, GREYS = 20, 160, 32
 
@@ -65,16 +67,28 @@ def read_picture(image: Path, masks: Mapping[str, Path]) -> Picture:
 def overlay(picture: Picture) -> str:
     """Axial slices with the outline of each mask, at a quarter, half and three quarters of the
     cord's extent."""
-    slices = _slices(picture)
     figure, panels = three_panels()
-    for quarter, axes in enumerate(panels, start=1):
-        _draw_slice(axes, picture, int(slices[len(slices) * quarter // 4]))
-    return png(figure)
+    for k, axes in zip(quarters(picture), panels, strict=True):
+        draw_slice(axes, picture, k)
+    return data_uri(png(figure, dpi=90), "image/png")
 
 
-def _draw_slice(axes: Axes, picture: Picture, k: int) -> None:
-    """The window of one slice, grey, and the outlines in it."""
-    window = _window(picture, k)
+def quarters(picture: Picture) -> list[int]:
+    """The slices at a quarter, half and three quarters of the cord's extent."""
+    slices = _slices(picture)
+    return [int(slices[len(slices) * quarter // 4]) for quarter in (1, 2, 3)]
+
+
+def draw_slice(
+    axes: Axes,
+    picture: Picture,
+    k: int,
+    *,
+    window_mm: float = WINDOW_MM,
+    widths: Mapping[str, float] = WIDTHS,
+) -> set[str]:
+    """Draw a window of one slice, grey, and the outlines in it; the masks that have one there."""
+    window = _window(picture, k, window_mm)
     spacing_mm = picture.spacing_mm
     shown = picture.voxels[window][:, :, k].astype(float)
     axes.imshow(
@@ -85,13 +99,22 @@ def _draw_slice(axes: Axes, picture: Picture, k: int) -> None:
         vmin=np.percentile(shown, 1),
         vmax=np.percentile(shown, 99.5),
     )
+    drawn = set()
     for name, mask in picture.masks.items():
         colour, style = OUTLINES[name]
         plane = mask[window][:, :, k]
         if plane.any():
-            axes.contour(plane.T, levels=[0.5], colors=[colour], linewidths=1.6, linestyles=style)
+            drawn.add(name)
+            axes.contour(
+                plane.T,
+                levels=[0.5],
+                colors=[colour],
+                linewidths=widths[name],
+                linestyles=style,
+            )
     axes.set(xticks=[], yticks=[], title=f"slice {k}")
     axes.spines[:].set_visible(False)
+    return drawn
 
 
 def slice_through(picture: Picture) -> str:
@@ -158,16 +181,16 @@ def _slices(picture: Picture) -> npt.NDArray[np.intp]:
     return np.arange(picture.voxels.shape[2])
 
 
-def _window(picture: Picture, k: int) -> tuple[slice, ...]:
-    """A window of `WINDOW_MM` about the reference in one slice, or about all of it where that
-    slice has none; it is moved into the image where it would leave it."""
+def _window(picture: Picture, k: int, window_mm: float = WINDOW_MM) -> tuple[slice, ...]:
+    """A window of so many millimetres about the reference in one slice, or about all of it where
+    that slice has none; it is moved into the image where it would leave it."""
     reference = picture.masks["reference"]
     plane = reference[:, :, k] if reference[:, :, k].any() else reference.any(axis=2)
     shape = reference.shape[:2]
     centre = np.argwhere(plane).mean(axis=0) if plane.any() else np.array(shape) / 2
     window = []
     for middle, size, mm in zip(centre, shape, picture.spacing_mm):
-        width = min(size, int(WINDOW_MM / mm) + 1)
+        width = min(size, int(window_mm / mm) + 1)
         start = int(np.clip(round(middle - width / 2), 0, size - width))
         window.append(slice(start, start + width))
     return tuple(window)

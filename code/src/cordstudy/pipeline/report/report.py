@@ -1,7 +1,8 @@
-"""The `report` step: the page about the tables of judging.
+"""The `report` step: the page about the tables of judging, and two pictures beside it.
 
-Owns: what the page is made of, and where it is written.
-Does not own: what is on it (`page`), or any number (`evaluate`, `compare`, `leakage`).
+Owns: what they are made of, and where they are written.
+Does not own: what is on them (`page`, `standalone`), or any number (`evaluate`, `compare`,
+`leakage`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from cordstudy.pipeline.report.evaluation import read_evaluation
 from cordstudy.pipeline.report.gallery import Gallery, by_model, by_testset
 from cordstudy.pipeline.report.page import Page, render
 from cordstudy.pipeline.report.sections import PUBLISHED_COLUMNS, published_beside
+from cordstudy.pipeline.report.standalone import forest_picture, segmentation_picture
 from cordstudy.pipeline.report.viewer import niivue
 
 
@@ -50,6 +52,18 @@ from cordstudy.pipeline.report.viewer import niivue
     help="Folder of one model's masks; repeatable.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Page to write.")
+@click.option(
+    "--forest",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="PNG of the differences to write.",
+)
+@click.option(
+    "--segmentation",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="PNG of outlines in some cases to write.",
+)
 def command(
     tables: Path,
     parameters: Path,
@@ -57,8 +71,10 @@ def command(
     datasets: tuple[Path, ...],
     predictions: tuple[Path, ...],
     out: Path,
+    forest: Path,
+    segmentation: Path,
 ) -> None:
-    """Write the page about the tables in the folder TABLES."""
+    """Write the page about the tables in the folder TABLES, and two pictures."""
     settings = read_settings(parameters)
     evaluation = read_evaluation(tables)
     figures = read_table(published, *PUBLISHED_COLUMNS)
@@ -78,3 +94,5 @@ def command(
         niivue=niivue(),
     )
     write_file(out, render(page))
+    write_file(forest, forest_picture(evaluation.comparisons, settings))
+    write_file(segmentation, segmentation_picture(gallery))
