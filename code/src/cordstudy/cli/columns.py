@@ -1,6 +1,6 @@
 """Rows as aligned columns.
 
-Owns: the one way in which commands print a table.
+Owns: the one way in which commands lay out a table.
 Does not own: what stands in it; cells are one line each (`base.errors.inline`).
 """
 
@@ -26,9 +26,20 @@ def print_columns(
     right: Container[int] = (),
 ) -> None:
     """Print rows below an optional header; the columns numbered in `right` end at one line."""
+    for line in column_lines(rows, header=header, right=right):
+        say(line)
+
+
+def column_lines(
+    rows: Iterable[Sequence[str]],
+    *,
+    header: Sequence[str] | None = None,
+    right: Container[int] = (),
+) -> list[str]:
+    """The lines that `print_columns` prints."""
     lines = [row for row in (header, *rows) if row is not None]
     if not lines:
-        return
+        return []
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for number in range(max(len(line) for line in lines)):
         table.add_column(justify="right" if number in right else "left", no_wrap=True)
@@ -36,5 +47,4 @@ def print_columns(
         table.add_row(*(Text(cell) for cell in line))
     page = io.StringIO()
     Console(file=page, width=WIDEST, color_system=None, legacy_windows=False).print(table)
-    for text in page.getvalue().splitlines():
-        say(text.rstrip())
+    return [text.rstrip() for text in page.getvalue().splitlines()]

@@ -19,6 +19,7 @@ from cordstudy.cli.run import run
 from cordstudy.cli.segment import segment
 from cordstudy.cli.status import status
 from cordstudy.cli.verify import verify
+from cordstudy.cli.written import written
 from cordstudy.study.closure import commands, help_line
 
 EPILOG = """\b
@@ -70,5 +71,17 @@ def cli(context: click.Context, name: str) -> None:
     context.obj = name
 
 
-for command in (run, status, inputs, cases, audit, verify, results, segment, recompute, render):
+for command in (
+    run,
+    status,
+    inputs,
+    cases,
+    audit,
+    verify,
+    results,
+    segment,
+    recompute,
+    render,
+    written,
+):
     cli.add_command(command)

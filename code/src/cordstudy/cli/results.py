@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 
 from cordstudy.base.errors import StudyError, inline
-from cordstudy.cli.columns import print_columns
+from cordstudy.cli.columns import column_lines
 from cordstudy.cli.here import ROOT
 from cordstudy.cli.saying import say
 from cordstudy.provenance.calling.gitannex import read_git
@@ -39,13 +39,20 @@ def print_results(study: Study) -> None:
     Warns where that table is not what a record made.
     """
     path = Layout(study).summary_table
-    rows = _read_summary(path)
+    lines = mean_dice(study)
     doubt = _doubt(path)
     if doubt:
         say(f"warning: {path}: {inline(doubt)}", err=True)
-    say("\nMean Dice, model × test set")
-    _print_table(rows)
+    say()
+    for line in lines:
+        say(line)
     _print_next(study)
+
+
+def mean_dice(study: Study) -> list[str]:
+    """The lines of the table model × test set, as HEAD has it."""
+    rows = _read_summary(Layout(study).summary_table)
+    return ["Mean Dice, model × test set", *_table(rows)]
 
 
 def _print_next(study: Study) -> None:
@@ -103,7 +110,7 @@ def _read_summary(path: str) -> list[Row]:
     return rows
 
 
-def _print_table(rows: list[Row]) -> None:
+def _table(rows: list[Row]) -> list[str]:
     testsets = list(dict.fromkeys(row["testset"] for row in rows))
     models = list(dict.fromkeys(row["model"] for row in rows))
     dice = {(row["model"], row["testset"]): _number(row["dice"]) for row in rows}
@@ -114,7 +121,7 @@ def _print_table(rows: list[Row]) -> None:
         counts = {row["testset"]: inline(row[column]) for row in rows}
         lines.append([f"n {column}", *(counts[name] for name in testsets)])
     header = ["", *(inline(name) for name in testsets)]
-    print_columns(lines, header=header, right=range(1, len(header)))
+    return column_lines(lines, header=header, right=range(1, len(header)))
 
 
 def _number(cell: str) -> str:

@@ -6,6 +6,7 @@ Does not own: segmentation (`pipeline.learning.segmenter`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -46,11 +47,17 @@ def segment(name: str, images: tuple[Path, ...], models: tuple[str, ...], out: P
 
     Each mask is on its image's own grid.
     """
-    study = load_study(ROOT, name)
+    for path in masks_of(load_study(ROOT, name), images, models, out):
+        say(path)
+
+
+def masks_of(study: Study, images: Sequence[Path], models: Sequence[str], out: Path) -> list[Path]:
+    """Segment images with some of the study's models; the masks, of each image those by each
+    model."""
     folders = {model: _trained_folder(study, model) for model in models}
     from cordstudy.pipeline.learning.segmenter import segment as segment_images  # torch: 3 s
 
-    written = segment_images(
+    return segment_images(
         folders,
         images,
         out,
@@ -58,8 +65,6 @@ def segment(name: str, images: tuple[Path, ...], models: tuple[str, ...], out: P
         mirror_axes=study.predict.mirror_axes,
         tile_step=study.predict.tile_step,
     )
-    for path in written:
-        say(path)
 
 
 def _trained_folder(study: Study, name: str) -> Path:
