@@ -6,6 +6,7 @@ from cordstudy.provenance.audit.lineage import trace
 from cordstudy.provenance.history.index import History
 from cordstudy.provenance.history.records import read_records
 from helpers import git, run
+from places import OUT, told
 from plain import record, save
 
 
@@ -87,3 +88,14 @@ def test_a_record_in_a_sidecar_file_is_read_where_its_content_is_here(made):
         history.producer("derivatives/s.bin") is None
         and "not here (datalad get" in history.commits[0].malformed
     )
+
+
+def test_a_step_that_came_to_write_more_has_one_record_that_counts(place):
+    more = "derivatives/b.txt"
+    first, large = (commit.id for commit in place.history.live)
+    newer = place.commit(told(cmd="make a b", outputs=[OUT, more]), {more: "b\n"})
+    assert [commit.id for commit in place.history.live] == [large, newer]
+    assert place.findings == []
+    place.commit(told(cmd="make b c", outputs=[more, "derivatives/c.txt"]), {more: "c\n"})
+    assert ("two records", more) in place.findings, "one that has other outputs too still counts"
+    assert first not in {commit.id for commit in place.history.live}

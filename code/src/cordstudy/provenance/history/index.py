@@ -85,12 +85,9 @@ class History:
 
     @cached_property
     def live(self) -> list[RecordedCommit]:
-        """The records that made what is there now, or are the newest with their outputs; oldest
-        first."""
-        newest: dict[tuple[str, ...], str] = {}
-        for commit in self.records:
-            newest.setdefault(commit.record.from_root(commit.record.outputs), commit.id)
-        wanted = set(newest.values())
+        """The records that made what is there now, or are the newest that declare their outputs;
+        oldest first."""
+        wanted = set(_newest_with_outputs(self.records))
         for path in self.tree:
             producer = self.producer(path)
             if producer:
@@ -183,6 +180,19 @@ class History:
     def dataset_id(self) -> str:
         """What the commit's dataset is called; empty for a repository that is no dataset."""
         return dataset_id(self.repo, self.id)
+
+
+def _newest_with_outputs(newest_first: Iterable[RecordedCommit]) -> Iterator[str]:
+    """The records but for those whose outputs a newer one declares too, all of them: a step may
+    have come to write more."""
+    declaring: dict[str, set[str]] = {}
+    for commit in newest_first:
+        outputs = commit.record.from_root(commit.record.outputs)
+        newer = [declaring.get(spec, set()) for spec in outputs]
+        if not newer or not set.intersection(*newer):
+            yield commit.id
+            for spec in outputs:
+                declaring.setdefault(spec, set()).add(commit.id)
 
 
 @contextmanager
