@@ -79,10 +79,14 @@ class Remaker:
         self.history = History(dataset)
         self.makers = Makers(self.history)
         self.clock = Clock()
+        self._places: dict[str, Path] = {}
+        """Where content is that this process had made."""
 
     def location(self, key: str) -> Path:
         """Where the content of a key is, made again if need be. Raises StudyError with why it
         cannot be had."""
+        if key in self._places and self._places[key].exists():
+            return self._places[key]
         records = self.makers.of(key)
         if not records:
             raise StudyError(
@@ -93,7 +97,7 @@ class Remaker:
         for commit in records:
             try:
                 self._make(commit, key)
-                return locations(self.dataset, [key])[key]
+                return self._places[key]
             except StudyError as error:
                 faults.append(str(error))
         raise StudyError("; ".join(dict.fromkeys(faults)))
@@ -102,10 +106,11 @@ class Remaker:
         """Run a record, or wait for whoever runs it, until the dataset has a key of its."""
         self.clock.expect(commit)
         with self._alone(commit):
-            if key in locations(self.dataset, [key]):
+            self._places |= locations(self.dataset, [key])
+            if key in self._places:
                 return
             others, absent = self._run(commit)
-        if key not in locations(self.dataset, [key]):
+        if key not in self._places:
             path = self.makers.path_of(commit, key)
             raise StudyError(
                 f"{_name(commit)} gives other content here: {path}: {others.get(path, 'none')}"
@@ -137,6 +142,7 @@ class Remaker:
                 raise StudyError(f"{_name(commit)}: {error}{_lacking(absent)}") from error
             keys, others = collect(ws, made)
         note(self.dataset, commit.id, keys)
+        self._places |= locations(self.dataset, keys)
         return others, absent
 
     def _execute(self, commit: RecordedCommit, ws: Workspace, made: Mapping[str, Entry]) -> None:
