@@ -1,4 +1,4 @@
-"""`inputs` and `inputs get`: the sources of a study, and having them here.
+"""`inputs`, `inputs get` and `inputs pin`: the sources of a study, having and pinning them.
 
 Owns: the table of sources, installing them one by one, and which of their files a study uses.
 Does not own: installing itself (`provenance.running`), or finding cases
@@ -19,18 +19,19 @@ from cordstudy.cli.here import ROOT, read_machine
 from cordstudy.cli.phantoms import phantom_recipe
 from cordstudy.cli.saying import say
 from cordstudy.pipeline.sources.cases import Case
-from cordstudy.provenance.calling.gitannex import gitlinks
 from cordstudy.provenance.running.advancing import current_branch
 from cordstudy.provenance.running.inputs import (
+    MadeOtherwise,
     Source,
     get_files,
     get_source,
+    pin_source,
     prepare_dataset,
     source_state,
 )
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.runner import sole_run
-from cordstudy.provenance.running.subdatasets import is_at_pin
+from cordstudy.provenance.running.subdatasets import is_at_pin, is_installed
 from cordstudy.study.loading import load_study
 from cordstudy.study.parameters import rules_of
 from cordstudy.study.schema import Study
@@ -112,16 +113,42 @@ def inputs_get(name: str, names: tuple[str, ...], content: bool, jobs: int) -> N
     current_branch(ROOT)
     with sole_run(ROOT, machine):
         prepare_dataset(ROOT)
-        faults = _get_each(study, machine, jobs=jobs, only=wanted)
+        faults = get_each(study, machine, jobs=jobs, only=wanted)
         if content:
             failed = {source for source, _ in faults}
             faults += _get_contents(study, [source for source in wanted if source not in failed])
-    if faults:
-        lines = [f"\n  {source}: {error}\n    hint: {error.hint}" for source, error in faults]
-        raise StudyError(
-            f"{len(faults)} of {len(wanted)} sources could not be had:{''.join(lines)}",
-            hint="the other sources are here",
-        )
+    raise_for_faults(faults, of=len(wanted))
+
+
+def raise_for_faults(faults: Sequence[Fault], *, of: int) -> None:
+    """Raise StudyError where one of so many sources could not be had at its pin."""
+    if not faults:
+        return
+    lines = [f"\n  {source}: {error}\n    hint: {error.hint}" for source, error in faults]
+    raise StudyError(
+        f"{len(faults)} of {of} sources could not be had at their pin:{''.join(lines)}",
+        hint="the other sources are here",
+    )
+
+
+@inputs.command("pin")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.pass_obj
+def inputs_pin(name: str, names: tuple[str, ...]) -> None:
+    """Commit sources that are made here as their pins; all that are here, or NAMEs.
+
+    Nothing else moves a pin: where a phantom comes out other than pinned (another kind of machine,
+    or code that changed), this makes what is here what the steps read, and they are stale.
+    """
+    study = load_study(ROOT, name)
+    chosen = [check_dataset(study, wanted) for wanted in names]
+    current_branch(ROOT)
+    for source in sources_of(study):
+        is_here = source.recipe is not None and is_installed(ROOT, source)
+        if source.name in chosen or (not chosen and is_here):
+            before, now = pin_source(ROOT, source)
+            moved = f"{before[:12] or 'nothing'} -> {now[:12]}" if before != now else "as it was"
+            say(f"pinned  {source.path} {moved}")
 
 
 def _get_contents(study: Study, names: Sequence[str]) -> list[Fault]:
@@ -154,20 +181,16 @@ def get_content(study: Study, name: str) -> None:
 
 def get_sources(study: Study, machine: Machine, *, jobs: int, only: Sequence[str]) -> None:
     """Install what is not; raises StudyError for the first source that cannot be had."""
-    for _, error in _get_each(study, machine, jobs=jobs, only=only):
+    for _, error in get_each(study, machine, jobs=jobs, only=only):
         raise error
 
 
-def _get_each(study: Study, machine: Machine, *, jobs: int, only: Sequence[str]) -> list[Fault]:
-    """Install what is not, `jobs` at a time; what went wrong, by source.
-
-    Warns where a phantom comes out other than pinned.
-    """
+def get_each(study: Study, machine: Machine, *, jobs: int, only: Sequence[str]) -> list[Fault]:
+    """Install what is not, `jobs` at a time; what went wrong, by source."""
     lacking = []
     for source in sources_of(study):
         if source.name in only and not is_at_pin(ROOT, source):
             lacking.append(source)
-    pins = gitlinks(ROOT, "HEAD")
 
     def get(source: Source) -> tuple[Source, str | StudyError]:
         try:
@@ -189,12 +212,6 @@ def _get_each(study: Study, machine: Machine, *, jobs: int, only: Sequence[str])
         for source, outcome in bar:
             if isinstance(outcome, StudyError):
                 faults.append((source.name, outcome))
-                outcome = "failed"
+                outcome = "other" if isinstance(outcome, MadeOtherwise) else "failed"
             bar.write(f"{outcome:7} {source.path}")
-            if outcome == "pinned":
-                was = pins[source.path][:8]
-                bar.write(
-                    f"warning: {source.path} as made here is not what was pinned ({was}): "
-                    "pinned anew"
-                )
     return faults

@@ -64,7 +64,7 @@ def _run(study: Study, table: Sequence[Step], wanted: Sequence[Step], *, jobs: i
         if todo:
             prepare_dataset(ROOT)
             get_sources(study, machine, jobs=jobs, only=_sources_of(study, todo))
-            todo = _not_done(table, wanted)  # a source that came out otherwise has moved its pin
+            todo = _not_done(table, wanted)  # a source that had no pin has one now
         nothing = "" if todo else "; nothing to do"
         say(f"{len(wanted) - len(todo)} of {len(wanted)} steps are done{nothing}")
         for step in todo:

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.running.inputs import Source, get_files, get_source, source_state
+from cordstudy.provenance.running.inputs import (
+    MadeOtherwise,
+    Source,
+    get_files,
+    get_source,
+    pin_source,
+    source_state,
+)
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.recipes import Recipe
 from cordstudy.provenance.running.subdatasets import is_at_pin
@@ -64,13 +71,48 @@ def test_what_a_recipe_makes_is_recorded_pinned_and_the_same_wherever_it_is_made
     assert not list(machine.scratch.iterdir())
 
 
-def test_what_comes_out_otherwise_than_pinned_is_pinned_anew(kitchen, machine):
+def test_what_comes_out_otherwise_than_pinned_is_here_and_moves_no_pin_but_on_purpose(
+    kitchen, machine
+):
     get_source(kitchen, MADE, machine=machine)
+    pin = git(kitchen, "rev-parse", "HEAD:inputs/made")
     shutil.rmtree(kitchen / "inputs/made")
     write_program(kitchen, 'echo other > "$2/a.bin"')
-    assert get_source(kitchen, MADE, machine=machine) == "pinned"
+    before = git(kitchen, "rev-parse", "HEAD")
+    with pytest.raises(MadeOtherwise, match=f"and {pin[:12]} is pinned") as raised:
+        get_source(kitchen, MADE, machine=machine)
+    assert "inputs pin made" in raised.value.hint
     assert (kitchen / "inputs/made/a.bin").read_text() == "other\n"
-    assert is_clean(kitchen)
+    assert git(kitchen, "rev-parse", "HEAD") == before and not is_at_pin(kitchen, MADE)
+    now = git(kitchen / "inputs/made", "rev-parse", "HEAD")
+    assert pin_source(kitchen, MADE) == (pin, now)
+    assert is_at_pin(kitchen, MADE) and is_clean(kitchen)
+    assert pin_source(kitchen, MADE) == (now, now)
+    with pytest.raises(StudyError, match="is not made here"):
+        pin_source(kitchen, SOURCE)
+
+
+def test_a_pin_that_moved_on_is_made_into_the_installed_source_which_keeps_the_old_one(
+    kitchen, machine, tmp_path
+):
+    get_source(kitchen, MADE, machine=machine)
+    old = git(kitchen, "rev-parse", "HEAD:inputs/made")
+    behind = Path(shutil.copytree(kitchen, tmp_path / "behind", symlinks=True))
+    shutil.rmtree(kitchen / "inputs/made")
+    write_program(kitchen, 'echo new > "$2/a.bin"')
+    with pytest.raises(MadeOtherwise):
+        get_source(kitchen, MADE, machine=machine)
+    pin_source(kitchen, MADE)
+    git(behind, "pull", "-q", "--ff-only", kitchen, "main")
+    assert get_source(behind, MADE, machine=machine) == "made"
+    assert is_at_pin(behind, MADE) and is_clean(behind)
+    place = behind / "inputs/made"
+    assert (place / "a.bin").read_text() == "new\n"
+    assert git(place, "for-each-ref", "--contains", old) and git(
+        place, "for-each-ref", "--contains", "HEAD"
+    )
+    git(place, "checkout", "-q", old)
+    assert (place / "a.bin").read_text() == "voxels\n"
 
 
 def test_a_recipe_that_fails_leaves_the_dataset_as_it_was(kitchen, machine):
@@ -83,21 +125,15 @@ def test_a_recipe_that_fails_leaves_the_dataset_as_it_was(kitchen, machine):
     assert not list(machine.scratch.iterdir())
 
 
-def test_an_installed_source_goes_to_its_pin_and_one_that_was_made_is_made_anew_if_it_cannot(
-    kitchen, machine
-):
+def test_a_pin_that_nobody_has_is_said_and_the_source_stays(kitchen, machine):
     get_source(kitchen, MADE, machine=machine)
     made = git(kitchen, "rev-parse", "HEAD:inputs/made")
     nowhere = "1" * 40
     git(kitchen, "update-index", "--cacheinfo", f"160000,{nowhere},inputs/made")
     git(kitchen, "commit", "-q", "-m", "a pin that nobody has")
-    with pytest.raises(StudyError, match="is not to be had") as raised:
+    with pytest.raises(MadeOtherwise, match=f"is {made[:12]}, and 111111111111 is pinned"):
         get_source(kitchen, MADE, machine=machine)
-    assert raised.value.hint == "move inputs/made away, then get it again: it is made anew"
     assert git(kitchen / "inputs/made", "rev-parse", "HEAD") == made
-    shutil.rmtree(kitchen / "inputs/made")
-    assert get_source(kitchen, MADE, machine=machine) == "pinned"
-    assert git(kitchen, "rev-parse", "HEAD:inputs/made") == made
 
 
 def test_nothing_that_was_done_in_a_source_is_lost(small, machine):

@@ -22,19 +22,20 @@ from cordstudy.provenance.calling.gitannex import (
     settle_identity,
 )
 from cordstudy.provenance.running.machine import Machine
-from cordstudy.provenance.running.recipes import Recipe, make
+from cordstudy.provenance.running.recipes import Recipe, bring_into, install_made, made
 from cordstudy.provenance.running.subdatasets import (
     PinNotHad,
     Subdataset,
+    check_nothing_is_lost,
     check_out,
     install,
     is_installed,
+    pin_clone,
     pinned,
 )
 
-Had = Literal["got", "made", "pinned"]
-"""How a source came here; `pinned`: it was made, came out other than was pinned, and is pinned as
-it is now."""
+Had = Literal["got", "made"]
+"""How a source came here."""
 
 
 @dataclass(frozen=True)
@@ -69,30 +70,79 @@ def source_state(dataset: Path, source: Source) -> SourceState:
     return SourceState(pin, head(place), files, present)
 
 
-def get_source(dataset: Path, source: Source, *, machine: Machine) -> Had:
-    """Have one source here at its pin, or made.
+class MadeOtherwise(StudyError):
+    """A source that was made here came out other than is pinned; it is here all the same."""
 
-    Raises StudyError where the dataset pins none, or it cannot be reached.
+
+def get_source(dataset: Path, source: Source, *, machine: Machine) -> Had:
+    """Have one source here at its pin. One that is made and has no pin gets one; none that is there
+    is moved.
+
+    Raises MadeOtherwise, and StudyError where the dataset pins none, or it cannot be reached.
     """
     pin = pinned(dataset, source)
     if is_installed(dataset, source):
-        _go_to_pin(dataset, source, pin)
+        try:
+            check_out(dataset, source, pin)
+            return "got"
+        except PinNotHad:
+            if not source.recipe:
+                raise
+    if not source.recipe:
+        install(dataset, source, pin)
         return "got"
-    if source.recipe:
-        moved = make(dataset, source, source.recipe, machine=machine)
-        return "pinned" if moved and pin else "made"
-    install(dataset, source, pin)
-    return "got"
+    _make(dataset, source, source.recipe, machine=machine)
+    if pin:
+        _check_is_pinned(dataset, source, pin)
+    return "made"
 
 
-def _go_to_pin(dataset: Path, source: Source, pin: str) -> None:
-    try:
-        check_out(dataset, source, pin)
-    except PinNotHad as error:
-        if not source.recipe:
-            raise
-        hint = f"move {source.path} away, then get it again: it is made anew"
-        raise StudyError(str(error), hint=hint) from error
+def _make(dataset: Path, source: Source, recipe: Recipe, *, machine: Machine) -> None:
+    """Make a source and put it in its place, or its commit into the one that is there.
+
+    A first pin is committed before: one that is killed between them leaves a dataset that is as
+    clean as before.
+    """
+    place = dataset / source.path
+    with made(dataset, source, recipe, machine=machine) as clone:
+        if not pinned(dataset, source):
+            pin_clone(dataset, source, clone, f"chore(inputs): pin {source.name} as made here")
+        if is_installed(dataset, source):
+            commit = head(clone)
+            bring_into(clone, place)
+            check_out(dataset, source, commit)
+        else:
+            install_made(dataset, clone, place)
+
+
+def _check_is_pinned(dataset: Path, source: Source, pin: str) -> None:
+    here = head(dataset / source.path)
+    if here != pin:
+        raise MadeOtherwise(
+            f"{source.path} as made here is {here[:12]}, and {pin[:12]} is pinned: this kind of "
+            "machine, or code that changed, makes other bytes",
+            hint=f"steps that read it cannot run on what was recorded; `inputs pin {source.name}` "
+            "moves the pin to what is here, on purpose",
+        )
+
+
+def pin_source(dataset: Path, source: Source) -> tuple[str, str]:
+    """Commit the commit of a source that was made here as its pin; the pin before and now.
+
+    Raises StudyError for one that is not made, is not here, or was changed since.
+    """
+    place, before = dataset / source.path, pinned(dataset, source)
+    if not source.recipe:
+        raise StudyError(
+            f"{source.path} is not made here: a person chooses its pin",
+            hint=f"check out the commit in it, then git add {source.path}; git commit",
+        )
+    if not is_installed(dataset, source):
+        raise StudyError(f"{source.path} is not here", hint="code/study inputs get")
+    now = head(place)
+    check_nothing_is_lost(dataset, source, now)
+    pin_clone(dataset, source, place, f"chore(inputs): pin {source.name} as made here")
+    return before, now
 
 
 def get_files(dataset: Path, source: Source, *, text: Sequence[str], files: Sequence[str]) -> int:

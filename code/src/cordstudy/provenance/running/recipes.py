@@ -1,15 +1,17 @@
 """Subdatasets that a recorded command makes, each as a DataLad dataset of its own.
 
 Owns: running such a command, so that the new dataset's own history records how it was made (same
-content, same commit id), pinning what came out, and putting it in its place.
-Does not own: the command and what it makes (told by the caller), or the pin itself (`subdatasets`).
+content, same commit id), and putting what came out in its place, or into what is there.
+Does not own: the command and what it makes (told by the caller), or what is pinned (`subdatasets`,
+`pins`).
 """
 
 from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from cordstudy.provenance.calling.gitannex import (
     datalad_run,
     git,
     guarded,
+    head,
     install_annex,
     settle_filter,
     settle_identity,
@@ -27,7 +30,8 @@ from cordstudy.provenance.profile import NAME
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.marks import remove_tree
 from cordstudy.provenance.running.recording import failure
-from cordstudy.provenance.running.subdatasets import Subdataset, pin_clone
+from cordstudy.provenance.running.subdatasets import Subdataset, branch_of
+from cordstudy.provenance.running.trees import FETCH
 from cordstudy.provenance.running.workspace import Workspace, workspace
 
 
@@ -67,25 +71,27 @@ class Recipe:
         }
 
 
-def make(dataset: Path, subdataset: Subdataset, recipe: Recipe, *, machine: Machine) -> bool:
-    """Make a subdataset in a workspace, pin it, then move it to its place; whether that moved the
-    pin.
-
-    In this order: one that is killed between them leaves a dataset that is as clean as before.
-    Raises StudyError where the command fails.
-    """
-    name = f"make-{subdataset.name}"
-    place = workspace(dataset, scratch=machine.scratch, name=name, inputs=recipe.code, outputs=())
+@contextmanager
+def made(
+    dataset: Path, subdataset: Subdataset, recipe: Recipe, *, machine: Machine, commit: str = "HEAD"
+) -> Iterator[Path]:
+    """A subdataset as a recipe makes it with the code of a commit, in a workspace that is gone
+    afterwards: `install_made` or `bring_into` takes it out. Raises StudyError where the command
+    fails."""
+    place = workspace(
+        dataset,
+        scratch=machine.scratch,
+        name=f"make-{subdataset.name}",
+        inputs=recipe.code,
+        outputs=(),
+        commit=commit,
+    )
     with place as ws:
-        made = ws.path / subdataset.path
-        made.mkdir(parents=True, exist_ok=True)
-        _create_dataset(made, recipe, like=dataset)
-        _run(ws, made, subdataset, recipe, machine)
-        moved = pin_clone(
-            dataset, subdataset, made, f"chore(inputs): pin {subdataset.name} as made here"
-        )
-        _put(dataset, made, dataset / subdataset.path)
-    return moved
+        clone = ws.path / subdataset.path
+        clone.mkdir(parents=True, exist_ok=True)
+        _create_dataset(clone, recipe, like=dataset)
+        _run(ws, clone, subdataset, recipe, machine)
+        yield clone
 
 
 def _create_dataset(folder: Path, recipe: Recipe, *, like: Path) -> None:
@@ -118,16 +124,30 @@ def _run(
         raise failure(f"make-{subdataset.name}", code, log)
 
 
-def _put(dataset: Path, made: Path, place: Path) -> None:
-    """Move a clone to its place, whole or not at all, from another disk too."""
+def install_made(dataset: Path, clone: Path, place: Path) -> None:
+    """Move a subdataset that was made to its place, whole or not at all, from another disk too."""
     path = git(dataset, "rev-parse", "--git-path", f"{NAME}-made/{place.name}").strip()
     staging = dataset / path
     if staging.exists():
         remove_tree(staging)
     staging.parent.mkdir(exist_ok=True)
-    shutil.move(made, staging)
+    shutil.move(clone, staging)
     install_annex(staging, private=False)  # with git-annex's hooks, which a workspace does without
     settle_filter(staging)
     place.mkdir(parents=True, exist_ok=True)
     place.rmdir()
+    # `git pull` would ask the remote that it does not have for a pin that moved, and fail
+    name = place.relative_to(dataset)
+    git(dataset, "config", f"submodule.{name}.fetchRecurseSubmodules", "false")
     staging.rename(place)
+
+
+def bring_into(clone: Path, place: Path) -> None:
+    """Bring the commit and the content of a subdataset that was made into the installed one, which
+    stays at its own commit."""
+    commit = head(clone)
+    git(place, *FETCH, str(clone), f"HEAD:{branch_of(commit)}", private=True)
+    there = str(place.resolve())
+    url = f"/{there}" if ":" in there else there  # git-annex takes it for another host
+    git(clone, "remote", "add", "installed", url, private=True)
+    annex(clone, "copy", "-q", "--to=installed", private=True)

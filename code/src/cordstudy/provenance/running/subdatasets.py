@@ -112,19 +112,20 @@ def check_out(dataset: Path, subdataset: Subdataset, pin: str) -> None:
 
     Raises StudyError where that would lose what was done in it, and PinNotHad.
     """
-    place = dataset / subdataset.path
     if not pin:
         raise StudyError(
             f"{subdataset.path} is here, and the dataset pins no commit of it",
             hint=f"git add {subdataset.path}",
         )
-    _check_nothing_is_lost(place, subdataset, pin)
-    if not git_ok(place, "cat-file", "-e", f"{pin}^{{commit}}"):
-        _fetch(place, subdataset, pin)
-    git(place, "checkout", "-q", "--detach", pin)
+    check_nothing_is_lost(dataset, subdataset, pin)
+    if not has_commit(dataset, subdataset, pin):
+        fetch_commit(dataset, subdataset, pin)
+    git(dataset / subdataset.path, "checkout", "-q", "--detach", pin)
 
 
-def _check_nothing_is_lost(place: Path, subdataset: Subdataset, pin: str) -> None:
+def check_nothing_is_lost(dataset: Path, subdataset: Subdataset, pin: str) -> None:
+    """Raise StudyError where an installed subdataset has what it would lose at another commit."""
+    place = dataset / subdataset.path
     if git(place, "status", "--porcelain").strip():
         raise StudyError(
             f"{subdataset.path} has uncommitted changes",
@@ -139,7 +140,25 @@ def _check_nothing_is_lost(place: Path, subdataset: Subdataset, pin: str) -> Non
         )
 
 
-def _fetch(place: Path, subdataset: Subdataset, pin: str) -> None:
+def has_commit(dataset: Path, subdataset: Subdataset, commit: str) -> bool:
+    """Whether an installed subdataset has a commit."""
+    return git_ok(dataset / subdataset.path, "cat-file", "-e", f"{commit}^{{commit}}")
+
+
+def branch_of(commit: str) -> str:
+    """The branch that holds a commit of a subdataset which its own branches may not: git would
+    prune it, and clones of the subdataset would lack it."""
+    return f"refs/heads/pins/{commit[:12]}"
+
+
+def hold(place: Path, commit: str) -> None:
+    """Have a branch of a subdataset hold a commit that it has."""
+    git(place, "update-ref", branch_of(commit), commit)
+
+
+def fetch_commit(dataset: Path, subdataset: Subdataset, pin: str) -> None:
+    """Fetch a commit into an installed subdataset from where it came. Raises PinNotHad."""
+    place = dataset / subdataset.path
     try:
         git(place, "fetch", "-q", "origin", pin)
     except StudyError as error:
