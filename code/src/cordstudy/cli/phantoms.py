@@ -13,7 +13,7 @@ from cordstudy.cli.here import PROFILE
 from cordstudy.provenance.profile import NAME
 from cordstudy.provenance.running.recipes import Recipe
 from cordstudy.study.closure import code_files
-from cordstudy.study.schema import Dataset
+from cordstudy.study.schema import Dataset, Study
 from cordstudy.study.steps import phantom_arguments
 
 OUTPUTS = (
@@ -51,3 +51,13 @@ def phantom_recipe(dataset: Dataset) -> Recipe | None:
         author=AUTHOR,
         date=DATE,
     )
+
+
+def phantom_recipes(study: Study) -> dict[str, Recipe]:
+    """How the phantoms of a study are made, by their path."""
+    recipes = {}
+    for dataset in study.datasets.values():
+        recipe = phantom_recipe(dataset)
+        if recipe:
+            recipes[dataset.path] = recipe
+    return recipes

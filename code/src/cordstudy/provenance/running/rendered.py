@@ -1,4 +1,4 @@
-"""What some code renders: its steps, and the form in which code says so to other code.
+"""What some code renders: steps, how sources are made, and the form in which code says so.
 
 Owns: the form (`render --json`), and steps as records are compared with them.
 Does not own: which code is asked, and how (`rendering`).
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cordstudy.base.errors import inline
 from cordstudy.provenance.history.paths import Declared
 from cordstudy.provenance.history.records import join
+from cordstudy.provenance.running.recipes import Recipe
 from cordstudy.provenance.running.step import Recorded
 
 
@@ -29,12 +30,43 @@ class PrintedStep(BaseModel):
     outputs: list[str]
 
 
+class PrintedSource(BaseModel):
+    """How a source is made, as code says it: a recipe, and where what it makes belongs."""
+
+    model_config = ConfigDict(strict=True)
+
+    path: str
+    argv: Annotated[list[str], Field(min_length=1)]
+    code: list[str]
+    outputs: list[str]
+    message: str
+    attributes: str
+    unique_name: str
+    author: tuple[str, str]
+    date: str
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe."""
+        return Recipe(
+            argv=tuple(self.argv),
+            code=tuple(self.code),
+            outputs=tuple(self.outputs),
+            message=self.message,
+            attributes=self.attributes,
+            unique_name=self.unique_name,
+            author=self.author,
+            date=self.date,
+        )
+
+
 class PrintedStudy(BaseModel):
-    """The steps of one study, or why there are none."""
+    """The steps of one study and its sources that are made, or why there are none."""
 
     model_config = ConfigDict(strict=True)
 
     steps: list[PrintedStep] = []
+    sources: list[PrintedSource] = []
     fault: str = ""
 
 
@@ -87,6 +119,8 @@ class Rendered:
     studies: Mapping[str, Sequence[Recorded]]
     renderer: tuple[str, ...]
     faults: Mapping[str, str] = field(default_factory=dict)
+    recipes: Mapping[str, Mapping[str, Recipe]] = field(default_factory=dict)
+    """How the sources of each study are made that are, by their path."""
 
 
 def printed(rendered: Rendered) -> Printed:
@@ -95,12 +129,30 @@ def printed(rendered: Rendered) -> Printed:
     for path, fault in rendered.faults.items():
         studies[inline(path)] = PrintedStudy(fault=inline(fault))
     for path, steps in rendered.studies.items():
-        studies[inline(path)] = PrintedStudy(steps=[_printed_step(step) for step in steps])
+        recipes = rendered.recipes.get(path, {})
+        studies[inline(path)] = PrintedStudy(
+            steps=[_printed_step(step) for step in steps],
+            sources=[_printed_source(place, recipe) for place, recipe in recipes.items()],
+        )
     return Printed(studies=studies)
 
 
 def _printed_step(step: Recorded) -> PrintedStep:
     return PrintedStep(argv=list(step.argv), inputs=list(step.inputs), outputs=list(step.outputs))
+
+
+def _printed_source(path: str, recipe: Recipe) -> PrintedSource:
+    return PrintedSource(
+        path=path,
+        argv=list(recipe.argv),
+        code=list(recipe.code),
+        outputs=list(recipe.outputs),
+        message=recipe.message,
+        attributes=recipe.attributes,
+        unique_name=recipe.unique_name,
+        author=recipe.author,
+        date=recipe.date,
+    )
 
 
 def understood(told: Printed) -> Steps:
