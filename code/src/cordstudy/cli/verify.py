@@ -79,7 +79,13 @@ def verify(
     report = _Silent() if as_json else _Lines(items)
     with sole_run(ROOT, machine):
         verdicts = run_again(
-            ROOT, items, machine=machine, jobs=jobs, compare=_compare, report=report
+            ROOT,
+            items,
+            machine=machine,
+            jobs=jobs,
+            compare=_compare,
+            report=report,
+            profile=PROFILE,
         )
     if as_json:
         say_json([asdict(verdict) | {"holds": verdict.holds} for verdict in verdicts])

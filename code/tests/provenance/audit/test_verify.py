@@ -14,6 +14,7 @@ from cordstudy.provenance.audit.verifier import older, producer_of
 from cordstudy.provenance.audit.verify import verify
 from cordstudy.provenance.calling.gitannex import install_annex
 from cordstudy.provenance.history.records import parse_message, read_records
+from cordstudy.provenance.profile import Profile
 from cordstudy.provenance.running.machine import Machine
 from helpers import commit, git, run, steps_of, study
 from places import told
@@ -70,7 +71,13 @@ def verdicts(folder: Path, tmp_path: Path, *subjects: str) -> dict[str, Verdict]
         return found.word, found.text
 
     found = verify(
-        folder, items, machine=machine, jobs=2, compare=likeness, report=lambda verdict: None
+        folder,
+        items,
+        machine=machine,
+        jobs=2,
+        compare=likeness,
+        report=lambda verdict: None,
+        profile=Profile(),
     )
     assert not list((tmp_path / "scratch").iterdir()), "nothing is left behind"
     return {verdict.name: verdict for verdict in found}

@@ -19,13 +19,17 @@ from pathlib import Path
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit.differences import Compare, Differences
 from cordstudy.provenance.audit.verdicts import Item, Verdict
+from cordstudy.provenance.calling.gitannex import gitlinks
 from cordstudy.provenance.history.paths import covers
 from cordstudy.provenance.history.records import RunRecord, read_records
+from cordstudy.provenance.profile import Profile
 from cordstudy.provenance.running.machine import Machine
+from cordstudy.provenance.running.pins import have_pin
 from cordstudy.provenance.running.recording import failure, record_in
 from cordstudy.provenance.running.workspace import (
     ContentMissing,
     Workspace,
+    by_dataset,
     check_inputs_untouched,
     check_outputs,
     workspace,
@@ -38,8 +42,11 @@ Outcome = tuple[str, tuple[str, ...]]
 class Verifier:
     """Runs each record once, its producers before it where their content is not here."""
 
-    def __init__(self, study: Path, place: Path, machine: Machine, compare: Compare) -> None:
+    def __init__(
+        self, study: Path, place: Path, machine: Machine, compare: Compare, profile: Profile
+    ) -> None:
         self.study, self.store, self.machine = study, place / "store", machine
+        self.profile = profile
         self.differences = Differences(study, place, compare)
         self.records = list(read_records(study))
         """Newest first."""
@@ -80,6 +87,7 @@ class Verifier:
         record = item.record
         if not record.parent:
             raise StudyError("a record without a commit before it cannot be run again")
+        self._have_pins(record)
         place = workspace(
             self.store,
             scratch=self.machine.scratch,
@@ -96,6 +104,20 @@ class Verifier:
             except StudyError as error:
                 return "different", (str(error),)
             return self.differences.of(item, ws)
+
+    def _have_pins(self, record: RunRecord) -> None:
+        """Have the subdatasets that a record read here as they were then."""
+        links = gitlinks(self.study, record.parent)
+        per_link, _ = by_dataset(record.from_root(record.inputs), links)
+        for link in per_link:
+            have_pin(
+                self.study,
+                link,
+                links[link],
+                commit=record.parent,
+                machine=self.machine,
+                profile=self.profile,
+            )
 
     def _run(self, item: Item, ws: Workspace) -> None:
         """Run the command of a record; raises StudyError where it ends otherwise than then, or

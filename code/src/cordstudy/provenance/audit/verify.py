@@ -17,6 +17,7 @@ from cordstudy.provenance.audit.differences import Compare
 from cordstudy.provenance.audit.verdicts import Item, Verdict
 from cordstudy.provenance.audit.verifier import Verifier
 from cordstudy.provenance.calling.gitannex import git, install_annex, settle_identity
+from cordstudy.provenance.profile import Profile
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.marks import mark, remove_tree
 
@@ -29,11 +30,12 @@ def verify(
     jobs: int,
     compare: Compare,
     report: Callable[[Verdict], None],
+    profile: Profile,
 ) -> list[Verdict]:
     """Run records again, `jobs` at a time; their verdicts in the given order."""
     verdicts = []
     with _place(study, machine.scratch) as place, ThreadPoolExecutor(jobs) as pool:
-        verifier = Verifier(study, place, machine, compare)
+        verifier = Verifier(study, place, machine, compare, profile)
         for verdict in pool.map(verifier.verdict, items):
             report(verdict)
             verdicts.append(verdict)
