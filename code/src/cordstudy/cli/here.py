@@ -29,6 +29,7 @@ PROFILE = Profile(
     lock="code/requirements/steps.lock",
     parameters="code/studies",
     results=("models", "derivatives"),
+    carried=("models/phantom/**/checkpoint_final.pth", "derivatives/phantom/report/index.html"),
     file_columns=("case_id",),
     folder_columns=("model", "testset"),
     numbered={"model": "replicate"},

@@ -10,6 +10,7 @@ from __future__ import annotations
 import click
 
 from cordstudy.cli.audit import audit
+from cordstudy.cli.carried import carried
 from cordstudy.cli.cases import cases
 from cordstudy.cli.inputs import inputs
 from cordstudy.cli.recompute import recompute
@@ -80,8 +81,9 @@ for command in (
     verify,
     results,
     segment,
+    carried,
     recompute,
-    render,
     written,
+    render,
 ):
     cli.add_command(command)

@@ -35,6 +35,8 @@ class Profile:
     """The folder of what a person sets, in the folder of code or elsewhere."""
     results: tuple[str, ...] = ()
     """The folders that only records may write."""
+    carried: tuple[str, ...] = ()
+    """Globs of the files whose content travels in the history, for whoever has nothing else."""
     file_columns: tuple[str, ...] = ()
     """Columns of its tables whose cells files that are about a row start with."""
     folder_columns: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from pathlib import Path
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit import attestations, faults
 from cordstudy.provenance.audit.faults import Fault
+from cordstudy.provenance.audit.faults_of_carried import of_carried
 from cordstudy.provenance.audit.rendering import Expectations
 from cordstudy.provenance.calling.content import damaged_files, listed
 from cordstudy.provenance.calling.gitannex import GITLINK, read_git
@@ -47,6 +48,7 @@ def check(
         found += faults.of_inputs(history, commit, _folders(profile))
         if expected and commit.id in expected.steps:
             found += faults.of_step(history, commit, expected.steps[commit.id], profile)
+    found += of_carried(history)
     return [*found, *_of_messages(history, profile), *_of_pins(history)]
 
 

@@ -29,6 +29,9 @@ from cordstudy.provenance.running.trees import (
 )
 from cordstudy.provenance.running.workspace import ALWAYS, by_dataset
 
+Content = str | bytes | Path | None
+"""What a path is to hold: a file's content, a clone that is at the commit of a subdataset, or
+nothing any more."""
 FILES = f"{LANDING}/files"
 """The ref of a commit of files that no step makes."""
 
@@ -121,19 +124,20 @@ def _check_folders(dataset: Path, tip: str, paths: Iterable[str]) -> None:
 
 
 def commit_files(
-    dataset: Path, entries: Callable[[str], Mapping[str, str | Path]], message: str
+    dataset: Path, entries: Callable[[str], Mapping[str, Content]], message: str
 ) -> str:
     """Commit files of ours on the dataset's branch; the commit. No step makes them: parameters,
     pins, attestations.
 
-    `entries` gives them for a tip, by path: text, or a clone that is at the commit of a subdataset;
-    others may have changed the same file meanwhile.
+    `entries` gives them for a tip, by path: others may have changed the same file meanwhile.
     """
 
     def make(tip: str) -> str:
         with borrowing(dataset) as repo:
-            held = {path: entry_of(repo, content) for path, content in entries(tip).items()}
-            tree = tree_with(repo, tip, held)
+            wanted = entries(tip)
+            held = {path: entry_of(repo, what) for path, what in wanted.items() if what is not None}
+            gone = [path for path, what in wanted.items() if what is None]
+            tree = tree_with(repo, tip, held, gone)
             commit = commit_tree(repo, tree, parents=[tip], message=message)
             return bring_in(dataset, repo, commit, FILES)
 

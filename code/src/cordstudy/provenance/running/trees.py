@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cordstudy.provenance.calling.gitannex import ZERO, git, head, settle_identity
+from cordstudy.provenance.calling.gitannex import ANY_BYTES, ZERO, git, head, settle_identity
 
 FETCH = (
     "-c",
@@ -96,10 +96,12 @@ def tree_with(repo: Path, tip: str, entries: Mapping[str, str], gone: Sequence[s
     return git(repo, "write-tree", private=True).strip()
 
 
-def entry_of(repo: Path, content: str | Path) -> str:
-    """Git's mode and object of a text file, or of a subdataset: a clone that is at its commit."""
+def entry_of(repo: Path, content: str | bytes | Path) -> str:
+    """Git's mode and object of a file, or of a subdataset: a clone that is at its commit."""
     if isinstance(content, Path):
         return f"160000 {head(content)}"
+    if isinstance(content, bytes):
+        content = content.decode(errors=ANY_BYTES)  # without loss
     blob = git(repo, "hash-object", "-w", "--stdin", stdin=content, private=True).strip()
     return f"100644 {blob}"
 
