@@ -18,6 +18,7 @@ from cordstudy.cli.render import render
 from cordstudy.cli.results import results
 from cordstudy.cli.run import run
 from cordstudy.cli.segment import segment
+from cordstudy.cli.setup import note_if_not_set_up, setup
 from cordstudy.cli.status import status
 from cordstudy.cli.verify import verify
 from cordstudy.cli.written import written
@@ -25,6 +26,7 @@ from cordstudy.study.closure import commands, help_line
 
 EPILOG = """\b
 Examples, from the root of a study:
+  code/study setup                           make a fresh clone ready
   code/study run --dry-run                   what there is to do, and the commands
   code/study run --jobs 2                    do it, two steps at a time
   code/study run predict:general             one step, and what it builds on
@@ -70,9 +72,11 @@ def cli(context: click.Context, name: str) -> None:
     outputs, run in a clean clone and kept as one DataLad run record.
     """
     context.obj = name
+    note_if_not_set_up(context.invoked_subcommand)
 
 
 for command in (
+    setup,
     run,
     status,
     inputs,
