@@ -53,12 +53,18 @@ def setup(name: str, recompute: bool, jobs: int) -> None:
         faults = _enable_carried()
         made = [source.name for source in sources_of(study) if source.recipe]
         failed = get_each(study, machine, jobs=jobs, only=made)
-        say(f"sources {len(made) - len(failed)} of {len(made)} are here, made and at their pin")
+        say(f"sources {_sources_line(len(made), len(failed))}")
     if recompute:
         turn_on(ROOT)
     if faults:
         raise faults[0]
     raise_for_faults(failed, of=len(made))
+
+
+def _sources_line(made: int, failed: int) -> str:
+    if not made:
+        return "of this study are not made here: code/study inputs get"
+    return f"{made - failed} of {made} are here, made and at their pin"
 
 
 def _check_whole() -> None:
@@ -77,7 +83,8 @@ def _enable_carried() -> list[StudyError]:
     except StudyError as error:
         return [error]
     total = sum(file.size for file in files) / 10**6
-    say(f"carried {len(files)} files, {total:.1f} MB, for datalad get")
+    what = f"{len(files)} files, {total:.1f} MB, for datalad get" if files else "nothing"
+    say(f"carried {what}")
     return []
 
 

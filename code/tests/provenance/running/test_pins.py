@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from cordstudy.base.errors import StudyError
+from cordstudy.provenance.audit.verdicts import Item
+from cordstudy.provenance.audit.verify import verify
+from cordstudy.provenance.history.records import read_records
 from cordstudy.provenance.profile import Profile
 from cordstudy.provenance.running.inputs import Source, get_source, pin_source
 from cordstudy.provenance.running.pins import have_pin
 from cordstudy.provenance.running.recipes import Recipe
 from cordstudy.provenance.running.rendered import Rendered, printed
-from helpers import commit, git
+from helpers import commit, git, run
 from meanwhile import is_clean
 from walled import walled
 
@@ -56,6 +59,9 @@ def write_code(folder: Path, word: str, recipe: Recipe) -> Source:
 def moved(small, machine) -> tuple[str, str]:
     """A dataset whose code, recipe and pin have changed: the commit and the pin of before."""
     get_source(small, write_code(small, "old", RECIPE), machine=machine)
+    reading = ("-m", "Read it", "-i", f"{LINK}/a.bin", "-o", "copy.txt")
+    command = f"cat {LINK}/a.bin > copy.txt"
+    run("datalad", "-l", "error", "run", *reading, command, cwd=small)
     before, pin = git(small, "rev-parse", "HEAD"), git(small, "rev-parse", f"HEAD:{LINK}")
     shutil.rmtree(small / LINK)
     source = write_code(small, "new", replace(RECIPE, argv=("code/launcher", "make", "pixels")))
@@ -108,3 +114,19 @@ def test_code_that_says_nothing_of_sources_is_run_as_the_present_code_says(small
     (small / LINK).mkdir()
     have_pin(small, LINK, pin, commit=silent, machine=machine, profile=PROFILE)
     assert is_clean(small) and before != silent
+
+
+@walled
+def test_a_record_of_another_pin_is_verified(small, machine, moved):
+    (record,) = [one for one in read_records(small) if one.subject == "Read it"]
+    (verdict,) = verify(
+        small,
+        [Item("it", record)],
+        machine=machine,
+        jobs=1,
+        compare=lambda one, other, tolerance: ("different", ""),
+        report=lambda verdict: None,
+        profile=PROFILE,
+    )
+    assert (verdict.word, verdict.differs) == ("identical", ())
+    assert is_clean(small)

@@ -27,6 +27,7 @@ from cordstudy.provenance.calling.gitannex import (
 )
 from cordstudy.provenance.calling.surroundings import private_environment
 from cordstudy.provenance.profile import NAME
+from cordstudy.provenance.running.advancing import locked
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.marks import remove_tree
 from cordstudy.provenance.running.recording import failure
@@ -138,7 +139,8 @@ def install_made(dataset: Path, clone: Path, place: Path) -> None:
     place.rmdir()
     # `git pull` would ask the remote that it does not have for a pin that moved, and fail
     name = place.relative_to(dataset)
-    git(dataset, "config", f"submodule.{name}.fetchRecurseSubmodules", "false")
+    with locked(dataset):  # git itself does not wait for another that writes its settings
+        git(dataset, "config", f"submodule.{name}.fetchRecurseSubmodules", "false")
     staging.rename(place)
 
 
