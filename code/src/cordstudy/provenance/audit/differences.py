@@ -12,11 +12,12 @@ from pathlib import Path
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit.verdicts import Item, worst
-from cordstudy.provenance.calling.content import listed, pathspecs
-from cordstudy.provenance.calling.gitannex import annex, git, git_ok, read_git
+from cordstudy.provenance.calling.content import get_keys, listed, locations
+from cordstudy.provenance.calling.gitannex import annex, read_git
 from cordstudy.provenance.history.gitlog import Entry, read_tree
 from cordstudy.provenance.history.paths import covers
-from cordstudy.provenance.history.since import same
+from cordstudy.provenance.remaking.came_back import REMOTE
+from cordstudy.provenance.running.outcome import changed_outputs
 from cordstudy.provenance.running.workspace import Workspace
 
 Compare = Callable[[Path, Path, float | None], tuple[str, str]]
@@ -31,9 +32,16 @@ class Differences:
         self.study, self.place, self.compare = study, place, compare
 
     def of(self, item: Item, ws: Workspace) -> tuple[str, tuple[str, ...]]:
-        """The word for all outputs of a record, and how each that is not the same differs."""
-        changes = _changes(ws, item.record.commit)
+        """The word for all outputs of a record, and how each that is not the same differs; what is
+        the same is kept."""
+        changes = changed_outputs(ws, item.record.commit)
         _keep(ws, [path for path in listed(ws.path, ws.outputs) if path not in changes])
+        return self.described(item, ws, changes)
+
+    def described(
+        self, item: Item, ws: Workspace, changes: Mapping[str, str]
+    ) -> tuple[str, tuple[str, ...]]:
+        """The word for what changed of a record's outputs, and how each differs."""
         words: list[str] = []
         lines: list[str] = []
         for path, change in sorted(changes.items()):
@@ -58,14 +66,17 @@ class Differences:
                 return "different", str(error)
 
     def _put(self, entry: Entry, recorded: Path) -> bool:
-        """Put the content of an entry where it can be read; whether it is here."""
+        """Put the content of an entry where it can be read; whether it is here, or at a remote that
+        has it without running anything."""
         if not entry.key:
             recorded.write_bytes(read_git(self.study, "cat-file", "blob", entry.object))
             return True
-        if not git_ok(self.study, "annex", "contentlocation", entry.key):
+        if not locations(self.study, [entry.key]):
+            get_keys(self.study, [entry.key], without=REMOTE)
+        place = locations(self.study, [entry.key]).get(entry.key)
+        if place is None:
             return False
-        place = annex(self.study, "contentlocation", entry.key).removesuffix("\n")
-        recorded.symlink_to((self.study / place).resolve())
+        recorded.symlink_to(place.resolve())
         return True
 
 
@@ -74,24 +85,6 @@ def _tolerance(item: Item, path: str) -> float | None:
         if covers([glob], path):
             return tolerance
     return None
-
-
-def _changes(ws: Workspace, commit: str) -> Mapping[str, str]:
-    """How git says that the outputs differ from those in a commit (A, D, M …), by path; not where
-    the same content is kept in another way: unlocked, executable."""
-    options = ("--name-status", "-z", "--no-renames")
-    printed = git(
-        ws.path, "diff", *options, commit, "HEAD", "--", *pathspecs(ws.outputs), private=True
-    )
-    words = printed.split("\0")
-    changes = dict(zip(words[1::2], words[0::2]))
-    if not changes:
-        return {}
-    then, now = read_tree(ws.path, commit), read_tree(ws.path, "HEAD")
-    for path in list(changes):
-        if same(then.get(path), now.get(path)):
-            del changes[path]
-    return changes
 
 
 def _keep(ws: Workspace, paths: list[str]) -> None:

@@ -12,11 +12,12 @@ until the ref is there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.calling.content import annexed
+from cordstudy.provenance.calling.content import annexed, listed
 from cordstudy.provenance.calling.gitannex import annex, git, head
 from cordstudy.provenance.history.gitlog import raw_commit
 from cordstudy.provenance.history.records import RunRecord, record_of
@@ -96,22 +97,22 @@ def bring_home(dataset: Path, folder: Path) -> Kept:
     try:
         with locked(dataset):
             git(dataset, *FETCH, str(clone), f"HEAD:{ref}", private=True)
-        _copy_content(clone)
+        kept = _kept_at(dataset, ref)
+        copy_content(clone, kept.record.from_root(kept.record.outputs))
     except StudyError as error:
         raise NotLanded(step, f"{error}\nit stays in {folder}") from error
     let_go(folder)
-    return _kept_at(dataset, ref)
+    return kept
 
 
-def _copy_content(clone: Path) -> None:
-    """Have the dataset hold the annexed content of a workspace's commit.
+def copy_content(clone: Path, outputs: Sequence[str]) -> None:
+    """Have the dataset hold the annexed content of a workspace's outputs.
 
-    Raises StudyError where it does not.
+    Of all: what came out as it was need not be there either. Raises StudyError where it does not.
     """
-    changed = ("diff", "--name-only", "-z", "--no-renames", "--diff-filter=AMT", "HEAD^", "HEAD")
-    written = git(clone, *changed, private=True)
-    annex(clone, "copy", "-q", "--to=origin", "--batch", "-z", stdin=written, private=True)
-    paths = written.split("\0")[:-1]
+    paths = listed(clone, outputs, private=True)
+    lines = "".join(f"{path}\0" for path in paths)
+    annex(clone, "copy", "-q", "--to=origin", "--batch", "-z", stdin=lines, private=True)
     absent = annexed(clone, paths, "--not", "--in=origin", private=True)
     if absent:
         raise StudyError(

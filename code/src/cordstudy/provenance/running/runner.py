@@ -41,6 +41,7 @@ from cordstudy.provenance.running.recording import failure, record_in
 from cordstudy.provenance.running.step import Recorded, builds_on
 from cordstudy.provenance.running.workspace import (
     BASE,
+    Workspace,
     check_inputs_untouched,
     check_outputs,
     workspace,
@@ -49,7 +50,9 @@ from cordstudy.provenance.running.workspace import (
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What tells a run to end."""
 Report = Callable[[str, str, float], None]
-"""Told of each step: its name, what happened (`runs`, `done`, `failed`, `landed`), seconds."""
+"""Told of each step: name, what happened (`runs`, `failed`, `landed`, how it ended), seconds."""
+Run = Callable[[Recorded], str]
+"""Runs one step; in a word how it ended."""
 
 
 def check_clean(dataset: Path) -> None:
@@ -133,18 +136,26 @@ def _ending_together() -> Iterator[None]:
 def run_steps(
     dataset: Path, steps: Sequence[Recorded], *, jobs: int, machine: Machine, report: Report
 ) -> None:
-    """Run steps in their order, up to `jobs` at a time, each as one record.
+    """Run steps in their order, up to `jobs` at a time, each as one record (`run_each`)."""
+    branch = current_branch(dataset)
+
+    def run(step: Recorded) -> str:
+        run_step(dataset, step, machine=machine, branch=branch)
+        return "done"
+
+    run_each(steps, run, jobs=jobs, machine=machine, report=report)
+
+
+def run_each(
+    steps: Sequence[Recorded], run: Run, *, jobs: int, machine: Machine, report: Report
+) -> None:
+    """Have steps run in their order, up to `jobs` at a time, in whatever way.
 
     The first failure lets running steps end, starts no other, and is raised as StudyError.
     """
     waiting = list(steps)
     running: dict[Future[None], Recorded] = {}
     fault: BaseException | None = None
-    branch = current_branch(dataset)
-
-    def run(step: Recorded) -> None:
-        _run_reported(dataset, step, machine=machine, report=report, branch=branch)
-
     with ThreadPoolExecutor(jobs) as pool:
         while running or (waiting and not fault):
             while not fault and len(running) < jobs:
@@ -152,7 +163,8 @@ def run_steps(
                 if step is None:
                     break
                 waiting.remove(step)
-                running[pool.submit(run, step)] = step
+                future = pool.submit(_run_reported, step, run, machine=machine, report=report)
+                running[future] = step
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 del running[future]
@@ -171,21 +183,19 @@ def _next(waiting: Sequence[Recorded], running: Iterable[Recorded]) -> Recorded 
     return None
 
 
-def _run_reported(
-    dataset: Path, step: Recorded, *, machine: Machine, report: Report, branch: str
-) -> None:
+def _run_reported(step: Recorded, run: Run, *, machine: Machine, report: Report) -> None:
     """Run a step, and say so while it runs and when it ends: to `report`, and in its note."""
     start = time.monotonic()
     report(step.name, "runs", 0.0)
     note(machine.logs, step.name, "running")
     try:
-        run_step(dataset, step, machine=machine, branch=branch)
+        word = run(step)
     except BaseException as error:
         note(machine.logs, step.name, "failed", str(error).partition("\n")[0])
         report(step.name, "failed", time.monotonic() - start)
         raise
     note(machine.logs, step.name, "done")
-    report(step.name, "done", time.monotonic() - start)
+    report(step.name, word, time.monotonic() - start)
 
 
 def run_step(dataset: Path, step: Recorded, *, machine: Machine, branch: str = "") -> str:
@@ -197,6 +207,32 @@ def run_step(dataset: Path, step: Recorded, *, machine: Machine, branch: str = "
     NotLanded for a step that is finished and kept.
     """
     branch = branch or current_branch(dataset)
+    with ran(dataset, step, machine=machine, branch=branch) as ws:
+        kept = keep(ws)
+    return land_kept(dataset, step, kept, machine=machine, branch=branch)
+
+
+def land_kept(dataset: Path, step: Recorded, kept: Kept, *, machine: Machine, branch: str) -> str:
+    """Land a step that has just been kept; the commit."""
+    commit = land(dataset, kept, branch=branch)
+    forget_progress(step, machine=machine)
+    return commit
+
+
+def forget_progress(step: Recorded, *, machine: Machine) -> None:
+    """Remove what a step would go on from: it is finished."""
+    shutil.rmtree(machine.progress(step.name), ignore_errors=True)
+
+
+@contextmanager
+def ran(
+    dataset: Path, step: Recorded, *, machine: Machine, branch: str, anew: bool = False
+) -> Iterator[Workspace]:
+    """A workspace at a branch's tip in which a step has run, with its record as the one commit.
+
+    With `anew` nothing that is kept between runs stands in for a part of it, but for what this very
+    step left when it was killed. Raises StudyError as `run_step` does.
+    """
     log, progress = machine.log(step.name), machine.progress(step.name)
     place = workspace(
         dataset,
@@ -207,16 +243,14 @@ def run_step(dataset: Path, step: Recorded, *, machine: Machine, branch: str = "
         commit=branch,
     )
     with place as ws:
-        env = machine.env(progress=progress)
+        cache = ws.folder / "cache" if anew else None
+        env = machine.env(progress=progress, cache=cache)
         code = record_in(ws, step.argv, message=step.message, log=log, env=env)
         if code:
             raise failure(step.name, code, log)
         check_inputs_untouched(ws)
         check_outputs(ws)
-        kept = keep(ws)
-    commit = land(dataset, kept, branch=branch)
-    shutil.rmtree(progress, ignore_errors=True)
-    return commit
+        yield ws
 
 
 def land_finished(
@@ -248,7 +282,7 @@ def land_finished(
             if not _is_of(kept, step):  # it runs anew, and then is kept in place of this one
                 continue
             raise
-        shutil.rmtree(machine.progress(step.name), ignore_errors=True)
+        forget_progress(step, machine=machine)
         note(machine.logs, step.name, "done")
         report(step.name, "landed", 0.0)
 
