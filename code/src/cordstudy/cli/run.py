@@ -1,32 +1,42 @@
 """`run`: doing what a study's steps are.
 
-Owns: its options and lines, and which steps are wanted.
-Does not own: steps (`study.steps`), their execution and state (`provenance`).
+Owns: its options and lines.
+Does not own: steps (`study.steps`), which are wanted (`readying`), their execution and state
+(`provenance`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import TracebackType
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
-from tqdm import tqdm
 
+from cordstudy.base.errors import inline
 from cordstudy.cli.here import ROOT, read_machine
-from cordstudy.cli.inputs import get_content, get_sources
+from cordstudy.cli.progress import Progress
+from cordstudy.cli.readying import (
+    at_work,
+    have_images,
+    have_sources,
+    not_done,
+    recorded_seconds,
+    wanted_again,
+    with_upstream,
+)
 from cordstudy.cli.results import print_results
 from cordstudy.cli.saying import say
 from cordstudy.provenance.audit.status import State, states
+from cordstudy.provenance.history.index import History
+from cordstudy.provenance.remaking.again import Again
 from cordstudy.provenance.running import runner
-from cordstudy.provenance.running.advancing import current_branch
-from cordstudy.provenance.running.inputs import prepare_dataset
-from cordstudy.provenance.running.landing import commit_files
-from cordstudy.provenance.running.step import builds_on
+from cordstudy.provenance.running.machine import Machine
 from cordstudy.study.layout import Layout
 from cordstudy.study.loading import load_study
-from cordstudy.study.parameters import parameter_files
 from cordstudy.study.schema import Study
 from cordstudy.study.steps import Step, select, steps
+
+SHOWN = 5
+"""So many outputs of a step are named that are not what they were."""
 
 
 @click.command()
@@ -35,111 +45,71 @@ from cordstudy.study.steps import Step, select, steps
     "--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Steps at a time."
 )
 @click.option("--dry-run", is_flag=True, help="Show each step's state and command; change nothing.")
+@click.option(
+    "--again",
+    is_flag=True,
+    help="All, or STEPs, although they are done: a new record only where something came out "
+    "other, and for what reads that.",
+)
 @click.pass_obj
-def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool) -> None:
+def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool, again: bool) -> None:
     """Run the steps that are not done; all, or STEPs and what they build on."""
     study = load_study(ROOT, name)
     table = steps(study)
     chosen = select(table, names) if names else table
-    wanted = _with_upstream(table, chosen)
+    wanted = with_upstream(table, chosen)
+    machine = read_machine(study.name, jobs)
     if dry_run:
         _print_plan(wanted, states(ROOT, table))
         return
-    _run(study, table, wanted, jobs=jobs)
+    with at_work(study, table, machine):
+        if again:
+            _run_again(study, table, chosen, machine, jobs=jobs)
+        else:
+            _run(study, table, wanted, machine, jobs=jobs)
     if (ROOT / Layout(study).summary_table).exists():
         print_results(study)
 
 
-def _run(study: Study, table: Sequence[Step], wanted: Sequence[Step], *, jobs: int) -> None:
-    """Land what is finished, have the sources here, and run what is not done."""
-    current_branch(ROOT)
-    runner.check_clean(ROOT)
-    machine = read_machine(study.name, jobs)
-    with runner.sole_run(ROOT, machine):
-        _commit_parameters(study)
-        undone = {step.name for step in _not_done(table, table)}
-        done = {step.name for step in table} - undone
-        runner.land_finished(ROOT, table, done=done, machine=machine, report=_say_landed)
-        todo = _not_done(table, wanted)
-        if todo:
-            prepare_dataset(ROOT)
-            get_sources(study, machine, jobs=jobs, only=_sources_of(study, todo))
-            todo = _not_done(table, wanted)  # a source that had no pin has one now
-        nothing = "" if todo else "; nothing to do"
-        say(f"{len(wanted) - len(todo)} of {len(wanted)} steps are done{nothing}")
-        for step in todo:
-            if step.command == "convert":
-                get_content(study, step.of)
-        with Progress(len(todo)) as report:
-            runner.run_steps(ROOT, todo, jobs=jobs, machine=machine, report=report)
+def _run(
+    study: Study, table: Sequence[Step], wanted: Sequence[Step], machine: Machine, *, jobs: int
+) -> None:
+    """Have the sources here, and run what is not done."""
+    todo = not_done(table, wanted)
+    if todo:
+        have_sources(study, todo, machine, jobs=jobs)
+        todo = not_done(table, wanted)  # as the sources are now
+    nothing = "" if todo else "; nothing to do"
+    say(f"{len(wanted) - len(todo)} of {len(wanted)} steps are done{nothing}")
+    if not todo:
+        return
+    have_images(study, todo)
+    with Progress(todo, recorded_seconds(todo, History(ROOT)), jobs=jobs) as report:
+        runner.run_steps(ROOT, todo, jobs=jobs, machine=machine, report=report)
 
 
-def _say_landed(step: str, event: str, _: float) -> None:
-    say(f"{event:7} {step}, which was finished")
+def _run_again(
+    study: Study, table: Sequence[Step], chosen: Sequence[Step], machine: Machine, *, jobs: int
+) -> None:
+    """Run the chosen steps, done or not, and what they build on that is not here."""
+    todo = wanted_again(table, chosen)
+    have_sources(study, todo, machine, jobs=jobs)
+    have_images(study, todo)
+    history = History(ROOT)  # as the sources are now
+    by_step = states(ROOT, table, history=history)
+    done = {name: state.commit for name, state in by_step.items() if state.word == "done"}
+    again = Again(ROOT, done, machine=machine)
 
+    def changed(step: str) -> Iterator[str]:
+        ending = again.endings.get(step)  # none of one that failed
+        paths = sorted(ending.changes) if ending else []
+        yield from (inline(path) for path in paths[:SHOWN])
+        if len(paths) > SHOWN:
+            yield f"and {len(paths) - SHOWN} more"
 
-def _not_done(table: Sequence[Step], wanted: Sequence[Step]) -> list[Step]:
-    """Those of the wanted steps that are not done, by the history alone."""
-    by_step = states(ROOT, table)
-    return [step for step in wanted if by_step[step.name].word != "done"]
-
-
-class Progress:
-    """A line a step, and on a terminal a bar below them."""
-
-    def __init__(self, total: int) -> None:
-        self.bar = tqdm(total=total, unit="step", disable=None if total else True, leave=False)
-        self.active: list[str] = []
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.bar.close()
-
-    def __call__(self, step: str, event: str, seconds: float) -> None:
-        if event == "runs":
-            self.active.append(step)
-        else:
-            self.active.remove(step)
-            self.bar.update()
-            self.bar.write(f"{event:7} {step:28} {seconds:6.1f} s")
-        self.bar.set_postfix_str(", ".join(self.active))
-
-
-def _sources_of(study: Study, wanted: Sequence[Step]) -> tuple[str, ...]:
-    """The datasets that steps read."""
-    specs = {spec for step in wanted for spec in step.inputs}
-    names = []
-    for name, dataset in study.datasets.items():
-        if any(spec.startswith(f"{dataset.path}/") for spec in specs):
-            names.append(name)
-    return tuple(names)
-
-
-def _commit_parameters(study: Study) -> None:
-    """Bring the parameter files up to date with the study's TOML, in a commit of their own."""
-    changed = {}
-    for path, content in parameter_files(study).items():
-        if not (ROOT / path).is_file() or (ROOT / path).read_text() != content:
-            changed[path] = content
-    if changed:
-        message = f"chore({study.name}): render the parameters of the study"
-        commit_files(ROOT, lambda _: changed, message)
-
-
-def _with_upstream(table: Sequence[Step], chosen: Sequence[Step]) -> list[Step]:
-    """The chosen steps and all that they build on, in order."""
-    needed = list(chosen)
-    for step in reversed(table):
-        if step not in needed and any(builds_on(other, step) for other in needed):
-            needed.append(step)
-    return [step for step in table if step in needed]
+    expected = recorded_seconds(todo, history)
+    with Progress(todo, expected, jobs=jobs, more=changed) as report:
+        runner.run_each(todo, again.run, jobs=jobs, machine=machine, report=report)
 
 
 def _print_plan(wanted: Sequence[Step], by_step: Mapping[str, State]) -> None:

@@ -102,6 +102,11 @@ def annex_keys(
     return keys
 
 
+def keys_here(repo: Path) -> frozenset[str]:
+    """The keys of all annexed files of a tree whose content is here."""
+    return frozenset(annex(repo, "find", "--in=here", "--format=${key}\\n").splitlines())
+
+
 def _nul_ended(names: Sequence[str]) -> str:
     """Names as git-annex reads them with `-z`."""
     return "".join(f"{name}\0" for name in names)
