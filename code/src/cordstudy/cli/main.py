@@ -15,6 +15,7 @@ from cordstudy.cli.cases import cases
 from cordstudy.cli.inputs import inputs
 from cordstudy.cli.recompute import recompute
 from cordstudy.cli.render import render
+from cordstudy.cli.reproduce import reproduce
 from cordstudy.cli.results import results
 from cordstudy.cli.run import run
 from cordstudy.cli.segment import segment
@@ -34,6 +35,7 @@ Examples, from the root of a study:
   code/study --study public cases            which images and masks a study finds
   code/study audit --leakage                 whether a test subject ever reached training
   code/study verify --sample 3               run three steps again: is it still the same?
+  code/study reproduce --jobs 2              make the whole study again here, with verdicts
   code/study segment image.nii.gz --out .    segment any image with a trained model
   git log                                    the lab book: one commit a step
   datalad rerun COMMIT                       make one step's outputs again
@@ -78,6 +80,7 @@ def cli(context: click.Context, name: str) -> None:
 for command in (
     setup,
     run,
+    reproduce,
     status,
     inputs,
     cases,

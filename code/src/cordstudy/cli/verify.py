@@ -83,7 +83,7 @@ def verify(
             items,
             machine=machine,
             jobs=jobs,
-            compare=_compare,
+            compare=compare,
             report=report,
             profile=PROFILE,
         )
@@ -168,7 +168,8 @@ def _items_since(revision: str) -> list[Item]:
     return items
 
 
-def _compare(recorded: Path, made: Path, tolerance: float | None) -> tuple[str, str]:
+def compare(recorded: Path, made: Path, tolerance: float | None) -> tuple[str, str]:
+    """How alike a recorded file and one made anew are, in a word and in words."""
     from cordstudy.provenance.audit.likeness import compare  # torch, nibabel: seconds
 
     likeness = compare(recorded, made, tolerance=tolerance)
