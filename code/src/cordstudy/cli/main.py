@@ -20,6 +20,7 @@ from cordstudy.cli.results import results
 from cordstudy.cli.run import run
 from cordstudy.cli.segment import segment
 from cordstudy.cli.setup import note_if_not_set_up, setup
+from cordstudy.cli.space import space
 from cordstudy.cli.status import status
 from cordstudy.cli.verify import verify
 from cordstudy.cli.written import written
@@ -88,6 +89,7 @@ for command in (
     verify,
     results,
     segment,
+    space,
     carried,
     recompute,
     written,
