@@ -1,7 +1,8 @@
 #!/bin/sh
 # Clone the repository that this file is in to a study folder ($1, below the repository where it is
-# relative; demo/ where it is empty) and run the phantom study there, $2 steps at a time. Safe to
-# repeat: a study that is there goes on from where it is. Called by `code/study exec`.
+# relative; demo/ where it is empty) and make the recorded phantom study again there, $2 steps at a
+# time, with a verdict on each. Safe to repeat: a study that is there goes on from where it is.
+# Called by `code/study exec`.
 set -eu
 cd -- "$(dirname -- "$0")/.."
 repository=$(pwd -P) jobs=$2
@@ -15,4 +16,9 @@ elif ! git -C "$study" merge-base --is-ancestor "$(git -C "$repository" rev-pars
     echo "note: $study was cloned from another commit of $repository and stays at it;"
     echo "      STUDY=folder makes a new one"
 fi
-exec "$study/code/study" run --jobs "$jobs"
+if ! "$study/code/study" setup --recompute; then
+    # a machine of another kind makes other phantoms: the study is made on those, in the clone only
+    "$study/code/study" inputs pin
+    "$study/code/study" setup --recompute
+fi
+exec "$study/code/study" reproduce --jobs "$jobs"
