@@ -14,7 +14,7 @@ from cordstudy.pipeline.learning.predictor import largest_component
 from cordstudy.pipeline.learning.segmenter import output_path
 from cordstudy.study.loading import load_study
 from cordstudy.study.models import models_of
-from helpers import REPOSITORY, SHARED, commit, git, log_of, run, steps_of, study
+from helpers import REPOSITORY, SHARED, commit, git, run, steps_of, study
 
 pytestmark = pytest.mark.slow
 README = (REPOSITORY / "README.md").read_text()
@@ -54,14 +54,24 @@ def test_general_finds_the_cord_in_every_test_set_and_where_no_model_was_trained
     assert min(value for (model, _), value in found.items() if model == "general") > 0.7
 
 
-def test_every_file_came_from_one_record_and_a_second_run_does_nothing(demo):
+def test_every_step_gave_the_recorded_bytes_and_made_no_commit(demo):
+    folder, printed = demo
+    count = len(steps_of(folder, "phantom"))
+    assert f"{count} of {count} steps gave the recorded bytes" in printed
+    assert f"{count} of {count}\n" in printed, "n of N, on the last step's line"
+    assert git(folder, "rev-parse", "HEAD") == git(REPOSITORY, "rev-parse", "HEAD")
+    assert git(folder, "status", "--porcelain") == ""
+    assert not git(folder, "annex", "find", "--not", "--in=here", "models", "derivatives")
+
+
+def test_every_result_came_from_a_record_and_a_second_run_does_nothing(demo):
     folder, _ = demo
-    commits = {commit for commit, _ in log_of(folder).values()}
-    assert len(commits) == len(steps_of(folder, "phantom"))
+    recorded = set(git(folder, "log", "--format=%H", "--grep=^.DATALAD RUNCMD").splitlines())
     for path in git(folder, "ls-files", "models", "derivatives").splitlines():
         if not path.endswith("README.md"):
-            assert git(folder, "log", "--format=%H", "--", path) in commits, path
+            assert git(folder, "log", "-1", "--format=%H", "--", path) in recorded, path
     assert "nothing to do" in study(folder, "run").stdout
+    assert "came back here before" in study(folder, "reproduce").stdout
     assert git(folder, "status", "--porcelain") == ""
 
 
