@@ -17,7 +17,7 @@ from cordstudy.provenance.audit.holdings import Holding, holdings
 from cordstudy.provenance.history.index import History
 from cordstudy.provenance.running.time_left import in_words
 
-HEADER = ("folder", "here", "recorded", "came back here", "has a record", "made again in")
+HEADER = ("folder", "here", "recorded", "came back here", "has a record", "records took")
 UNITS = ("B", "kB", "MB", "GB")
 
 
@@ -26,14 +26,18 @@ UNITS = ("B", "kB", "MB", "GB")
 def space(as_json: bool) -> None:
     """Say what annexed content each folder holds here, and what of it can be made again.
 
-    Of what is here: how much has come back identical on this machine, how much a record has made,
-    and how long those records took. Reads git objects, and asks git-annex once what is here.
+    Of what is here: how much has come back identical on this machine, and how much a record has
+    made. Of all that is recorded: how long the folder's own records took. Reads git objects, and
+    asks git-annex once what is here.
     """
     rows = holdings(ROOT, History(ROOT))
     if as_json:
         say_json([asdict(row) for row in rows])
         return
-    print_columns([_cells(row) for row in rows], header=HEADER, right=range(1, len(HEADER)))
+    installed = [_cells(row) for row in rows if row.is_installed]
+    print_columns(installed, header=HEADER, right=range(1, len(HEADER)))
+    if len(installed) < len(rows):
+        say(f"\n{len(rows) - len(installed)} subdatasets are not installed: code/study inputs")
     say(
         "\nTo free space: datalad drop PATH. git-annex lets go of what came back here once\n"
         "code/study setup --recompute was called, and datalad get makes it again."
@@ -41,9 +45,7 @@ def space(as_json: bool) -> None:
 
 
 def _cells(row: Holding) -> tuple[str, ...]:
-    if not row.is_installed:
-        return (inline(row.folder), "not installed")
-    took = f"{in_words(row.wall_s)}" if row.wall_s else ""
+    took = in_words(row.wall_s) if row.wall_s else ""
     sizes = (row.here, row.recorded, row.came_back, row.made)
     return (inline(row.folder), *(_size(size) for size in sizes), took)
 

@@ -35,7 +35,7 @@ class Holding:
     made: int = 0
     """Of what is here: what a record made."""
     wall_s: float = 0.0
-    """How long the records took that made it."""
+    """How long the records took that made all that its links name; their inputs not counted."""
     is_installed: bool = True
 
 
@@ -72,8 +72,8 @@ def _folder(
     named = {history.tree[path].key: path for path in paths}
     here = [key for key in named if key in keys]
     makers: dict[str, RecordedCommit] = {}
-    for key in here:
-        maker = history.producer(named[key])
+    for key, path in named.items():
+        maker = history.producer(path)
         if maker:
             makers[key] = maker
     records = {maker.id: maker.record for maker in makers.values()}
@@ -83,7 +83,7 @@ def _folder(
         here=_sum(here),
         recorded=_sum(named),
         came_back=_sum(key for key in here if key in came),
-        made=_sum(makers),
+        made=_sum(key for key in here if key in makers),
         wall_s=sum(resources["wall_s"] for resources in measured),
     )
 
