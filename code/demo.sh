@@ -16,9 +16,9 @@ elif ! git -C "$study" merge-base --is-ancestor "$(git -C "$repository" rev-pars
     echo "note: $study was cloned from another commit of $repository and stays at it;"
     echo "      STUDY=folder makes a new one"
 fi
-if ! "$study/code/study" setup --recompute; then
+if ! "$study/code/study" setup --recompute --jobs "$jobs"; then
     # a machine of another kind makes other phantoms: the study is made on those, in the clone only
     "$study/code/study" inputs pin
-    "$study/code/study" setup --recompute
+    "$study/code/study" setup --recompute --jobs "$jobs"
 fi
 exec "$study/code/study" reproduce --jobs "$jobs"

@@ -46,7 +46,7 @@ while :; do
         git -C "$clone" merge -q --no-edit FETCH_HEAD
     fi
     say "setting the clone up"
-    "$clone/code/study" setup --recompute
+    "$clone/code/study" setup --recompute --jobs "$jobs"
     say "recording what is stale"
     "$clone/code/study" run --jobs "$jobs"
     say "writing the recorded results into the documents"
