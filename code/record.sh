@@ -43,7 +43,7 @@ while :; do
     git -C "$clone" fetch -q --no-tags origin "$branch"
     if ! git -C "$clone" merge-base --is-ancestor FETCH_HEAD HEAD; then
         say "bringing the clone to $branch, by a merge where both have moved"
-        git -C "$clone" merge -q --no-edit FETCH_HEAD
+        git -C "$clone" merge -q -m "chore: join $branch, which moved on while it was recorded" FETCH_HEAD
     fi
     say "setting the clone up"
     "$clone/code/study" setup --recompute --jobs "$jobs"
