@@ -59,9 +59,11 @@ class Progress:
             told = f"it took {expected_s:.0f} s" if expected_s else ""
             self._say(f"{'starts':{WIDTH}} {step:28} {told}".rstrip())
         else:
-            self.ended += 1
+            is_failed = event == "failed"
+            self.ended += not is_failed
             self.left.ends(step, seconds)
-            self._say(f"{event:{WIDTH}} {step:28} {seconds:6.1f} s   {self._of_all()}")
+            rest = "" if is_failed else self._of_all()
+            self._say(f"{event:{WIDTH}} {step:28} {seconds:6.1f} s   {rest}".rstrip())
             for line in self.more(step):
                 self._say(f"{'':{WIDTH}} {line}")
             self.bar.update()
