@@ -9,6 +9,7 @@ set -eu
 cd -- "$(dirname -- "$0")/.."
 repository=$(pwd -P) jobs=$1
 clone=$repository/.cordstudy/record
+real=$repository/../shared/real-mri
 say() {
     printf '%s\n' "== $*"
 }
@@ -50,7 +51,11 @@ while :; do
     say "recording what is stale"
     "$clone/code/study" run --jobs "$jobs"
     say "writing the recorded results into the documents"
-    "$clone/code/study" written
+    if [ -d "$real" ]; then
+        "$clone/code/study" written --real "$real"
+    else # the table of real images is then as it was, and a test tells where that is too old
+        "$clone/code/study" written
+    fi
     if [ -n "$(git -C "$clone" status --porcelain --ignore-submodules=all)" ]; then
         git -C "$clone" commit -q -a -m "docs: write the recorded results"
     fi
