@@ -22,11 +22,15 @@ PACKAGE = "code/src/cordstudy"
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """This repository, to be changed."""
+    """This repository without its records, to be changed."""
     folder = tmp_path / "study"
     git(tmp_path, "clone", "-q", "--shared", REPOSITORY, folder)
     git(folder, "config", "user.name", "Tester")
     git(folder, "config", "user.email", "tester@example.org")
+    git(folder, "checkout", "-q", "--orphan", "test")
+    recorded = ("models/*/", "derivatives/*/", ".datalad/carried")
+    git(folder, "rm", "-r", "-q", "-f", "--ignore-unmatch", "--", *recorded)
+    git(folder, "commit", "-q", "-m", "all but what is recorded")
     return folder
 
 
