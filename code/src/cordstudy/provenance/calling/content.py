@@ -17,7 +17,7 @@ from cordstudy.provenance.calling.gitannex import annex, annex_lines, git
 CHECKSUMS = ("SHA", "MD5", "BLAKE", "SKEIN")
 """How the names of git-annex's backends start whose keys hold a checksum."""
 CHUNK = 200
-"""Files that one `git annex calckey` is asked about."""
+"""Files that git-annex is told of in one command."""
 
 
 def damaged_files(repo: Path, files: Sequence[str], *, private: bool = False) -> list[str]:
@@ -145,6 +145,16 @@ def locations(repo: Path, keys: Sequence[str]) -> dict[str, Path]:
         if place:
             places[key] = repo / place
     return places
+
+
+def inject(repo: Path, files: Sequence[Path], *, private: bool = False) -> None:
+    """Have git-annex take files that are named like keys; it leaves those of other content."""
+    for start in range(0, len(files), CHUNK):
+        chunk = [str(file) for file in files[start : start + CHUNK]]
+        try:
+            annex(repo, "reinject", "-q", "--guesskeys", "--", *chunk, private=private)
+        except StudyError:  # of some; they lie where they were
+            continue
 
 
 def get_keys(repo: Path, keys: Sequence[str], *, without: str = "") -> None:

@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from cordstudy.base.errors import StudyError
-from cordstudy.provenance.calling.content import locations
-from cordstudy.provenance.calling.gitannex import annex, git
+from cordstudy.provenance.calling.content import inject, locations
+from cordstudy.provenance.calling.gitannex import git
 from cordstudy.provenance.history.gitlog import Entry
 from cordstudy.provenance.remaking.limits import size_of
 from cordstudy.provenance.running.workspace import Workspace
 
-CHUNK = 500
-"""Files that git-annex is given in one command."""
 Others = Mapping[str, str]
 """Files that did not come out as they were, each with how."""
 
@@ -47,7 +44,7 @@ def collect(ws: Workspace, made: Mapping[str, Entry]) -> tuple[list[str], Others
             places[path] = keys / entry.key.replace("/", "%")
             (ws.path / path).rename(places[path])
     others |= _other_in_git(ws, in_git)
-    _inject(ws.dataset, list(places.values()))
+    inject(ws.dataset, list(places.values()))
     for path, place in places.items():
         if place.exists():
             others[path] = "other bytes of the same number"
@@ -100,13 +97,3 @@ def _other_in_git(ws: Workspace, objects: Mapping[str, str]) -> Others:
         if name != objects[path]:
             others[path] = "other bytes"
     return others
-
-
-def _inject(dataset: Path, files: Sequence[Path]) -> None:
-    """Have git-annex take files that are named like keys; it leaves those of other content."""
-    for start in range(0, len(files), CHUNK):
-        chunk = [str(file) for file in files[start : start + CHUNK]]
-        try:
-            annex(dataset, "reinject", "-q", "--guesskeys", "--", *chunk)
-        except StudyError:  # of some; they lie where they were
-            continue

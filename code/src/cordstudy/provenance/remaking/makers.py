@@ -4,7 +4,8 @@ Owns: the records that gave a key, and the files of each record.
 Does not own: the history (`history.index`), or running a record again (`remake`).
 
 Plain `datalad run` often declares nothing: what its commit changed counts as what it made. What
-came out as it was is in no commit's changes: declared outputs count too.
+came out as it was is in no commit's changes: declared outputs count too. What a record read it only
+passed on.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ class Makers:
         self.history = history
         self._by_key: dict[str, list[RecordedCommit]] = {}
         for commit in history.records:
+            read = {item.entry.key for item in history.inputs[commit.id] if item.entry}
             for key in dict.fromkeys(entry.key for entry in self.made_by(commit).values()):
-                if key:
+                if key and key not in read:
                     self._by_key.setdefault(key, []).append(commit)
         self._ages = {commit.id: age for age, commit in enumerate(history.commits)}
 

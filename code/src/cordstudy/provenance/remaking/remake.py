@@ -32,10 +32,11 @@ from cordstudy.provenance.history.records import RunRecord
 from cordstudy.provenance.profile import NAME, Profile
 from cordstudy.provenance.remaking.came_back import REMOTE, note, noted
 from cordstudy.provenance.remaking.collecting import Others, collect
-from cordstudy.provenance.remaking.execution import execute
+from cordstudy.provenance.remaking.execution import execute, has_walls
 from cordstudy.provenance.remaking.limits import limits_of
 from cordstudy.provenance.remaking.makers import Makers
 from cordstudy.provenance.remaking.trust import Trust
+from cordstudy.provenance.remaking.walls import walled
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.pins import have_pin
 from cordstudy.provenance.running.workspace import Workspace, workspace
@@ -246,6 +247,7 @@ class Remaker:
                 commit=commit.first_parent,
                 machine=self.machine,
                 profile=self.profile,
+                wall=_wall if has_walls() else None,
             )
         except StudyError as error:
             raise StudyError(f"{_name(commit)} needs {item.path}: {error}") from error
@@ -344,6 +346,11 @@ def missing_environment(history: History, commit: RecordedCommit, profile: Profi
         f"git worktree add --detach FOLDER {commit.first_parent[:12]}; "
         f"make -C FOLDER/{profile.code} env"
     )
+
+
+def _wall(ws: Workspace, folder: Path) -> Sequence[str]:
+    """The walls around making a subdataset."""
+    return walled(ws, (), cwd=folder)
 
 
 def _made_ready(ws: Workspace, made: Mapping[str, Entry], *, read: set[str]) -> Workspace:

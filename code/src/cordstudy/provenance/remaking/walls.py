@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cordstudy.provenance.calling.gitannex import git
 from cordstudy.provenance.calling.sandbox import SYSTEM, pythons_folders
-from cordstudy.provenance.calling.surroundings import user_cache
+from cordstudy.provenance.calling.surroundings import GITCONFIG, user_cache
 from cordstudy.provenance.profile import NAME
 from cordstudy.provenance.running.workspace import Workspace
 
@@ -63,7 +63,7 @@ def _readable(ws: Workspace, links: Iterable[str]) -> list[Path]:
     places = {Path(name) for name in pythons_folders()}
     places |= {*_environments()}
     places |= {_objects(ws.dataset), *(_objects(ws.dataset / link) for link in links)}
-    return sorted(place for place in places if place.is_dir())
+    return sorted(place for place in {*places, GITCONFIG} if place.exists())
 
 
 def _environments() -> list[Path]:

@@ -18,7 +18,7 @@ from cordstudy.provenance.calling.sandbox import check_sandbox
 from cordstudy.provenance.profile import NAME, Profile
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.own_code import printed_by
-from cordstudy.provenance.running.recipes import Recipe, bring_into, install_made, made
+from cordstudy.provenance.running.recipes import Recipe, Wall, bring_into, install_made, made
 from cordstudy.provenance.running.subdatasets import (
     PinNotHad,
     Subdataset,
@@ -32,13 +32,21 @@ from cordstudy.provenance.running.subdatasets import (
 
 
 def have_pin(
-    dataset: Path, link: str, pin: str, *, commit: str, machine: Machine, profile: Profile
+    dataset: Path,
+    link: str,
+    pin: str,
+    *,
+    commit: str,
+    machine: Machine,
+    profile: Profile,
+    wall: Wall | None = None,
 ) -> None:
     """Have the commit `pin` of the subdataset at `link` here, with its content if it is made.
 
     It is what a record at `commit` read. A subdataset that is installed stays at its own commit;
-    one that is not is installed. Making it runs the code of that commit, with the rights of whoever
-    runs the record. Raises StudyError with why it cannot be had.
+    one that is not is installed. Making it runs the code of that commit, behind a `wall` where one
+    is given, else with the rights of whoever runs the record. Raises StudyError with why it cannot
+    be had.
     """
     subdataset = Subdataset(Path(link).name, link)
     if is_installed(dataset, subdataset) and has_commit(dataset, subdataset, pin):
@@ -47,9 +55,17 @@ def have_pin(
         if _is_had_from_elsewhere(dataset, subdataset, pin):
             return
         if not is_installed(dataset, subdataset):
-            _install_present(dataset, subdataset, pin, machine=machine, profile=profile)
+            _install_present(dataset, subdataset, pin, machine=machine, profile=profile, wall=wall)
         if not (is_installed(dataset, subdataset) and has_commit(dataset, subdataset, pin)):
-            _make_anew(dataset, subdataset, pin, commit=commit, machine=machine, profile=profile)
+            _make_anew(
+                dataset,
+                subdataset,
+                pin,
+                commit=commit,
+                machine=machine,
+                profile=profile,
+                wall=wall,
+            )
 
 
 @contextmanager
@@ -91,7 +107,13 @@ def _is_made(dataset: Path, subdataset: Subdataset) -> bool:
 
 
 def _install_present(
-    dataset: Path, subdataset: Subdataset, pin: str, *, machine: Machine, profile: Profile
+    dataset: Path,
+    subdataset: Subdataset,
+    pin: str,
+    *,
+    machine: Machine,
+    profile: Profile,
+    wall: Wall | None,
 ) -> None:
     """Install a subdataset that is made at its present pin, where that is another, so that the
     dataset stays clean; it may be that only the old one can be made."""
@@ -99,7 +121,15 @@ def _install_present(
     if present in ("", pin):
         return
     with suppress(PinNotHad):
-        _make_anew(dataset, subdataset, present, commit="HEAD", machine=machine, profile=profile)
+        _make_anew(
+            dataset,
+            subdataset,
+            present,
+            commit="HEAD",
+            machine=machine,
+            profile=profile,
+            wall=wall,
+        )
 
 
 def _make_anew(
@@ -110,11 +140,13 @@ def _make_anew(
     commit: str,
     machine: Machine,
     profile: Profile,
+    wall: Wall | None,
 ) -> None:
     """Make a subdataset with the code of a commit until it comes out as pinned."""
     came_out = []
     for recipe in _recipes(dataset, subdataset, commit=commit, profile=profile):
-        with made(dataset, subdataset, recipe, machine=machine, commit=commit) as clone:
+        place = made(dataset, subdataset, recipe, machine=machine, commit=commit, wall=wall)
+        with place as clone:
             if head(clone) == pin:
                 _put(dataset, subdataset, clone, pin)
                 return

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cordstudy.provenance.calling.content import inject
 from cordstudy.provenance.calling.gitannex import (
     annex,
     datalad_run,
@@ -34,6 +35,9 @@ from cordstudy.provenance.running.recording import failure
 from cordstudy.provenance.running.subdatasets import Subdataset, branch_of
 from cordstudy.provenance.running.trees import FETCH
 from cordstudy.provenance.running.workspace import Workspace, workspace
+
+Wall = Callable[[Workspace, Path], Sequence[str]]
+"""The command line of walls around what runs in a folder of a workspace."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,17 @@ class Recipe:
 
 @contextmanager
 def made(
-    dataset: Path, subdataset: Subdataset, recipe: Recipe, *, machine: Machine, commit: str = "HEAD"
+    dataset: Path,
+    subdataset: Subdataset,
+    recipe: Recipe,
+    *,
+    machine: Machine,
+    commit: str = "HEAD",
+    wall: Wall | None = None,
 ) -> Iterator[Path]:
     """A subdataset as a recipe makes it with the code of a commit, in a workspace that is gone
-    afterwards: `install_made` or `bring_into` takes it out. Raises StudyError where the command
-    fails."""
+    afterwards: `install_made` or `bring_into` takes it out; `wall` is what it runs behind. Raises
+    StudyError where the command fails."""
     place = workspace(
         dataset,
         scratch=machine.scratch,
@@ -91,8 +101,27 @@ def made(
         clone = ws.path / subdataset.path
         clone.mkdir(parents=True, exist_ok=True)
         _create_dataset(clone, recipe, like=dataset)
-        _run(ws, clone, subdataset, recipe, machine)
-        yield clone
+        _run(ws, clone, subdataset, recipe, machine, wall)
+        yield _cleaned(clone, ws.folder / "clean", like=dataset)
+
+
+def _cleaned(clone: Path, folder: Path, *, like: Path) -> Path:
+    """A clone with the commit of another and the content that its keys say, and nothing else: what
+    ran could write into the other's settings, which git would heed."""
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "made", private=True)
+    settle_identity(folder, like=like)
+    annex(folder, "init", "-q", private=True)
+    git(folder, *FETCH, str(clone), "HEAD:refs/heads/main", private=True)
+    git(folder, "checkout", "-q", "main", private=True)
+    objects = clone / ".git/annex/objects"
+    files = [
+        file for file in sorted(objects.rglob("*")) if file.is_file() and not file.is_symlink()
+    ]
+    for file in files:
+        file.parent.chmod(0o755)
+    inject(folder, files, private=True)
+    return folder
 
 
 def _create_dataset(folder: Path, recipe: Recipe, *, like: Path) -> None:
@@ -111,7 +140,12 @@ def _create_dataset(folder: Path, recipe: Recipe, *, like: Path) -> None:
 
 
 def _run(
-    ws: Workspace, made: Path, subdataset: Subdataset, recipe: Recipe, machine: Machine
+    ws: Workspace,
+    made: Path,
+    subdataset: Subdataset,
+    recipe: Recipe,
+    machine: Machine,
+    wall: Wall | None,
 ) -> None:
     """Run and record the command in the new dataset."""
     program, *arguments = recipe.argv
@@ -120,6 +154,7 @@ def _run(
     argv = datalad_run(command, message=recipe.message, outputs=recipe.outputs)
     env = {**private_environment(ws.folder / "home"), **recipe.identity, **machine.env()}
     log = ws.folder / "log"
+    argv = [*(wall(ws, made) if wall else ()), *argv]
     code = guarded(argv, cwd=made, log=log, workspace=str(ws.folder), env=env)
     if code:
         raise failure(f"make-{subdataset.name}", code, log)
