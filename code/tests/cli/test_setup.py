@@ -9,7 +9,7 @@ import pytest
 
 from helpers import REPOSITORY, git, run, study
 
-NOTE = "note: this clone is not set up: datalad get would get nothing"
+NOTE = "note: this clone is not set up, so that datalad get gets nothing"
 PUBLIC = ("--study", "public")
 """A study of which no source is made: nothing is computed."""
 

@@ -22,7 +22,7 @@ from cordstudy.provenance.running.runner import sole_run
 from cordstudy.study.loading import load_study
 
 NOTE = (
-    "note: this clone is not set up: datalad get would get nothing, and say so to nobody; "
+    "note: this clone is not set up, so that datalad get gets nothing, without saying so: "
     "code/study setup"
 )
 NOT_NOTED = ("setup", "render")
