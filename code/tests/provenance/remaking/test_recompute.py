@@ -171,3 +171,25 @@ def test_the_remote_can_be_neither_written_nor_emptied(clone):
     commit(clone, "add a file", "own.bin")
     assert run("git", "annex", "copy", "--to=rerun", "own.bin", cwd=clone, check=False).returncode
     assert run("git", "annex", "drop", "--from=rerun", "out", cwd=clone, check=False).returncode
+
+
+def test_in_an_unlocked_branch_and_by_key(clone):
+    key = run("git", "annex", "lookupkey", "out/one.bin", cwd=clone).stdout.strip()
+    run("git", "annex", "get", "-q", "--key", key, cwd=clone)
+    assert "out/one.bin" in here(clone)
+    run("git", "annex", "adjust", "-q", "--unlock", cwd=clone)
+    get(clone, "many/3.bin")
+    assert (clone / "many/3.bin").read_text() == "1\nvoxels1\n1\n3\n"
+
+
+def test_a_key_without_a_checksum_proves_nothing_and_is_refused(clone):
+    script = "mkdir worm; echo made > worm/out.bin"
+    (clone / ".gitattributes").write_text("*.bin annex.backend=WORM\n")
+    commit(clone, "another backend", ".gitattributes")
+    run("datalad", "-l", "error", "run", "-i", "a.txt", "-o", "worm/out.bin", script, cwd=clone)
+    run("git", "annex", "drop", "-q", "--force", "worm", cwd=clone)
+    allowed = ("-c", "annex.security.allow-unverified-downloads=ACKTHPPT")
+    for options in ((), allowed):  # git-annex itself refuses, unless it is told not to
+        refused = run("git", "annex", *options, "get", "worm", cwd=clone, check=False)
+        assert refused.returncode and "worm/out.bin" not in here(clone)
+    assert "holds no checksum" in refused.stdout + refused.stderr

@@ -47,7 +47,8 @@ def execute(
     cwd.mkdir(parents=True, exist_ok=True)
     log = machine.log(f"again-{record.commit[:8]}")
     argv = _argv(record, ws)
-    if has_walls():
+    behind_walls = has_walls()
+    if behind_walls:
         argv = [*walled(ws, links, cwd=cwd), *argv]
     # what is kept between runs must not stand in for a run
     env = {**private_environment(ws.folder / "home"), **machine.env(cache=ws.folder / "cache")}
@@ -63,7 +64,8 @@ def execute(
             raise
         code = running.result()
     if code != record.exit:
-        raise failure(record.subject, code, log)
+        how = " (behind walls: without network, home folder and what git keeps)"
+        raise StudyError(f"{failure(record.subject, code, log)}{how if behind_walls else ''}")
     check_inputs_untouched(ws)
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.calling.content import get_keys, locations
+from cordstudy.provenance.calling.content import CHECKSUMS, get_keys, locations
 from cordstudy.provenance.calling.gitannex import GITLINK, git, git_ok, gitlinks
 from cordstudy.provenance.calling.kind import kind_of_machine
 from cordstudy.provenance.calling.surroundings import user_cache
@@ -105,6 +105,11 @@ class Remaker:
 
     def _make(self, commit: RecordedCommit, key: str) -> None:
         """Run a record, or wait for whoever runs it, until the dataset has a key of its."""
+        backend = key.partition("-")[0]
+        if not backend.startswith(CHECKSUMS):
+            raise StudyError(
+                f"a {backend} key holds no checksum: nothing could prove what comes out"
+            )
         self.clock.expect(commit)
         with self._alone(commit):
             self._places |= locations(self.dataset, [key])
