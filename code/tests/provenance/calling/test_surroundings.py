@@ -256,7 +256,7 @@ def test_make_demo_takes_any_name_of_a_folder_in_any_place(odd, tmp_path, given)
         f"STUDY={place if given == 'absolute' else given}",
         cwd=tmp_path,
     )
-    assert told.stdout.splitlines()[-5:-1] == [str(place / "code"), "run", "--jobs", "3"]
+    assert told.stdout.splitlines()[-5:-1] == [str(place / "code"), "reproduce", "--jobs", "3"]
     assert (place / ".git").exists()
 
 
