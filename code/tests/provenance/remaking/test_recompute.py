@@ -190,6 +190,6 @@ def test_a_key_without_a_checksum_proves_nothing_and_is_refused(clone):
     run("git", "annex", "drop", "-q", "--force", "worm", cwd=clone)
     allowed = ("-c", "annex.security.allow-unverified-downloads=ACKTHPPT")
     for options in ((), allowed):  # git-annex itself refuses, unless it is told not to
-        refused = run("git", "annex", *options, "get", "worm", cwd=clone, check=False)
+        refused = run("git", *options, "annex", "get", "worm", cwd=clone, check=False)
         assert refused.returncode and "worm/out.bin" not in here(clone)
     assert "holds no checksum" in refused.stdout + refused.stderr

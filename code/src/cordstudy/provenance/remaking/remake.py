@@ -88,6 +88,7 @@ class Remaker:
         cannot be had."""
         if key in self._places and self._places[key].exists():
             return self._places[key]
+        _check_proves(key)
         records = self.makers.of(key)
         if not records:
             raise StudyError(
@@ -105,11 +106,7 @@ class Remaker:
 
     def _make(self, commit: RecordedCommit, key: str) -> None:
         """Run a record, or wait for whoever runs it, until the dataset has a key of its."""
-        backend = key.partition("-")[0]
-        if not backend.startswith(CHECKSUMS):
-            raise StudyError(
-                f"a {backend} key holds no checksum: nothing could prove what comes out"
-            )
+        _check_proves(key)
         self.clock.expect(commit)
         with self._alone(commit):
             self._places |= locations(self.dataset, [key])
@@ -380,6 +377,13 @@ def _check_is_inside(ws: Workspace, folder: Path) -> None:
     """Raise StudyError where a link in the record's tree leads to another folder."""
     if os.path.realpath(folder) != str(folder):
         raise StudyError(f"{folder.relative_to(ws.path)} leads through a link: it is not followed")
+
+
+def _check_proves(key: str) -> None:
+    """Raise StudyError for a key of WORM, URL and such."""
+    if not key.startswith(CHECKSUMS):
+        backend = key.partition("-")[0]
+        raise StudyError(f"a {backend} key holds no checksum: nothing could prove what comes out")
 
 
 def _missing(repo: Path, keys: Sequence[str]) -> list[str]:
