@@ -82,6 +82,7 @@ class Remaker:
         self.clock = Clock()
         self._places: dict[str, Path] = {}
         """Where content is that this process had made."""
+        self._runnable: dict[str, bool] = {}
 
     def location(self, key: str) -> Path:
         """Where the content of a key is, made again if need be. Raises StudyError with why it
@@ -302,37 +303,40 @@ class Remaker:
         return bool(set(git(self.dataset, "remote").split()) - {REMOTE})
 
     def vouches(self, key: str) -> bool:
-        """Whether a key came back identical here, and its record can still run: its environment
-        and all that it read are here, or were made by records of which that holds too."""
-        commit = self.history.recorded.get(noted(self.dataset).get(key, ""))
-        return commit is not None and self._can_run(commit, set())
+        """Whether a key came back identical here, and a record that made it can still run: its
+        environment and all that it read are here, or of what it read that holds too."""
+        self._runnable.clear()  # what is here may be another than when it was last asked
+        return self._vouches(key, noted(self.dataset))
 
-    def _can_run(self, commit: RecordedCommit, asked: set[str]) -> bool:
-        if commit.id in asked:
-            return True
-        asked.add(commit.id)
+    def _vouches(
+        self, key: str, came: Mapping[str, str], *, before: RecordedCommit | None = None
+    ) -> bool:
+        makers = self.makers.of(key, before=before)
+        return key in came and any(self._can_run(maker, came) for maker in makers)
+
+    def _can_run(self, commit: RecordedCommit, came: Mapping[str, str]) -> bool:
+        if commit.id not in self._runnable:
+            self._runnable[commit.id] = self._has_all(commit, came)
+        return self._runnable[commit.id]
+
+    def _has_all(self, commit: RecordedCommit, came: Mapping[str, str]) -> bool:
+        """Whether what a record needs is here, or came back here and can again."""
         if missing_environment(self.history, commit, self.profile):
             return False
-        keys = []
+        below: dict[str, list[str]] = {}
+        keys: list[str] = []
         for item in self._inputs(commit):
             if isinstance(item, InputBelow):
-                if not self._is_here_below(item):
+                tree = self.history.subtree(item.path, item.entry.object)
+                if tree is None:
                     return False
+                below.setdefault(item.path, []).extend(_keys_of(tree, item.below))
             elif item.entry and item.entry.key:
                 keys.append(item.entry.key)
-        for key in _missing(self.dataset, keys):
-            makers = self.makers.of(key, before=commit)
-            if not any(self._can_run(maker, asked) for maker in makers):
-                return False
-        return True
-
-    def _is_here_below(self, item: InputBelow) -> bool:
-        """Whether a subdataset has what a record read of it."""
-        tree = self.history.subtree(item.path, item.entry.object)
-        if tree is None:
+        if any(_missing(self.dataset / link, wanted) for link, wanted in below.items()):
             return False
-        keys = [tree[path].key for path in matches(tree, item.below) if tree[path].key]
-        return not _missing(self.dataset / item.path, keys)
+        absent = _missing(self.dataset, keys)
+        return all(self._vouches(key, came, before=commit) for key in absent)
 
 
 def missing_environment(history: History, commit: RecordedCommit, profile: Profile) -> str:
@@ -377,6 +381,11 @@ def _check_is_inside(ws: Workspace, folder: Path) -> None:
     """Raise StudyError where a link in the record's tree leads to another folder."""
     if os.path.realpath(folder) != str(folder):
         raise StudyError(f"{folder.relative_to(ws.path)} leads through a link: it is not followed")
+
+
+def _keys_of(tree: Tree, spec: str) -> list[str]:
+    """The keys of the annexed files that a declared path stands for in a tree."""
+    return [tree[path].key for path in matches(tree, spec) if tree[path].key]
 
 
 def _check_proves(key: str) -> None:
