@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+from cordstudy.provenance.remaking.remote import share_of
 from helpers import REPOSITORY, commit, git, run
 from remade import SUB, get, here, recompute
 
@@ -142,6 +143,12 @@ def test_a_shallow_clone_is_told(recorded_original, tmp_path):
     run("git", "annex", "init", "-q", cwd=tmp_path / "shallow")
     refused = recompute(tmp_path / "shallow", "on", check=False)
     assert refused.returncode and "git fetch --unshallow" in refused.stderr
+
+
+def test_what_takes_longer_than_expected_is_never_said_to_be_here_and_never_stalls():
+    shares = [share_of(seconds, 10.0) for seconds in range(0, 1000, 5)]
+    assert shares == sorted(set(shares)) and shares[0] == 0 and shares[2] == 0.9
+    assert shares[-1] < 1
 
 
 def test_git_annex_shows_how_far_it_is(clone):

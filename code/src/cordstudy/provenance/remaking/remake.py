@@ -42,6 +42,8 @@ from cordstudy.provenance.running.pins import have_pin
 from cordstudy.provenance.running.workspace import Workspace, workspace
 
 EVERYTHING = "**"
+GUESSED_S = 60.0
+"""How long a record takes that was not measured, to those who wait."""
 OTHERS_TOLD = 3
 """How many files that came out other are named."""
 
@@ -66,7 +68,7 @@ class Clock:
         """Count on a record to run."""
         if commit.id not in self.known:
             self.known.add(commit.id)
-            self.expected += _wall_s(commit) or 0.0
+            self.expected += _wall_s(commit) or GUESSED_S
 
 
 class Remaker:
@@ -160,12 +162,11 @@ class Remaker:
         spent = self.clock.spent
 
         def tick(seconds: float) -> None:
-            self.clock.spent = spent + min(seconds, wall_s or 0.0)
-            self.listener.ticks(self.clock.spent, self.clock.expected)
+            self.listener.ticks(spent + seconds, self.clock.expected)
 
         links = gitlinks(self.dataset, ws.base)
         execute(ws, commit.record, links=links, machine=self.machine, limits=limits, told=tick)
-        self.clock.spent = spent + (wall_s or 0.0)
+        self.clock.spent = spent + (wall_s or GUESSED_S)
 
     def _check(self, commit: RecordedCommit) -> None:
         """Raise StudyError for a record that is not to be run, or cannot be."""

@@ -32,8 +32,8 @@ from cordstudy.provenance.running.marks import left_behind, remove_tree
 COST = 10_000
 """Far above any remote that has the content."""
 READ_ONLY = "this remote is read-only: content comes from the history's records"
-NEARLY = 0.99
-"""What of a file is said to be here at most, before it is."""
+NEARLY = 0.9
+"""What of a file is said to be here when it should be."""
 Answer = TypeVar("Answer")
 ProfileOf = Callable[[Path], Profile]
 MachineOf = Callable[[Path], Machine]
@@ -79,8 +79,7 @@ class Rerun(SpecialRemote):  # type: ignore[misc]
 
     def tick(self, spent: float, expected: float) -> None:
         """Have git-annex show how far it is, as bytes of the file that it waits for."""
-        share = min(spent / expected, NEARLY) if expected else 0.0
-        self.annex.progress(int(share * size_of(self.key)))
+        self.annex.progress(int(share_of(spent, expected) * size_of(self.key)))
 
     def transfer_retrieve(self, key: str, file_: str) -> None:
         """Make content again and give it to git-annex, which checks it."""
@@ -117,6 +116,13 @@ class Rerun(SpecialRemote):  # type: ignore[misc]
     def remove(self, key: str) -> None:
         """Refuse."""
         raise RemoteError(READ_ONLY)
+
+
+def share_of(spent: float, expected: float) -> float:
+    """What of a file is said to be here after so many seconds of so many: it grows for ever, as
+    git-annex takes what does not grow for stalled, and is never all."""
+    late = spent / expected
+    return NEARLY * late if late <= 1 else 1 - (1 - NEARLY) / late
 
 
 def serve(profile_of: ProfileOf, machine_of: MachineOf) -> None:
