@@ -198,3 +198,13 @@ def test_a_record_without_a_commit_before_it_is_refused(tmp_path):
     recompute(folder, "on")
     done = run("git", "annex", "get", "a.bin", cwd=folder, check=False)
     assert done.returncode and "no commit before it" in done.stdout + done.stderr
+
+
+@walled
+def test_a_command_can_open_a_socket_however_long_the_path_of_the_dataset_is(clone, forged):
+    """A training in a clone with a long name waited for ever for the process that could not."""
+    socket_of = "from multiprocessing.connection import Listener as L; L()"
+    forged(f"mkdir evil; python3 -c '{socket_of}' && echo made > {FORGED}", FORGED)
+    moved = clone.rename(clone.with_name("a" * 100))
+    get(moved, FORGED)
+    assert FORGED in here(moved)

@@ -22,7 +22,8 @@ from cordstudy.provenance.running.workspace import Workspace
 
 MORE = ("/etc", "/opt")
 """Of the system: accounts, alternatives, libraries; programs that no package brought."""
-SMALL, SHARED = str(64 * 2**20), str(2**30)
+SHARED = str(2**30)
+"""Bytes of memory that processes may share."""
 ENVIRONMENTS = ("steps", "tools")
 CACHE = "xdg"
 """The user's cache as the command sees it, in its workspace's folder: environments, else empty."""
@@ -33,7 +34,7 @@ def walled(ws: Workspace, links: Iterable[str], *, cwd: Path) -> list[str]:
     argv = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     argv += _system()
     argv += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
-    argv += ["--size", SHARED, "--tmpfs", "/dev/shm", "--size", SMALL, "--tmpfs", "/tmp"]
+    argv += ["--size", SHARED, "--tmpfs", "/dev/shm", "--bind", str(_tmp(ws)), "/tmp"]
     for place in _readable(ws, links):
         argv += ["--ro-bind", str(place), str(place)]
     argv += ["--bind", str(ws.folder), str(ws.folder)]
@@ -43,7 +44,7 @@ def walled(ws: Workspace, links: Iterable[str], *, cwd: Path) -> list[str]:
         if place.exists():
             argv += ["--ro-bind", str(place), str(place)]
     argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(cwd)]
-    argv += ["--setenv", "TMPDIR", str(ws.folder / "home")]
+    argv += ["--setenv", "TMPDIR", "/tmp"]
     return [*argv, "--setenv", "XDG_CACHE_HOME", str(ws.folder / CACHE)]
 
 
@@ -64,6 +65,14 @@ def _readable(ws: Workspace, links: Iterable[str]) -> list[Path]:
     places |= {*_environments()}
     places |= {_objects(ws.dataset), *(_objects(ws.dataset / link) for link in links)}
     return sorted(place for place in {*places, GITCONFIG} if place.exists())
+
+
+def _tmp(ws: Workspace) -> Path:
+    """What the command sees as /tmp: on disk, where it is counted, and by a short name, as a socket
+    cannot have a long one."""
+    folder = ws.folder / "tmp"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _environments() -> list[Path]:
