@@ -208,3 +208,53 @@ def test_a_command_can_open_a_socket_however_long_the_path_of_the_dataset_is(clo
     moved = clone.rename(clone.with_name("a" * 100))
     get(moved, FORGED)
     assert FORGED in here(moved)
+
+
+def test_bytes_that_nothing_proves_are_never_handed_over_beside_others(clone, forged):
+    forged("mkdir evil; echo nade > evil/out.bin", FORGED)
+    for name in ("WORM-s5-m1--unproven", "SHAFOO-s5--unproven"):
+        (clone / name).symlink_to(f".git/annex/objects/aa/bb/{name}/{name}")
+        git(clone, "add", name)
+        forged(
+            f"mkdir evil; echo made > {FORGED}; echo evil > {name}", FORGED, outputs=[FORGED, name]
+        )
+        get(clone, FORGED)
+        assert not list((clone / ".git/annex/objects").rglob(name))
+        assert name not in (clone / ".git/cordstudy/came-back.tsv").read_text()
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "secret"])
+def test_a_link_that_is_declared_as_read_and_made_is_not_copied(clone, forged, tmp_path, target):
+    (tmp_path / "secret").write_text("made\n")
+    (clone / "evil").mkdir()
+    (clone / FORGED).symlink_to(tmp_path / target)
+    git(clone, "add", FORGED)
+    git(clone, "commit", "-q", "-m", "a link")
+    (clone / FORGED).unlink()
+    forged("true", FORGED, inputs=[FORGED])
+    assert "it is no file" in refused(clone)
+
+
+@walled
+def test_a_command_cannot_have_its_workspace_stay_nor_fill_the_disk_by_talking(
+    clone, forged, monkeypatch
+):
+    forged("touch ../finished; echo x > ../workspace.json; yes", FORGED)
+    assert "prints more than" in refused(clone)
+
+
+def test_folders_however_deep_neither_stop_the_remote_nor_stay(clone, forged):
+    deep = "import os; [(os.mkdir('d'), os.chdir('d')) for _ in range(3000)]"
+    forged(f'python3 -c "{deep}"; sleep 5', FORGED)
+    assert "too deep" in refused(clone)
+    get(clone, "out/one.bin")
+
+
+def test_a_subdataset_that_a_link_has_lie_elsewhere_is_not_read(clone, forged, tmp_path):
+    (clone / SUB).rename(tmp_path / "source")
+    git(clone, "rm", "-q", "-r", "--cached", "inputs")
+    (clone / "inputs").rmdir()
+    (clone / "inputs").symlink_to(tmp_path)
+    git(clone, "add", "inputs")
+    git(clone, "commit", "-q", "-m", "a link")
+    assert "leads through a link" in refused(clone, "out/one.bin")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cordstudy.provenance.remaking.remote import share_of
 from helpers import REPOSITORY, commit, git, run
-from remade import SUB, get, here, recompute
+from remade import SUB, datalad_run, get, here, recompute
 
 COMING = {"many/1.bin", "many/2.bin", "many/3.bin"}
 
@@ -200,3 +200,41 @@ def test_a_key_without_a_checksum_proves_nothing_and_is_refused(clone):
         refused = run("git", *options, "annex", "get", "worm", cwd=clone, check=False)
         assert refused.returncode and "worm/out.bin" not in here(clone)
     assert "holds no checksum" in refused.stdout + refused.stderr
+
+
+def drop_is_refused(clone: Path, path: str) -> bool:
+    return bool(run("git", "annex", "drop", path, cwd=clone, check=False).returncode)
+
+
+def test_what_was_here_and_came_out_other_is_not_vouched_for(clone):
+    dice = "for n in 1 2 3; do cat /proc/sys/kernel/random/uuid > d$n.bin; done; cp d1.bin d4.bin"
+    datalad_run(clone, "Half", f"{dice}; echo same > same.bin", i="a.txt", o="same.bin")
+    run("git", "annex", "drop", "-q", "--force", "same.bin", "d3.bin", cwd=clone)
+    get(clone, "same.bin")
+    assert here(clone) >= {"same.bin", "d1.bin", "d2.bin", "d4.bin"}
+    assert all(drop_is_refused(clone, f"d{n}.bin") for n in (1, 2, 4))
+    run("git", "annex", "drop", "-q", "same.bin", cwd=clone)
+
+
+def test_nothing_is_vouched_for_through_what_never_came_back(clone):
+    datalad_run(clone, "Dice 2", "cat /proc/sys/kernel/random/uuid > dice2.bin", i="a.txt")
+    datalad_run(clone, "After", "cat dice2.bin a.txt > after2.bin", i="dice2.bin")
+    run("git", "annex", "drop", "-q", "--force", "after2.bin", cwd=clone)
+    get(clone, "after2.bin")
+    run("git", "annex", "drop", "-q", "--force", "dice2.bin", cwd=clone)
+    assert drop_is_refused(clone, "after2.bin")
+
+
+def test_what_may_have_read_a_subdataset_is_not_vouched_for_without_it(clone):
+    datalad_run(clone, "Undeclared", f"cat {SUB}/image.bin > read.bin")
+    run("git", "annex", "drop", "-q", "--force", "read.bin", cwd=clone)
+    get(clone, "read.bin")
+    (clone / SUB).rename(clone / "elsewhere")
+    (clone / SUB).mkdir()
+    assert drop_is_refused(clone, "read.bin")
+
+
+def test_a_command_may_make_its_folder_and_remove_what_it_read(clone):
+    datalad_run(clone, "Folder", "mkdir new && cat two.bin > new/x.bin && rm two.bin", i="two.bin")
+    run("git", "annex", "drop", "-q", "--force", "new", cwd=clone)
+    get(clone, "new")

@@ -6,6 +6,7 @@ Does not own: where content should be (`workspace`, `sources`), or verdicts on i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,12 @@ from cordstudy.provenance.calling.gitannex import annex, annex_lines, git
 
 CHECKSUMS = ("SHA", "MD5", "BLAKE", "SKEIN")
 """How the names of git-annex's backends start whose keys hold a checksum."""
+PROVING = re.compile(
+    r"(?:SHA(?:1|224|256|384|512)|SHA3_(?:224|256|384|512)|SKEIN(?:256|512)|MD5"
+    r"|BLAKE2(?:B|BP|S|SP)(?:160|224|256|384|512)|BLAKE3_256)E?-[^/]*"
+)
+"""The keys that git-annex itself checks; it takes any bytes for one of another backend, whatever
+that is called."""
 CHUNK = 200
 """Files that git-annex is told of in one command."""
 
@@ -41,6 +48,28 @@ def damaged_files(repo: Path, files: Sequence[str], *, private: bool = False) ->
                 if _checksum(keys[path]) != _checksum(real_key):
                     damaged.append(path)
     return damaged
+
+
+def proves(key: str) -> bool:
+    """Whether content can be checked against a key."""
+    return PROVING.fullmatch(key) is not None
+
+
+def holding(repo: Path, files: Sequence[tuple[Path, str]]) -> set[Path]:
+    """Those files whose content is what a key (that proves) says, of pairs of the two."""
+    by_backend: dict[str, list[tuple[Path, str]]] = {}
+    for file, key in files:
+        by_backend.setdefault(key.partition("-")[0], []).append((file, key))
+    held = set()
+    for backend, pairs in by_backend.items():
+        for start in range(0, len(pairs), CHUNK):
+            asked = pairs[start : start + CHUNK]
+            paths = [str(file) for file, _ in asked]
+            real_keys = _calculated_keys(repo, backend, paths, private=False)
+            for (file, key), real_key in zip(asked, real_keys, strict=True):
+                if _checksum(key) == _checksum(real_key):
+                    held.add(file)
+    return held
 
 
 def _calculated_keys(repo: Path, backend: str, paths: Sequence[str], *, private: bool) -> list[str]:

@@ -22,7 +22,8 @@ REMOTE = "rerun"
 
 def note(dataset: Path, record: str, keys: Iterable[str]) -> None:
     """Remember that keys came back identical here by running a record (its commit) again."""
-    new = [key for key in keys if noted(dataset).get(key) != record]
+    known = noted(dataset)
+    new = [key for key in keys if known.get(key) != record]
     if not new:
         return
     path = _place(dataset)

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from cordstudy.provenance.calling.content import inject, locations
+from cordstudy.provenance.calling.content import holding, inject, locations, proves
 from cordstudy.provenance.calling.gitannex import git
 from cordstudy.provenance.history.gitlog import Entry
 from cordstudy.provenance.remaking.limits import size_of
@@ -22,16 +22,19 @@ from cordstudy.provenance.running.workspace import Workspace
 
 Others = Mapping[str, str]
 """Files that did not come out as they were, each with how."""
+OTHER_BYTES = "other bytes of the same number"
 
 
 def collect(ws: Workspace, made: Mapping[str, Entry]) -> tuple[list[str], Others]:
-    """Give the dataset the annexed content that came out as it was; its keys, and the rest."""
+    """Give the dataset the annexed content that came out as it was; its keys, and the rest.
+
+    Only a key whose content was checked counts: of two files of one key, and of one whose content
+    is here already, git-annex is not asked, and they are checked all the same.
+    """
     others: dict[str, str] = {}
-    places: dict[str, Path] = {}
-    taken: dict[str, str] = {}
+    by_key: dict[str, dict[str, Path]] = {}
     keys = ws.folder / "keys"
     keys.mkdir()
-    here = locations(ws.dataset, [entry.key for entry in made.values() if entry.key])
     in_git: dict[str, str] = {}
     for path, entry in made.items():
         why = _unfit(ws.path, path, entry)
@@ -39,25 +42,44 @@ def collect(ws: Workspace, made: Mapping[str, Entry]) -> tuple[list[str], Others
             others[path] = why
         elif not entry.key:
             in_git[path] = entry.object
-        elif not (ws.path / path).is_symlink() and entry.key not in {*here, *taken}:
-            taken[entry.key] = path
-            places[path] = keys / entry.key.replace("/", "%")
-            (ws.path / path).rename(places[path])
+        elif not (ws.path / path).is_symlink():  # else it links to what was there before
+            by_key.setdefault(entry.key, {})[path] = ws.path / path
     others |= _other_in_git(ws, in_git)
-    inject(ws.dataset, list(places.values()))
-    for path, place in places.items():
+    here = locations(ws.dataset, list(by_key))
+    alone: dict[str, tuple[str, Path]] = {}
+    checked: list[tuple[Path, str]] = []
+    for key, files in by_key.items():
+        if key in here or len(files) > 1:
+            checked += [(file, key) for file in files.values()]
+        else:
+            [(path, file)] = files.items()
+            alone[key] = (path, _named(file, keys, key))
+    held = holding(ws.dataset, checked)
+    came = []
+    places = [place for _, place in alone.values()]
+    for key, files in by_key.items():
+        right = [file for file in files.values() if file in held]
+        others |= {
+            p: OTHER_BYTES for p, file in files.items() if key not in alone and file not in held
+        }
+        if right:
+            came.append(key)
+            if key not in here:
+                places.append(_named(right[0], keys, key))
+    inject(ws.dataset, places)
+    for key, (path, place) in alone.items():
         if place.exists():
-            others[path] = "other bytes of the same number"
-    return _came(ws, made, others), others
+            others[path] = OTHER_BYTES
+        else:
+            came.append(key)
+    return came, others
 
 
-def _came(ws: Workspace, made: Mapping[str, Entry], others: Others) -> list[str]:
-    """The keys of what came out as it was, but for links to what was there before."""
-    keys: dict[str, None] = {}
-    for path, entry in made.items():
-        if entry.key and path not in others and not (ws.path / path).is_symlink():
-            keys[entry.key] = None
-    return list(keys)
+def _named(file: Path, folder: Path, key: str) -> Path:
+    """A file moved to where it is named like its key."""
+    place = folder / key.replace("/", "%")
+    file.rename(place)
+    return place
 
 
 def _unfit(root: Path, path: str, entry: Entry) -> str:
@@ -73,6 +95,8 @@ def _unfit(root: Path, path: str, entry: Entry) -> str:
         return _unfit_link(file, entry)
     if not stat.S_ISREG(status.st_mode):
         return "it is no file"
+    if entry.key and not proves(entry.key):
+        return "its key holds no checksum"
     if entry.key and size_of(entry.key) and status.st_size != size_of(entry.key):
         return f"{status.st_size} bytes, recorded {size_of(entry.key)}"
     return ""
@@ -88,7 +112,7 @@ def _unfit_link(file: Path, entry: Entry) -> str:
 
 def _other_in_git(ws: Workspace, objects: Mapping[str, str]) -> Others:
     """Those files that git keeps which came out other."""
-    plain = [path for path in objects if not (ws.path / path).is_symlink()]
+    plain = [path for path in objects if not (ws.path / path).is_symlink() and "\n" not in path]
     names = "".join(f"{ws.path / path}\n" for path in plain)
     asked = ("hash-object", "--no-filters", "--stdin-paths")
     now = git(ws.dataset, *asked, stdin=names, private=True).split() if plain else []

@@ -8,9 +8,11 @@ what came out (`collecting`).
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
@@ -52,7 +54,7 @@ def execute(
         argv = [*walled(ws, links, cwd=cwd), *argv]
     # what is kept between runs must not stand in for a run
     env = {**private_environment(ws.folder / "home"), **machine.env(cache=ws.folder / "cache")}
-    watch = Watch(ws.folder, limits)
+    watch = Watch(ws.folder, limits, log=log)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(guarded, argv, cwd=cwd, log=log, workspace=str(ws.folder), env=env)
         try:
@@ -66,7 +68,10 @@ def execute(
     if code != record.exit:
         how = " (behind walls: without network, home folder and what git keeps)"
         raise StudyError(f"{failure(record.subject, code, log)}{how if behind_walls else ''}")
-    check_inputs_untouched(ws)
+    left = ws.stamps
+    if behind_walls:  # one that is gone is not damaged there: its content is the dataset's
+        left = {path: stamp for path, stamp in left.items() if os.path.lexists(path)}
+    check_inputs_untouched(replace(ws, stamps=left))
 
 
 def has_walls() -> bool:

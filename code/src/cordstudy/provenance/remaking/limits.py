@@ -6,6 +6,7 @@ Does not own: ending what breaks them (`execution`).
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
@@ -21,6 +22,7 @@ SIZE = re.compile(r"-s(\d+)-")
 LEAST_S, UNMEASURED_S = 600.0, 3600.0
 SLOWER = 20.0
 """How many times as long as recorded a machine may take."""
+LARGEST_LOG = GIB // 4
 LOOK_S = 1.0
 """How often what is written is counted."""
 
@@ -57,8 +59,8 @@ def size_of(key: str) -> int:
 class Watch:
     """Looks at a folder in which a command works."""
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
-        self.folder, self.limits = folder, limits
+    def __init__(self, folder: Path, limits: Limits, *, log: Path) -> None:
+        self.folder, self.limits, self.log = folder, limits, log
         self.start = time.monotonic()
         self._before = _held(folder)
         self._looked = self.start
@@ -79,6 +81,8 @@ class Watch:
         if now - self._looked < LOOK_S:
             return
         self._looked = now
+        if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
+            raise StudyError(f"its command prints more than {LARGEST_LOG / GIB:.2f} GiB")
         written = _held(self.folder) - self._before
         if written > self.limits.bytes:
             raise StudyError(
@@ -88,12 +92,19 @@ class Watch:
 
 
 def _held(folder: Path) -> int:
-    """The bytes on disk of all files below a folder."""
+    """The bytes on disk of all files below a folder. Raises StudyError where it is too deep."""
     total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(place, name)).st_blocks * 512
-            except OSError:  # it is gone meanwhile
-                continue
+    places = [str(folder)]
+    while places:
+        try:
+            with os.scandir(places.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        places.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise StudyError("its command makes folders too deep to be looked at") from error
+            continue  # it is gone meanwhile
     return total

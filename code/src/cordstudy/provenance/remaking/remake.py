@@ -14,13 +14,13 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.calling.content import CHECKSUMS, get_keys, locations
+from cordstudy.provenance.calling.content import get_keys, locations, proves
 from cordstudy.provenance.calling.gitannex import GITLINK, git, git_ok, gitlinks
 from cordstudy.provenance.calling.kind import kind_of_machine
 from cordstudy.provenance.calling.surroundings import user_cache
@@ -164,7 +164,7 @@ class Remaker:
         def tick(seconds: float) -> None:
             self.listener.ticks(spent + seconds, self.clock.expected)
 
-        links = gitlinks(self.dataset, ws.base)
+        links = self._own(gitlinks(self.dataset, ws.base))
         execute(ws, commit.record, links=links, machine=self.machine, limits=limits, told=tick)
         self.clock.spent = spent + (wall_s or GUESSED_S)
 
@@ -209,12 +209,17 @@ class Remaker:
     def _everything(self, commit: RecordedCommit) -> tuple[str, ...]:
         """All of a record's parent, and of the subdatasets that are installed."""
         links = gitlinks(self.dataset, commit.first_parent)
-        here = [link for link in links if (self.dataset / link / ".git").exists()]
+        here = [link for link in self._own(links) if (self.dataset / link / ".git").exists()]
         return (EVERYTHING, *(f"{link}/{EVERYTHING}" for link in here))
+
+    def _own(self, links: Iterable[str]) -> list[str]:
+        """Those places of subdatasets that no link of the present tree has lie elsewhere."""
+        root = os.path.realpath(self.dataset)
+        return [x for x in links if os.path.realpath(self.dataset / x) == os.path.join(root, x)]
 
     def _inputs(self, commit: RecordedCommit) -> Sequence[Input]:
         """What a record read: what it declares, or all that was there."""
-        if commit.record.inputs or commit.record.extra_inputs:
+        if _declares(commit):
             return self.history.inputs[commit.id]
         tree = read_tree(self.dataset, commit.first_parent)
         found: list[Input] = []
@@ -235,7 +240,7 @@ class Remaker:
             elif item.entry and item.entry.key:
                 own[item.entry.key] = item.path
         faults = self._have_keys(list(own), commit)
-        if faults and (commit.record.inputs or commit.record.extra_inputs):
+        if faults and _declares(commit):
             key, why = next(iter(faults.items()))
             raise StudyError(f"{_name(commit)} needs {own[key]}, which is out of reach: {why}")
         absent = [f"{own[key]}: {why}" for key, why in faults.items()]
@@ -243,6 +248,8 @@ class Remaker:
 
     def _have_pin(self, item: InputBelow, commit: RecordedCommit) -> None:
         """Have a subdataset here at the commit that a record read."""
+        if not self._own([item.path]):
+            raise StudyError(f"{item.path} leads through a link: it is not followed")
         try:
             have_pin(
                 self.dataset,
@@ -329,15 +336,34 @@ class Remaker:
         for item in self._inputs(commit):
             if isinstance(item, InputBelow):
                 tree = self.history.subtree(item.path, item.entry.object)
-                if tree is None:
+                if tree is None or not self._own([item.path]):
                     return False
                 below.setdefault(item.path, []).extend(_keys_of(tree, item.below))
             elif item.entry and item.entry.key:
                 keys.append(item.entry.key)
         if any(_missing(self.dataset / link, wanted) for link, wanted in below.items()):
             return False
+        if not _declares(commit) and not self._has_all_below(commit):
+            return False
         absent = _missing(self.dataset, keys)
         return all(self._vouches(key, came, before=commit) for key in absent)
+
+    def _has_all_below(self, commit: RecordedCommit) -> bool:
+        """Whether all subdatasets are here with all content, as a record may have read any of it
+        that declares nothing."""
+        for link, pin in gitlinks(self.dataset, commit.first_parent).items():
+            tree = self.history.subtree(link, pin)
+            if tree is None:
+                return False
+            keys = [entry.key for entry in tree.values() if entry.key]
+            if _missing(self.dataset / link, keys):
+                return False
+        return True
+
+
+def _declares(commit: RecordedCommit) -> bool:
+    """Whether a record says what it read."""
+    return bool(commit.record.inputs or commit.record.extra_inputs)
 
 
 def missing_environment(history: History, commit: RecordedCommit, profile: Profile) -> str:
@@ -367,14 +393,15 @@ def _made_ready(ws: Workspace, made: Mapping[str, Entry], *, read: set[str]) -> 
     for path in made:
         file = ws.path / path
         _check_is_inside(ws, file.parent)
-        file.parent.mkdir(parents=True, exist_ok=True)
         if path not in read:
-            file.unlink(missing_ok=True)
-        elif file.is_symlink() and file.exists():
-            stamps.pop(file, None)
+            if file.is_symlink() or file.is_file():
+                file.unlink()
+        elif file in stamps:  # annexed: a link that is not could lead anywhere
+            stamps.pop(file)
             content = file.resolve()
-            file.unlink()
-            shutil.copyfile(content, file)
+            if file.is_symlink():
+                file.unlink()
+                shutil.copyfile(content, file)
     return replace(ws, stamps=stamps)
 
 
@@ -391,7 +418,7 @@ def _keys_of(tree: Tree, spec: str) -> list[str]:
 
 def _check_proves(key: str) -> None:
     """Raise StudyError for a key of WORM, URL and such."""
-    if not key.startswith(CHECKSUMS):
+    if not proves(key):
         backend = key.partition("-")[0]
         raise StudyError(f"a {backend} key holds no checksum: nothing could prove what comes out")
 

@@ -28,6 +28,7 @@ from cordstudy.provenance.remaking.remake import Listener, Remaker
 from cordstudy.provenance.remaking.trust import Trust, trust_in
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.marks import left_behind, remove_tree
+from cordstudy.provenance.running.workspace import BASE
 
 COST = 10_000
 """Far above any remote that has the content."""
@@ -151,5 +152,6 @@ def _use(dataset: Path, scratch: Path) -> object:
         return handle
     for folder in left_behind(dataset, scratch):
         remove_tree(folder)
+        git(dataset, "update-ref", "-d", f"{BASE}/{folder.name}")
     fcntl.flock(handle, fcntl.LOCK_SH)
     return handle

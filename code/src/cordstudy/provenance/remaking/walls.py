@@ -29,6 +29,9 @@ CACHE = "xdg"
 """The user's cache as the command sees it, in its workspace's folder: environments, else empty."""
 
 
+OWN = ("home", "cache", CACHE)
+
+
 def walled(ws: Workspace, links: Iterable[str], *, cwd: Path) -> list[str]:
     """The command line up to the command that runs in a workspace; `links` are its subdatasets."""
     argv = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
@@ -37,7 +40,9 @@ def walled(ws: Workspace, links: Iterable[str], *, cwd: Path) -> list[str]:
     argv += ["--size", SHARED, "--tmpfs", "/dev/shm", "--bind", str(_tmp(ws)), "/tmp"]
     for place in _readable(ws, links):
         argv += ["--ro-bind", str(place), str(place)]
-    argv += ["--bind", str(ws.folder), str(ws.folder)]
+    for place in (ws.path, *(ws.folder / name for name in OWN)):  # not its mark, which is ours
+        place.mkdir(exist_ok=True)
+        argv += ["--bind", str(place), str(place)]
     for layer in _environments():
         argv += ["--ro-bind", str(layer), str(ws.folder / CACHE / NAME / layer.name)]
     for place in (ws.path / ".git", *(ws.path / link for link in links)):

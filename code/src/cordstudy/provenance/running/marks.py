@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cordstudy.provenance.calling import guard
@@ -72,7 +72,46 @@ def left_behind(dataset: Path, scratch: Path) -> list[Path]:
 
 def remove_tree(path: Path) -> None:
     """Remove a clone with its write-protected annex folders; files keep their modes, as
-    their content is shared with the dataset by hard links."""
-    for folder, _, _ in os.walk(path):
-        os.chmod(folder, 0o755)
+    their content is shared with the dataset by hard links.
+
+    However deep its folders are: each is moved to the top and emptied there. The mark goes last.
+    """
+    n = 0
+    while True:
+        removed = False
+        for top in _entries(path):
+            if not top.is_dir(follow_symlinks=False):
+                if top.name != MARK:
+                    removed |= _done(os.unlink, top.path)
+                continue
+            for entry in _entries(top.path):
+                if entry.is_dir(follow_symlinks=False):
+                    n += 1
+                    place = path / f".gone-{n}"
+                    _done(os.chmod, entry.path, 0o755)
+                    removed |= _done(os.rename, entry.path, place)
+                else:
+                    removed |= _done(os.unlink, entry.path)
+            removed |= _done(os.rmdir, top.path)
+        if not removed:
+            break
     shutil.rmtree(path, ignore_errors=True)
+
+
+def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    """What is in a folder, which can then be taken out."""
+    try:
+        os.chmod(folder, 0o755)
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
+
+
+def _done(change: Callable[..., None], *values: str | Path | int) -> bool:
+    """Whether a change could be made."""
+    try:
+        change(*values)
+    except OSError:
+        return False
+    return True

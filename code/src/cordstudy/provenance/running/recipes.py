@@ -8,6 +8,7 @@ Does not own: the command and what it makes (told by the caller), or what is pin
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cordstudy.base.errors import StudyError
 from cordstudy.provenance.calling.content import inject
 from cordstudy.provenance.calling.gitannex import (
     annex,
@@ -108,13 +110,15 @@ def made(
 def _cleaned(clone: Path, folder: Path, *, like: Path) -> Path:
     """A clone with the commit of another and the content that its keys say, and nothing else: what
     ran could write into the other's settings, which git would heed."""
+    objects = clone / ".git/annex/objects"
+    if os.path.realpath(objects) != str(objects) or not (clone / ".git").is_dir():
+        raise StudyError(f"what made {clone.name} left a link in the place of its annex")
     folder.mkdir()
     git(folder, "init", "-q", "-b", "made", private=True)
     settle_identity(folder, like=like)
     annex(folder, "init", "-q", private=True)
     git(folder, *FETCH, str(clone), "HEAD:refs/heads/main", private=True)
     git(folder, "checkout", "-q", "main", private=True)
-    objects = clone / ".git/annex/objects"
     files = [
         file for file in sorted(objects.rglob("*")) if file.is_file() and not file.is_symlink()
     ]
@@ -153,7 +157,7 @@ def _run(
     command = (f"{up}{program}", *arguments, ".")
     argv = datalad_run(command, message=recipe.message, outputs=recipe.outputs)
     env = {**private_environment(ws.folder / "home"), **recipe.identity, **machine.env()}
-    log = ws.folder / "log"
+    log = machine.log(f"make-{subdataset.name}")  # not where the command can write
     argv = [*(wall(ws, made) if wall else ()), *argv]
     code = guarded(argv, cwd=made, log=log, workspace=str(ws.folder), env=env)
     if code:
