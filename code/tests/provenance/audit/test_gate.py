@@ -45,7 +45,7 @@ def state(folder: Path) -> tuple[str, str, str]:
 
 def test_an_honest_study_passes_the_gate_with_its_content(tiny):
     told = study(tiny, "audit", "--all", "--content").stdout
-    count = len(steps_of(tiny))
+    count = len(steps_of(tiny)) + len(steps_of(tiny, "phantom"))
     assert f"{count} records: nothing found; annexed content here matches its keys" in told
 
 
@@ -248,7 +248,7 @@ def test_how_many_processes_the_gate_starts_does_not_depend_on_the_records(place
             told(f"Make {n}", outputs=[f"derivatives/{n}.txt"], cmd=f"make {n}"),
             {f"derivatives/{n}.txt": "x"},
         )
-    assert count() == few < 15 and place.findings == []
+    assert count() == few < 20 and place.findings == []
 
 
 def test_an_adjusted_branch_and_unlocking_leave_everything_done(tiny_copy):

@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
 from cordstudy.provenance.remaking.remote import share_of
 from helpers import REPOSITORY, commit, git, run
 from remade import SUB, datalad_run, get, here, recompute
@@ -96,6 +98,11 @@ def test_what_no_record_made_and_a_source_that_is_not_there_are_said(clone):
     assert "no record in the history of the checked-out branch" in refused.stdout + refused.stderr
     shutil.rmtree(clone / SUB)
     (clone / SUB).mkdir()
+    for name in (".git/config", ".gitmodules"):  # nobody has it
+        for key in ("url", "datalad-url"):
+            git(clone, "config", "-f", name, f"submodule.inputs/source.{key}", "/nowhere/source")
+    commit(clone, "a source that is nowhere", ".gitmodules")
+    shutil.rmtree(clone / ".git/modules", ignore_errors=True)
     refused = get(clone, "many/1.bin", check=False)
     said = refused.stdout + refused.stderr
     for words in ("'Many' needs two.bin", "'One' needs inputs/source"):
@@ -238,3 +245,30 @@ def test_a_command_may_make_its_folder_and_remove_what_it_read(clone):
     datalad_run(clone, "Folder", "mkdir new && cat two.bin > new/x.bin && rm two.bin", i="two.bin")
     run("git", "annex", "drop", "-q", "--force", "new", cwd=clone)
     get(clone, "new")
+
+
+@pytest.mark.parametrize(
+    ("script", "content"),
+    [
+        ("cat a.txt >> log.bin", "old\n1\n"),
+        ("cat a.txt >> note.txt; cp note.txt log.bin", "old\n1\n"),
+        ("cp a.txt folder/log.bin", "1\n"),
+        ("mkdir folder && cp a.txt folder/log.bin", "1\n"),
+    ],
+)
+def test_what_a_command_found_and_did_not_declare_is_there_at_the_second_try(
+    clone, script, content
+):
+    path = "folder/log.bin" if "folder" in script else "log.bin"
+    if path == "log.bin":
+        (clone / "log.bin").write_text("old\n")
+        (clone / "note.txt").write_text("old\n")
+        run("datalad", "-l", "error", "save", "-m", "old ones", cwd=clone)
+    elif "mkdir" not in script:
+        (clone / "folder").mkdir()
+    run(
+        "datalad", "-l", "error", "run", "-i", "a.txt", "-o", path, "-o", "*.txt", script, cwd=clone
+    )
+    run("git", "annex", "drop", "-q", "--force", path, cwd=clone)
+    get(clone, path)
+    assert (clone / path).read_text() == content

@@ -32,6 +32,10 @@ Told = Callable[[float], None]
 """Told again and again, while a command runs, for how many seconds it has."""
 
 
+class OtherEnd(StudyError):
+    """A command that ended with another exit code than it did when it was recorded."""
+
+
 def execute(
     ws: Workspace,
     record: RunRecord,
@@ -43,7 +47,7 @@ def execute(
 ) -> None:
     """Run a record's command in a workspace.
 
-    Raises StudyError where it ends otherwise than then, breaks a limit or changes what it reads.
+    Raises OtherEnd, and StudyError where it breaks a limit or changes what it reads.
     """
     cwd = ws.path / record.pwd
     cwd.mkdir(parents=True, exist_ok=True)
@@ -67,7 +71,7 @@ def execute(
         code = running.result()
     if code != record.exit:
         how = " (behind walls: without network, home folder and what git keeps)"
-        raise StudyError(f"{failure(record.subject, code, log)}{how if behind_walls else ''}")
+        raise OtherEnd(f"{failure(record.subject, code, log)}{how if behind_walls else ''}")
     left = ws.stamps
     if behind_walls:  # one that is gone is not damaged there: its content is the dataset's
         left = {path: stamp for path, stamp in left.items() if os.path.lexists(path)}

@@ -15,9 +15,9 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.calling.content import get_keys, locations, proves
@@ -32,7 +32,7 @@ from cordstudy.provenance.history.records import RunRecord
 from cordstudy.provenance.profile import NAME, Profile
 from cordstudy.provenance.remaking.came_back import REMOTE, note, noted
 from cordstudy.provenance.remaking.collecting import Others, collect
-from cordstudy.provenance.remaking.execution import execute, has_walls
+from cordstudy.provenance.remaking.execution import OtherEnd, execute, has_walls
 from cordstudy.provenance.remaking.limits import limits_of
 from cordstudy.provenance.remaking.makers import Makers
 from cordstudy.provenance.remaking.trust import Trust
@@ -136,20 +136,64 @@ class Remaker:
             yield
 
     def _run(self, commit: RecordedCommit) -> tuple[Others, Sequence[str]]:
-        """Run a record, its inputs first; what came out other, and which inputs it went without."""
+        """Run a record, its inputs first; what came out other, and which inputs it went without.
+
+        A command of somebody else's may count on what it does not declare: old outputs that it adds
+        to, a folder that a person made. Where it ends or comes out otherwise without them, it has a
+        second try.
+        """
         self._check(commit)
         absent = self._have_inputs(commit)
         made = self.makers.made_by(commit)
         self.listener.says(f"running {_name(commit)}")
-        with self._workspace(commit, made) as ws:
+        try:
+            others = self._attempt(commit, made, absent)
+        except OtherEnd:
+            if not self._has_another_try(commit, made):
+                raise
+            return self._attempt(commit, made, absent, as_found=True), absent
+        if others and self._has_another_try(commit, made):
+            with suppress(OtherEnd):
+                others = self._attempt(commit, made, absent, as_found=True)
+        return others, absent
+
+    def _has_another_try(self, commit: RecordedCommit, made: Mapping[str, Entry]) -> bool:
+        """Whether there was anything, or a folder missing, where a record of somebody else's
+        wrote."""
+        if self._is_ours(commit.record):
+            return False
+        tree = read_tree(self.dataset, commit.first_parent)
+        folders = {str(folder) for path in tree for folder in PurePosixPath(path).parents}
+        return any(path in tree or str(PurePosixPath(path).parent) not in folders for path in made)
+
+    def _attempt(
+        self,
+        commit: RecordedCommit,
+        made: Mapping[str, Entry],
+        absent: Sequence[str],
+        *,
+        as_found: bool = False,
+    ) -> Others:
+        """Run a record once; what came out other. With `as_found`, what was there is there."""
+        before: dict[str, str] = {}
+        if as_found:
+            tree = read_tree(self.dataset, commit.first_parent)
+            before = {path: tree[path].key for path in made if path in tree}
+            self._have_keys([key for key in before.values() if key], commit)
+        with self._workspace(commit, made, before=tuple(before)) as ws:
+            if as_found:
+                for path in made:
+                    (ws.path / path).parent.mkdir(parents=True, exist_ok=True)
             try:
                 self._execute(commit, ws, made)
+            except OtherEnd as error:
+                raise OtherEnd(f"{_name(commit)}: {error}{_lacking(absent)}") from error
             except StudyError as error:
                 raise StudyError(f"{_name(commit)}: {error}{_lacking(absent)}") from error
             keys, others = collect(ws, made)
         note(self.dataset, commit.id, keys)
         self._places |= locations(self.dataset, keys)
-        return others, absent
+        return others
 
     def _execute(self, commit: RecordedCommit, ws: Workspace, made: Mapping[str, Entry]) -> None:
         read = [item.entry.key for item in self._inputs(commit) if item.entry]
@@ -182,25 +226,31 @@ class Remaker:
             raise StudyError(f"{_name(commit)}: {missing}")
 
     @contextmanager
-    def _workspace(self, commit: RecordedCommit, made: Mapping[str, Entry]) -> Iterator[Workspace]:
+    def _workspace(
+        self, commit: RecordedCommit, made: Mapping[str, Entry], *, before: tuple[str, ...]
+    ) -> Iterator[Workspace]:
         """A clone in which a record can run: what it declares to read where its command is of this
         dataset's own code, which declares all; else all that git had, with content for what it
-        declares; for one that declares nothing, with all content that is to be had."""
+        declares; for one that declares nothing, with all content that is to be had. What was there
+        `before` where it writes stays there."""
         record = commit.record
         declared = record.from_root((*record.inputs, *record.extra_inputs))
         place = workspace(
             self.dataset,
             scratch=self.machine.scratch,
             name=f"again-{commit.id[:8]}",
-            inputs=declared or self._everything(commit),
+            inputs=(*declared, *before) if declared else self._everything(commit),
             outputs=(),
             commit=commit.first_parent,
             whole=not self._is_ours(record),
-            lenient=not declared,
+            lenient=bool(before) or not declared,
         )
         with place as ws:
             _check_is_inside(ws, ws.path / record.pwd)
-            yield _made_ready(ws, made, read={item.path for item in self._inputs(commit)})
+            read = {*before, *(item.path for item in self._inputs(commit))}
+            if not self._is_ours(record):  # as `datalad rerun` leaves it
+                read |= {p for p, e in made.items() if p not in commit.changes and not e.key}
+            yield _made_ready(ws, made, read=read)
 
     def _is_ours(self, record: RunRecord) -> bool:
         launcher = self.profile.launcher
