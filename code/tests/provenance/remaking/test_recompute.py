@@ -133,6 +133,14 @@ def test_it_is_off_until_switched_on_in_this_clone_even_where_another_enabled_it
     get(folder, "out/one.bin")
 
 
+def test_another_remote_of_that_name_is_not_taken_over(bare, tmp_path):
+    values = ("type=directory", f"directory={tmp_path}", "encryption=none")
+    run("git", "annex", "initremote", "rerun", *values, cwd=bare)
+    refused = recompute(bare, "on", check=False)
+    assert refused.returncode and "another remote that is called rerun" in refused.stderr
+    assert not run("git", "config", "cordstudy.recompute", cwd=bare, check=False).stdout
+
+
 def test_a_clone_that_moves_takes_it_along(clone):
     moved = clone.rename(clone.with_name("moved"))
     get(moved, "out/one.bin")

@@ -12,12 +12,11 @@ from cordstudy.provenance.audit.verdicts import Item
 from cordstudy.provenance.audit.verify import verify
 from cordstudy.provenance.history.records import read_records
 from cordstudy.provenance.profile import Profile
-from cordstudy.provenance.remaking import walls
+from cordstudy.provenance.remaking.execution import watched_run
 from cordstudy.provenance.running.inputs import Source, get_source, pin_source
 from cordstudy.provenance.running.pins import have_pin
 from cordstudy.provenance.running.recipes import Recipe
 from cordstudy.provenance.running.rendered import Rendered, printed
-from cordstudy.provenance.running.workspace import Workspace
 from helpers import commit, git, run
 from meanwhile import is_clean
 from walled import walled
@@ -42,10 +41,6 @@ RECIPE = Recipe(
     author=("a recipe", "recipe@example.invalid"),
     date="2023-08-01T00:00:00+00:00",
 )
-
-
-def in_walls(ws: Workspace, folder: Path) -> list[str]:
-    return walls.walled(ws, (), cwd=folder)
 
 
 def write_code(folder: Path, word: str, recipe: Recipe) -> Source:
@@ -108,7 +103,7 @@ def test_what_makes_an_old_pin_behind_walls_leaves_only_what_is_pinned(small, ma
     (small / PROFILE.launcher).write_text(text.replace("WORD", "old"))
     commit(small, "evil code", "code")
     before = git(small, "rev-parse", "HEAD")
-    have_pin(small, LINK, pin, commit=before, machine=machine, profile=PROFILE, wall=in_walls)
+    have_pin(small, LINK, pin, commit=before, machine=machine, profile=PROFILE, run=watched_run)
     assert git(small / LINK, "rev-parse", "HEAD") == pin
     assert (small / LINK / "a.bin").read_text() == "old voxels\n"
     assert not [place for place in (tmp_path, small, small / ".git") if (place / "own").exists()]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from cordstudy.provenance.calling.gitannex import guarded, stop
 from cordstudy.provenance.calling.sandbox import check_sandbox
 from cordstudy.provenance.calling.surroundings import private_environment
 from cordstudy.provenance.history.records import RunRecord
-from cordstudy.provenance.remaking.limits import Limits, Watch
+from cordstudy.provenance.remaking.limits import Limits, Watch, limits_of
 from cordstudy.provenance.remaking.walls import walled
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.recording import failure
@@ -58,6 +58,40 @@ def execute(
         argv = [*walled(ws, links, cwd=cwd), *argv]
     # what is kept between runs must not stand in for a run
     env = {**private_environment(ws.folder / "home"), **machine.env(cache=ws.folder / "cache")}
+    code = _watched(ws, argv, cwd=cwd, log=log, env=env, limits=limits, told=told)
+    if code != record.exit:
+        how = " (behind walls: without network, home folder and what git keeps)"
+        raise OtherEnd(f"{failure(record.subject, code, log)}{how if behind_walls else ''}")
+    left = ws.stamps
+    if behind_walls:  # one that is gone is not damaged there: its content is the dataset's
+        left = {path: stamp for path, stamp in left.items() if os.path.lexists(path)}
+    check_inputs_untouched(replace(ws, stamps=left))
+
+
+def watched_run(
+    ws: Workspace, argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str]
+) -> int:
+    """Run the command that makes a subdataset as records run here: behind walls, within limits."""
+    behind = walled(ws, (), cwd=cwd) if has_walls() else ()
+    limits = limits_of(None, keys=(), minutes=None)
+    return _watched(ws, [*behind, *argv], cwd=cwd, log=log, env=env, limits=limits, told=_nobody)
+
+
+def _nobody(_: float) -> None:
+    """Nobody is told."""
+
+
+def _watched(
+    ws: Workspace,
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    log: Path,
+    env: Mapping[str, str],
+    limits: Limits,
+    told: Told,
+) -> int:
+    """Run a command until it ends or breaks a limit; its exit code."""
     watch = Watch(ws.folder, limits, log=log)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(guarded, argv, cwd=cwd, log=log, workspace=str(ws.folder), env=env)
@@ -68,14 +102,7 @@ def execute(
         except BaseException:
             stop(str(ws.folder))
             raise
-        code = running.result()
-    if code != record.exit:
-        how = " (behind walls: without network, home folder and what git keeps)"
-        raise OtherEnd(f"{failure(record.subject, code, log)}{how if behind_walls else ''}")
-    left = ws.stamps
-    if behind_walls:  # one that is gone is not damaged there: its content is the dataset's
-        left = {path: stamp for path, stamp in left.items() if os.path.lexists(path)}
-    check_inputs_untouched(replace(ws, stamps=left))
+        return running.result()
 
 
 def has_walls() -> bool:

@@ -1,6 +1,6 @@
 """Which records made what content, declared or not.
 
-Owns: the records that gave a key, and the files of each record.
+Owns: the records that gave a key, and the files that each record made and read.
 Does not own: the history (`history.index`), or running a record again (`remake`).
 
 Plain `datalad run` often declares nothing: what its commit changed counts as what it made. What
@@ -13,9 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cordstudy.provenance.calling.gitannex import GITLINK
-from cordstudy.provenance.history.commits import RecordedCommit
-from cordstudy.provenance.history.gitlog import Entry
+from cordstudy.provenance.history.commits import Input, RecordedCommit
+from cordstudy.provenance.history.gitlog import Entry, read_tree
 from cordstudy.provenance.history.index import History
+
+EVERYTHING = "**"
+"""All of a dataset, as a declared path."""
 
 
 class Makers:
@@ -50,6 +53,21 @@ class Makers:
                 made[path] = held
         return {path: entry for path, entry in made.items() if entry.mode != GITLINK}
 
+    def read_by(self, commit: RecordedCommit) -> Sequence[Input]:
+        """What a record read: what it declares, or all that was there."""
+        if declares(commit):
+            return self.history.inputs[commit.id]
+        found: list[Input] = []
+        for path, entry in read_tree(self.history.repo, commit.first_parent).items():
+            if entry.mode != GITLINK:
+                found.append(Input(EVERYTHING, path, entry))
+        return found
+
     def path_of(self, commit: RecordedCommit, key: str) -> str:
         """A file in which a record made a key (that it made)."""
         return next(path for path, entry in self.made_by(commit).items() if entry.key == key)
+
+
+def declares(commit: RecordedCommit) -> bool:
+    """Whether a record says what it read."""
+    return bool(commit.record.inputs or commit.record.extra_inputs)

@@ -2,8 +2,9 @@
 
 Owns: which records run for a key, in which order, each once however many ask; what is refused; why
 it cannot be had.
-Does not own: running one (`execution`), taking what came out (`collecting`), which records made
-what (`makers`), or git-annex's protocol (`remote`).
+Does not own: where one runs (`workplace`), running it (`execution`), taking what came out
+(`collecting`), which records made what (`makers`), what is vouched for (`vouching`), or git-annex's
+protocol (`remote`).
 
 Inputs come first: those that are here, those that another remote has, then those that older records
 make. What came out is the dataset's own: what runs on it finds it there.
@@ -12,36 +13,32 @@ make. What came out is the dataset's own: what runs on it finds it there.
 from __future__ import annotations
 
 import fcntl
-import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.calling.content import get_keys, locations, proves
-from cordstudy.provenance.calling.gitannex import GITLINK, git, git_ok, gitlinks
+from cordstudy.provenance.calling.gitannex import git, git_ok, gitlinks
 from cordstudy.provenance.calling.kind import kind_of_machine
-from cordstudy.provenance.calling.surroundings import user_cache
-from cordstudy.provenance.history.commits import Input, InputBelow, RecordedCommit
+from cordstudy.provenance.history.commits import InputBelow, RecordedCommit
 from cordstudy.provenance.history.gitlog import Entry, Tree, read_tree
 from cordstudy.provenance.history.index import History
 from cordstudy.provenance.history.paths import matches
-from cordstudy.provenance.history.records import RunRecord
-from cordstudy.provenance.profile import NAME, Profile
-from cordstudy.provenance.remaking.came_back import REMOTE, note, noted
+from cordstudy.provenance.profile import Profile
+from cordstudy.provenance.remaking.came_back import REMOTE, note
 from cordstudy.provenance.remaking.collecting import Others, collect
-from cordstudy.provenance.remaking.execution import OtherEnd, execute, has_walls
+from cordstudy.provenance.remaking.execution import OtherEnd, execute, watched_run
 from cordstudy.provenance.remaking.limits import limits_of
-from cordstudy.provenance.remaking.makers import Makers
+from cordstudy.provenance.remaking.makers import Makers, declares
+from cordstudy.provenance.remaking.needs import missing, missing_environment, own_links
 from cordstudy.provenance.remaking.trust import Trust
-from cordstudy.provenance.remaking.walls import walled
+from cordstudy.provenance.remaking.workplace import is_own, workplace
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.pins import have_pin
-from cordstudy.provenance.running.workspace import Workspace, workspace
+from cordstudy.provenance.running.workspace import Workspace
 
-EVERYTHING = "**"
 GUESSED_S = 60.0
 """How long a record takes that was not measured, to those who wait."""
 OTHERS_TOLD = 3
@@ -84,7 +81,6 @@ class Remaker:
         self.clock = Clock()
         self._places: dict[str, Path] = {}
         """Where content is that this process had made."""
-        self._runnable: dict[str, bool] = {}
 
     def location(self, key: str) -> Path:
         """Where the content of a key is, made again if need be. Raises StudyError with why it
@@ -160,7 +156,7 @@ class Remaker:
     def _has_another_try(self, commit: RecordedCommit, made: Mapping[str, Entry]) -> bool:
         """Whether there was anything, or a folder missing, where a record of somebody else's
         wrote."""
-        if self._is_ours(commit.record):
+        if is_own(commit.record, self.profile):
             return False
         tree = read_tree(self.dataset, commit.first_parent)
         folders = {str(folder) for path in tree for folder in PurePosixPath(path).parents}
@@ -180,7 +176,15 @@ class Remaker:
             tree = read_tree(self.dataset, commit.first_parent)
             before = {path: tree[path].key for path in made if path in tree}
             self._have_keys([key for key in before.values() if key], commit)
-        with self._workspace(commit, made, before=tuple(before)) as ws:
+        place = workplace(
+            self.dataset,
+            commit,
+            self.makers,
+            machine=self.machine,
+            profile=self.profile,
+            before=tuple(before),
+        )
+        with place as ws:
             if as_found:
                 for path in made:
                     (ws.path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -196,7 +200,7 @@ class Remaker:
         return others
 
     def _execute(self, commit: RecordedCommit, ws: Workspace, made: Mapping[str, Entry]) -> None:
-        read = [item.entry.key for item in self._inputs(commit) if item.entry]
+        read = [item.entry.key for item in self.makers.read_by(commit) if item.entry]
         wall_s = _wall_s(commit)
         limits = limits_of(
             wall_s,
@@ -208,7 +212,7 @@ class Remaker:
         def tick(seconds: float) -> None:
             self.listener.ticks(spent + seconds, self.clock.expected)
 
-        links = self._own(gitlinks(self.dataset, ws.base))
+        links = own_links(self.dataset, gitlinks(self.dataset, ws.base))
         execute(ws, commit.record, links=links, machine=self.machine, limits=limits, told=tick)
         self.clock.spent = spent + (wall_s or GUESSED_S)
 
@@ -225,72 +229,19 @@ class Remaker:
         if missing:
             raise StudyError(f"{_name(commit)}: {missing}")
 
-    @contextmanager
-    def _workspace(
-        self, commit: RecordedCommit, made: Mapping[str, Entry], *, before: tuple[str, ...]
-    ) -> Iterator[Workspace]:
-        """A clone in which a record can run: what it declares to read where its command is of this
-        dataset's own code, which declares all; else all that git had, with content for what it
-        declares; for one that declares nothing, with all content that is to be had. What was there
-        `before` where it writes stays there."""
-        record = commit.record
-        declared = record.from_root((*record.inputs, *record.extra_inputs))
-        place = workspace(
-            self.dataset,
-            scratch=self.machine.scratch,
-            name=f"again-{commit.id[:8]}",
-            inputs=(*declared, *before) if declared else self._everything(commit),
-            outputs=(),
-            commit=commit.first_parent,
-            whole=not self._is_ours(record),
-            lenient=bool(before) or not declared,
-        )
-        with place as ws:
-            _check_is_inside(ws, ws.path / record.pwd)
-            read = {*before, *(item.path for item in self._inputs(commit))}
-            if not self._is_ours(record):  # as `datalad rerun` leaves it
-                read |= {p for p, e in made.items() if p not in commit.changes and not e.key}
-            yield _made_ready(ws, made, read=read)
-
-    def _is_ours(self, record: RunRecord) -> bool:
-        launcher = self.profile.launcher
-        return bool(launcher) and record.cmd.split()[:1] == [launcher] and bool(record.inputs)
-
-    def _everything(self, commit: RecordedCommit) -> tuple[str, ...]:
-        """All of a record's parent, and of the subdatasets that are installed."""
-        links = gitlinks(self.dataset, commit.first_parent)
-        here = [link for link in self._own(links) if (self.dataset / link / ".git").exists()]
-        return (EVERYTHING, *(f"{link}/{EVERYTHING}" for link in here))
-
-    def _own(self, links: Iterable[str]) -> list[str]:
-        """Those places of subdatasets that no link of the present tree has lie elsewhere."""
-        root = os.path.realpath(self.dataset)
-        return [x for x in links if os.path.realpath(self.dataset / x) == os.path.join(root, x)]
-
-    def _inputs(self, commit: RecordedCommit) -> Sequence[Input]:
-        """What a record read: what it declares, or all that was there."""
-        if _declares(commit):
-            return self.history.inputs[commit.id]
-        tree = read_tree(self.dataset, commit.first_parent)
-        found: list[Input] = []
-        for path, entry in tree.items():
-            if entry.mode != GITLINK:
-                found.append(Input(EVERYTHING, path, entry))
-        return found
-
     def _have_inputs(self, commit: RecordedCommit) -> list[str]:
         """Have here what a record read; what is not to be had and why, where it may do without.
 
         Raises StudyError for what it declares and is out of reach, along the chain.
         """
         own: dict[str, str] = {}
-        for item in self._inputs(commit):
+        for item in self.makers.read_by(commit):
             if isinstance(item, InputBelow):
                 self._have_pin(item, commit)
             elif item.entry and item.entry.key:
                 own[item.entry.key] = item.path
         faults = self._have_keys(list(own), commit)
-        if faults and _declares(commit):
+        if faults and declares(commit):
             key, why = next(iter(faults.items()))
             raise StudyError(f"{_name(commit)} needs {own[key]}, which is out of reach: {why}")
         absent = [f"{own[key]}: {why}" for key, why in faults.items()]
@@ -298,7 +249,7 @@ class Remaker:
 
     def _have_pin(self, item: InputBelow, commit: RecordedCommit) -> None:
         """Have a subdataset here at the commit that a record read."""
-        if not self._own([item.path]):
+        if not own_links(self.dataset, [item.path]):
             raise StudyError(f"{item.path} leads through a link: it is not followed")
         try:
             have_pin(
@@ -308,7 +259,7 @@ class Remaker:
                 commit=commit.first_parent,
                 machine=self.machine,
                 profile=self.profile,
-                wall=_wall if has_walls() else None,
+                run=watched_run,
             )
         except StudyError as error:
             raise StudyError(f"{_name(commit)} needs {item.path}: {error}") from error
@@ -316,24 +267,24 @@ class Remaker:
     def _absent_below(self, commit: RecordedCommit) -> list[str]:
         """The files that a record may read in subdatasets and whose content is not to be had."""
         absent: list[str] = []
-        for item in self._inputs(commit):
+        for item in self.makers.read_by(commit):
             if not isinstance(item, InputBelow):
                 continue
             place = self.dataset / item.path
             tree = self.history.subtree(item.path, item.entry.object) or Tree()
             keys = {tree[path].key: path for path in matches(tree, item.below) if tree[path].key}
-            missing = _missing(place, list(keys))
-            if missing:
-                get_keys(place, missing)
-            absent += [f"{item.path}/{keys[key]}" for key in _missing(place, missing)]
+            asked = missing(place, list(keys))
+            if asked:
+                get_keys(place, asked)
+            absent += [f"{item.path}/{keys[key]}" for key in missing(place, asked)]
         return absent
 
     def _have_keys(self, keys: Sequence[str], commit: RecordedCommit) -> dict[str, str]:
         """Have content here that a record read; why what is not to be had is not, by key."""
-        absent = _missing(self.dataset, keys)
+        absent = missing(self.dataset, keys)
         if absent and self._has_other_remotes():
             get_keys(self.dataset, absent, without=REMOTE)
-            absent = _missing(self.dataset, absent)
+            absent = missing(self.dataset, absent)
         for key in absent:
             for maker in self.makers.of(key, before=commit)[:1]:
                 self.clock.expect(maker)
@@ -343,7 +294,7 @@ class Remaker:
             why = self._make_one(key, commit)
             if why:
                 faults[key] = why
-            absent = [key for key in _missing(self.dataset, absent) if key not in faults]
+            absent = [key for key in missing(self.dataset, absent) if key not in faults]
         return faults
 
     def _make_one(self, key: str, commit: RecordedCommit) -> str:
@@ -360,123 +311,12 @@ class Remaker:
     def _has_other_remotes(self) -> bool:
         return bool(set(git(self.dataset, "remote").split()) - {REMOTE})
 
-    def vouches(self, key: str) -> bool:
-        """Whether a key came back identical here, and a record that made it can still run: its
-        environment and all that it read are here, or of what it read that holds too."""
-        self._runnable.clear()  # what is here may be another than when it was last asked
-        return self._vouches(key, noted(self.dataset))
-
-    def _vouches(
-        self, key: str, came: Mapping[str, str], *, before: RecordedCommit | None = None
-    ) -> bool:
-        makers = self.makers.of(key, before=before)
-        return key in came and any(self._can_run(maker, came) for maker in makers)
-
-    def _can_run(self, commit: RecordedCommit, came: Mapping[str, str]) -> bool:
-        if commit.id not in self._runnable:
-            self._runnable[commit.id] = self._has_all(commit, came)
-        return self._runnable[commit.id]
-
-    def _has_all(self, commit: RecordedCommit, came: Mapping[str, str]) -> bool:
-        """Whether what a record needs is here, or came back here and can again."""
-        if missing_environment(self.history, commit, self.profile):
-            return False
-        below: dict[str, list[str]] = {}
-        keys: list[str] = []
-        for item in self._inputs(commit):
-            if isinstance(item, InputBelow):
-                tree = self.history.subtree(item.path, item.entry.object)
-                if tree is None or not self._own([item.path]):
-                    return False
-                below.setdefault(item.path, []).extend(_keys_of(tree, item.below))
-            elif item.entry and item.entry.key:
-                keys.append(item.entry.key)
-        if any(_missing(self.dataset / link, wanted) for link, wanted in below.items()):
-            return False
-        if not _declares(commit) and not self._has_all_below(commit):
-            return False
-        absent = _missing(self.dataset, keys)
-        return all(self._vouches(key, came, before=commit) for key in absent)
-
-    def _has_all_below(self, commit: RecordedCommit) -> bool:
-        """Whether all subdatasets are here with all content, as a record may have read any of it
-        that declares nothing."""
-        for link, pin in gitlinks(self.dataset, commit.first_parent).items():
-            tree = self.history.subtree(link, pin)
-            if tree is None:
-                return False
-            keys = [entry.key for entry in tree.values() if entry.key]
-            if _missing(self.dataset / link, keys):
-                return False
-        return True
-
-
-def _declares(commit: RecordedCommit) -> bool:
-    """Whether a record says what it read."""
-    return bool(commit.record.inputs or commit.record.extra_inputs)
-
-
-def missing_environment(history: History, commit: RecordedCommit, profile: Profile) -> str:
-    """What to do where the environment of a record is not made here; empty where it is, or where it
-    names none."""
-    if not profile.lock or commit.record.cmd.split()[:1] != [profile.launcher]:
-        return ""
-    lock = history.entry_before(commit.id, profile.lock)
-    if lock is None or (user_cache() / NAME / "steps" / lock.object / "complete").exists():
-        return ""
-    return (
-        f"the environment of its {profile.lock} ({lock.object[:8]}) is not made here: "
-        f"git worktree add --detach FOLDER {commit.first_parent[:12]}; "
-        f"make -C FOLDER/{profile.code} env"
-    )
-
-
-def _wall(ws: Workspace, folder: Path) -> Sequence[str]:
-    """The walls around making a subdataset."""
-    return walled(ws, (), cwd=folder)
-
-
-def _made_ready(ws: Workspace, made: Mapping[str, Entry], *, read: set[str]) -> Workspace:
-    """A workspace in which a command can write what it made: what is there of it is gone, or, where
-    the command read it too, can be changed without changing the dataset's own."""
-    stamps = dict(ws.stamps)
-    for path in made:
-        file = ws.path / path
-        _check_is_inside(ws, file.parent)
-        if path not in read:
-            if file.is_symlink() or file.is_file():
-                file.unlink()
-        elif file in stamps:  # annexed: a link that is not could lead anywhere
-            stamps.pop(file)
-            content = file.resolve()
-            if file.is_symlink():
-                file.unlink()
-                shutil.copyfile(content, file)
-    return replace(ws, stamps=stamps)
-
-
-def _check_is_inside(ws: Workspace, folder: Path) -> None:
-    """Raise StudyError where a link in the record's tree leads to another folder."""
-    if os.path.realpath(folder) != str(folder):
-        raise StudyError(f"{folder.relative_to(ws.path)} leads through a link: it is not followed")
-
-
-def _keys_of(tree: Tree, spec: str) -> list[str]:
-    """The keys of the annexed files that a declared path stands for in a tree."""
-    return [tree[path].key for path in matches(tree, spec) if tree[path].key]
-
 
 def _check_proves(key: str) -> None:
     """Raise StudyError for a key of WORM, URL and such."""
     if not proves(key):
         backend = key.partition("-")[0]
         raise StudyError(f"a {backend} key holds no checksum: nothing could prove what comes out")
-
-
-def _missing(repo: Path, keys: Sequence[str]) -> list[str]:
-    """Those keys whose content is not in a clone."""
-    here = locations(repo, keys)
-    return [key for key in keys if key not in here]
 
 
 def _lacking(absent: Sequence[str]) -> str:

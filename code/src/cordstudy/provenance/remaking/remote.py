@@ -26,6 +26,7 @@ from cordstudy.provenance.remaking.execution import has_walls
 from cordstudy.provenance.remaking.limits import size_of
 from cordstudy.provenance.remaking.remake import Listener, Remaker
 from cordstudy.provenance.remaking.trust import Trust, trust_in
+from cordstudy.provenance.remaking.vouching import Voucher
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.marks import left_behind, remove_tree
 from cordstudy.provenance.running.workspace import BASE
@@ -56,7 +57,7 @@ class Rerun(SpecialRemote):  # type: ignore[misc]
     def prepare(self) -> None:
         """Look whether the user of this clone allows it."""
         self.dataset = Path(_told(lambda: git(Path.cwd(), "rev-parse", "--show-toplevel").strip()))
-        trust = trust_in(self.dataset)
+        trust = _told(lambda: trust_in(self.dataset))
         if trust is None:
             raise RemoteError("recompute is off in this clone: code/study recompute on")
         self.remaker = _told(lambda: self._remaker(trust))
@@ -66,13 +67,15 @@ class Rerun(SpecialRemote):  # type: ignore[misc]
     def _remaker(self, trust: Trust) -> Remaker:
         machine = self.machine_of(self.dataset)
         self.use = _use(self.dataset, machine.scratch)
-        return Remaker(
+        remaker = Remaker(
             self.dataset,
             profile=self.profile_of(self.dataset),
             machine=machine,
             trust=trust,
             listener=Listener(self.say, self.tick),
         )
+        self.voucher = Voucher(self.dataset, remaker.history, remaker.makers, remaker.profile)
+        return remaker
 
     def say(self, text: str) -> None:
         """Have git-annex tell the user something."""
@@ -95,7 +98,7 @@ class Rerun(SpecialRemote):  # type: ignore[misc]
 
     def checkpresent(self, key: str) -> bool:
         """Whether it came back identical here and could again."""
-        return _told(lambda: self.remaker.vouches(key))
+        return _told(lambda: self.voucher.vouches(key))
 
     def whereis(self, key: str) -> str:
         """The record of content that came back here."""

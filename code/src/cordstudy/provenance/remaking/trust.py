@@ -46,7 +46,8 @@ def turn_on(dataset: Path, trust: Trust, *, program: str) -> None:
         )
     if not shutil.which(SHIM):
         raise StudyError(f"{SHIM} is not on the PATH", hint="make -C code env makes it")
-    git(dataset, "config", PROGRAM, program)
+    _check_name_is_free(dataset)
+    git(dataset, "config", PROGRAM, program)  # which the remote asks for as it is enabled
     git(dataset, "config", SIGNED, str(trust.signed).lower())
     if trust.minutes is None:
         git_ok(dataset, "config", "--unset", MINUTES)
@@ -54,6 +55,16 @@ def turn_on(dataset: Path, trust: Trust, *, program: str) -> None:
         git(dataset, "config", MINUTES, f"{trust.minutes:g}")
     _enable(dataset)
     register(dataset, noted(dataset))
+
+
+def _check_name_is_free(dataset: Path) -> None:
+    """Raise StudyError where another remote has the name."""
+    is_taken = REMOTE in git(dataset, "remote").split()
+    if is_taken and _setting(dataset, f"remote.{REMOTE}.annex-externaltype") != REMOTE:
+        raise StudyError(
+            f"{dataset} has another remote that is called {REMOTE}",
+            hint=f"git annex renameremote {REMOTE} OTHER, or git remote rename",
+        )
 
 
 def _enable(dataset: Path) -> None:
@@ -83,7 +94,11 @@ def trust_in(dataset: Path) -> Trust | None:
     if not git_ok(dataset, "config", "--local", PROGRAM):
         return None
     minutes = _setting(dataset, MINUTES)
-    return Trust(_setting(dataset, SIGNED) == "true", float(minutes) if minutes else None)
+    try:
+        allowed = float(minutes) if minutes else None
+    except ValueError as error:
+        raise StudyError(f"{MINUTES} is {minutes!r} in the git configuration") from error
+    return Trust(_setting(dataset, SIGNED) == "true", allowed)
 
 
 def _setting(dataset: Path, key: str) -> str:

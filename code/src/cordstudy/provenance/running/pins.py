@@ -18,7 +18,14 @@ from cordstudy.provenance.calling.sandbox import check_sandbox
 from cordstudy.provenance.profile import NAME, Profile
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.own_code import printed_by
-from cordstudy.provenance.running.recipes import Recipe, Wall, bring_into, install_made, made
+from cordstudy.provenance.running.recipes import (
+    Recipe,
+    Run,
+    bring_into,
+    install_made,
+    made,
+    plainly,
+)
 from cordstudy.provenance.running.subdatasets import (
     PinNotHad,
     Subdataset,
@@ -39,13 +46,13 @@ def have_pin(
     commit: str,
     machine: Machine,
     profile: Profile,
-    wall: Wall | None = None,
+    run: Run = plainly,
 ) -> None:
     """Have the commit `pin` of the subdataset at `link` here, with its content if it is made.
 
     It is what a record at `commit` read. A subdataset that is installed stays at its own commit;
-    one that is not is installed. Making it runs the code of that commit, behind a `wall` where one
-    is given, else with the rights of whoever runs the record. Raises StudyError with why it cannot
+    one that is not is installed. Making it runs the code of that commit, as `run` does; else with
+    the rights of whoever asks. Raises StudyError with why it cannot
     be had.
     """
     subdataset = Subdataset(Path(link).name, link)
@@ -55,7 +62,7 @@ def have_pin(
         if _is_had_from_elsewhere(dataset, subdataset, pin):
             return
         if not is_installed(dataset, subdataset):
-            _install_present(dataset, subdataset, pin, machine=machine, profile=profile, wall=wall)
+            _install_present(dataset, subdataset, pin, machine=machine, profile=profile, run=run)
         if not (is_installed(dataset, subdataset) and has_commit(dataset, subdataset, pin)):
             _make_anew(
                 dataset,
@@ -64,7 +71,7 @@ def have_pin(
                 commit=commit,
                 machine=machine,
                 profile=profile,
-                wall=wall,
+                run=run,
             )
 
 
@@ -113,7 +120,7 @@ def _install_present(
     *,
     machine: Machine,
     profile: Profile,
-    wall: Wall | None,
+    run: Run,
 ) -> None:
     """Install a subdataset that is made at its present pin, where that is another, so that the
     dataset stays clean; it may be that only the old one can be made."""
@@ -128,7 +135,7 @@ def _install_present(
             commit="HEAD",
             machine=machine,
             profile=profile,
-            wall=wall,
+            run=run,
         )
 
 
@@ -140,12 +147,12 @@ def _make_anew(
     commit: str,
     machine: Machine,
     profile: Profile,
-    wall: Wall | None,
+    run: Run,
 ) -> None:
     """Make a subdataset with the code of a commit until it comes out as pinned."""
     came_out = []
     for recipe in _recipes(dataset, subdataset, commit=commit, profile=profile):
-        place = made(dataset, subdataset, recipe, machine=machine, commit=commit, wall=wall)
+        place = made(dataset, subdataset, recipe, machine=machine, commit=commit, run=run)
         with place as clone:
             if head(clone) == pin:
                 _put(dataset, subdataset, clone, pin)

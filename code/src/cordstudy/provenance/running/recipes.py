@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.calling.content import inject
@@ -38,8 +39,20 @@ from cordstudy.provenance.running.subdatasets import Subdataset, branch_of
 from cordstudy.provenance.running.trees import FETCH
 from cordstudy.provenance.running.workspace import Workspace, workspace
 
-Wall = Callable[[Workspace, Path], Sequence[str]]
-"""The command line of walls around what runs in a folder of a workspace."""
+
+class Run(Protocol):
+    """How a command is run in a workspace; its exit code."""
+
+    def __call__(
+        self, ws: Workspace, argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str]
+    ) -> int: ...
+
+
+def plainly(
+    ws: Workspace, argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str]
+) -> int:
+    """With the rights of whoever asks."""
+    return guarded(argv, cwd=cwd, log=log, workspace=str(ws.folder), env=env)
 
 
 @dataclass(frozen=True)
@@ -86,10 +99,10 @@ def made(
     *,
     machine: Machine,
     commit: str = "HEAD",
-    wall: Wall | None = None,
+    run: Run = plainly,
 ) -> Iterator[Path]:
     """A subdataset as a recipe makes it with the code of a commit, in a workspace that is gone
-    afterwards: `install_made` or `bring_into` takes it out; `wall` is what it runs behind. Raises
+    afterwards: `install_made` or `bring_into` takes it out; `run` is how its command is run. Raises
     StudyError where the command fails."""
     place = workspace(
         dataset,
@@ -103,7 +116,7 @@ def made(
         clone = ws.path / subdataset.path
         clone.mkdir(parents=True, exist_ok=True)
         _create_dataset(clone, recipe, like=dataset)
-        _run(ws, clone, subdataset, recipe, machine, wall)
+        _run(ws, clone, subdataset, recipe, machine, run)
         yield _cleaned(clone, ws.folder / "clean", like=dataset)
 
 
@@ -149,7 +162,7 @@ def _run(
     subdataset: Subdataset,
     recipe: Recipe,
     machine: Machine,
-    wall: Wall | None,
+    run: Run,
 ) -> None:
     """Run and record the command in the new dataset."""
     program, *arguments = recipe.argv
@@ -158,8 +171,7 @@ def _run(
     argv = datalad_run(command, message=recipe.message, outputs=recipe.outputs)
     env = {**private_environment(ws.folder / "home"), **recipe.identity, **machine.env()}
     log = machine.log(f"make-{subdataset.name}")  # not where the command can write
-    argv = [*(wall(ws, made) if wall else ()), *argv]
-    code = guarded(argv, cwd=made, log=log, workspace=str(ws.folder), env=env)
+    code = run(ws, argv, cwd=made, log=log, env=env)
     if code:
         raise failure(f"make-{subdataset.name}", code, log)
 
