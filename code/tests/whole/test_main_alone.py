@@ -37,6 +37,10 @@ def test_models_are_there_and_what_nobody_has_comes_back(tmp_path):
     here = git(clone, "annex", "find", "--in=here", "models", "derivatives").splitlines()
     assert here and not [path for path in here if "Dataset506_epi" in path], "it was dropped"
     run("git", "annex", "fsck", "-q", "--in=here", "models", cwd=clone)
+    moved = clone.rename(tmp_path / "moved")
+    masks = "derivatives/phantom/nnunet-raw/Dataset506_epi/labelsTs"
+    run(moved / "code/study", "exec", "datalad", "get", masks, cwd=moved)
+    assert git(moved, "annex", "find", "--in=here", masks), "the program is found by its place"
 
 
 def test_commands_say_that_a_clone_is_not_set_up_and_answer_all_the_same(tmp_path):

@@ -148,9 +148,13 @@ def test_a_clone_that_moves_takes_it_along(clone):
 
 
 def test_only_signed_records_where_that_is_asked(clone):
+    get(clone, "out/one.bin")
+    before = runs(clone)
     recompute(clone, "on", "--signed")
-    refused = get(clone, "out/one.bin", check=False)
-    assert "is not signed" in refused.stdout + refused.stderr and runs(clone) == 0
+    refused = get(clone, "two.bin", check=False)
+    assert "is not signed" in refused.stdout + refused.stderr and runs(clone) == before
+    dropped = run("git", "annex", "drop", "out/one.bin", cwd=clone, check=False)
+    assert dropped.returncode, "it could not come back"
 
 
 def test_a_shallow_clone_is_told(recorded_original, tmp_path):

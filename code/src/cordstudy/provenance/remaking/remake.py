@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.calling.content import get_keys, locations, proves
-from cordstudy.provenance.calling.gitannex import git, git_ok, gitlinks
+from cordstudy.provenance.calling.gitannex import git, gitlinks
 from cordstudy.provenance.calling.kind import kind_of_machine
 from cordstudy.provenance.history.commits import InputBelow, RecordedCommit
 from cordstudy.provenance.history.gitlog import Entry, Tree, read_tree
@@ -33,7 +33,7 @@ from cordstudy.provenance.remaking.execution import OtherEnd, execute, watched_r
 from cordstudy.provenance.remaking.limits import limits_of
 from cordstudy.provenance.remaking.makers import Makers, declares
 from cordstudy.provenance.remaking.needs import missing, missing_environment, own_links
-from cordstudy.provenance.remaking.trust import Trust
+from cordstudy.provenance.remaking.trust import Trust, is_trusted
 from cordstudy.provenance.remaking.workplace import is_own, workplace
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.pins import have_pin
@@ -220,7 +220,7 @@ class Remaker:
         """Raise StudyError for a record that is not to be run, or cannot be."""
         if not commit.parents:
             raise StudyError(f"{_name(commit)} has no commit before it: what it read is not known")
-        if self.trust.signed and not git_ok(self.dataset, "verify-commit", commit.id):
+        if not is_trusted(self.dataset, commit, self.trust):
             raise StudyError(
                 f"{_name(commit)} is not signed by anybody whom git trusts here",
                 hint="code/study recompute on, without --signed",

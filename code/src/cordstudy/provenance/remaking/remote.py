@@ -74,7 +74,7 @@ class Rerun(SpecialRemote):  # type: ignore[misc]
             trust=trust,
             listener=Listener(self.say, self.tick),
         )
-        self.voucher = Voucher(self.dataset, remaker.history, remaker.makers, remaker.profile)
+        self.voucher = Voucher(self.dataset, remaker.makers, profile=remaker.profile, trust=trust)
         return remaker
 
     def say(self, text: str) -> None:

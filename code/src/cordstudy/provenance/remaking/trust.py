@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.calling.gitannex import annex, git, git_ok, is_annex
+from cordstudy.provenance.history.commits import RecordedCommit
 from cordstudy.provenance.history.gitlog import dataset_id
 from cordstudy.provenance.profile import NAME
 from cordstudy.provenance.remaking.came_back import REMOTE, noted, register
@@ -103,3 +104,8 @@ def trust_in(dataset: Path) -> Trust | None:
 
 def _setting(dataset: Path, key: str) -> str:
     return git(dataset, "config", "--local", "--default", "", "--get", key).strip()
+
+
+def is_trusted(dataset: Path, commit: RecordedCommit, trust: Trust) -> bool:
+    """Whether a record may run."""
+    return not trust.signed or git_ok(dataset, "verify-commit", commit.id)

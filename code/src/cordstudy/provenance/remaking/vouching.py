@@ -11,19 +11,19 @@ from pathlib import Path
 
 from cordstudy.provenance.calling.gitannex import gitlinks
 from cordstudy.provenance.history.commits import InputBelow, RecordedCommit
-from cordstudy.provenance.history.index import History
 from cordstudy.provenance.profile import Profile
 from cordstudy.provenance.remaking.came_back import noted
 from cordstudy.provenance.remaking.makers import Makers, declares
 from cordstudy.provenance.remaking.needs import keys_of, missing, missing_environment, own_links
+from cordstudy.provenance.remaking.trust import Trust, is_trusted
 
 
 class Voucher:
     """Answers for the keys of one dataset; asked once a key, as what is here may change."""
 
-    def __init__(self, dataset: Path, history: History, makers: Makers, profile: Profile) -> None:
-        self.dataset, self.history, self.makers = dataset, history, makers
-        self.profile = profile
+    def __init__(self, dataset: Path, makers: Makers, *, profile: Profile, trust: Trust) -> None:
+        self.dataset, self.history, self.makers = dataset, makers.history, makers
+        self.profile, self.trust = profile, trust
         self._runnable: dict[str, bool] = {}
 
     def vouches(self, key: str) -> bool:
@@ -46,6 +46,8 @@ class Voucher:
     def _has_all(self, commit: RecordedCommit, came: Mapping[str, str]) -> bool:
         """Whether what a record needs is here, or came back here and can again."""
         if missing_environment(self.history, commit, self.profile):
+            return False
+        if not is_trusted(self.dataset, commit, self.trust):
             return False
         below: dict[str, list[str]] = {}
         keys: list[str] = []
