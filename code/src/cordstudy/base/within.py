@@ -18,6 +18,10 @@ from pathlib import Path
 from cordstudy.base.errors import StudyError
 
 OBJECTS = "annex/objects"
+POINTER = b"/annex/objects/"
+"""How the content of an unlocked annexed file starts where it is not here; its key follows."""
+LONGEST_POINTER = 32 * 2**10
+"""The bytes of the longest that git-annex writes."""
 RESERVE_BYTES = 100_000_000
 """What git-annex keeps free of a disk: it fetches nothing that would take of it
 (annex.diskreserve)."""
@@ -69,7 +73,7 @@ def tree(root: Path, source: str) -> Tree:
 def missing(path: Path) -> StudyError:
     """What to say of an annexed file whose content is not here; why, where its disk has no room for
     it."""
-    key = os.path.basename(os.path.realpath(path))
+    key = _pointed_to(path) or os.path.basename(os.path.realpath(path))
     size, free = _size(key), _free_bytes(path)
     if free < size + RESERVE_BYTES:
         return StudyError(
@@ -77,9 +81,7 @@ def missing(path: Path) -> StudyError:
             f"{free:,} bytes are left, it takes {size:,}",
             hint="make room there, then run the same again",
         )
-    return StudyError(
-        f"{path}: its content is not here", hint=f"git annex whereis {path.name} (in the source)"
-    )
+    return StudyError(f"{path}: its content is not here", hint=f"datalad get {path}")
 
 
 def regular(path: Path) -> Path:
@@ -88,10 +90,10 @@ def regular(path: Path) -> Path:
     Raises StudyError for content that is not here, and for what is no file (`check_kind`).
     """
     check_kind(path)
+    if (path.is_symlink() and not path.exists()) or _pointed_to(path):
+        raise missing(path)
     if path.exists():
         return path
-    if path.is_symlink():
-        raise missing(path)
     raise StudyError(f"there is no {path}", hint="is the source installed, and its content here?")
 
 
@@ -113,6 +115,16 @@ def check_kind(path: Path) -> None:
         raise StudyError(
             f"{path}: no file, but {what}", hint="put the file in its place, or remove it there"
         )
+
+
+def _pointed_to(path: Path) -> str:
+    """The key that an unlocked annexed file names where its content is not here; else empty."""
+    if not path.exists() or path.stat().st_size > LONGEST_POINTER:
+        return ""
+    content = path.read_bytes()
+    if not content.startswith(POINTER):
+        return ""
+    return os.path.basename(content.decode(errors="replace").split()[0])
 
 
 def _size(key: str) -> int:

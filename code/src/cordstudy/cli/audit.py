@@ -91,7 +91,7 @@ def audit(
     state of the code. What it does not render is counted as unreadable, which is no fault.
 
     --leakage: the training cases of every model, folds included, against every test set: by
-    subject, session, annex key of image and mask, and converted file. It reads tables only.
+    subject, session, annex key and voxels of image and mask. It reads tables only.
 
     --format rocrate, bids and prov print the history of a study's results for other tools.
     """

@@ -43,10 +43,7 @@ def ask_leakage(name: str) -> None:
     if hits:
         message = f"{hits} of {len(found)} comparisons found something on both sides"
         raise StudyError(message, hint="see the lines above")
-    say(
-        f"\n{len(found)} comparisons by subject, session, keys and converted files: "
-        "nothing in common"
-    )
+    say(f"\n{len(found)} comparisons by subject, session, keys and voxels: nothing in common")
 
 
 def _row(verdict: Shared) -> tuple[str, ...]:

@@ -115,11 +115,12 @@ def _there(path: Path) -> Path:
 def _dice(mask: Path, reference: Path) -> float:
     import numpy as np
 
-    from cordstudy.pipeline.judging.masks import inside, load
     from cordstudy.pipeline.judging.measures import dice
+    from cordstudy.pipeline.judging.reading import inside
+    from cordstudy.pipeline.raw.volumes import read_volume, scaled
 
-    ref = np.asanyarray(load(reference).dataobj) >= HALF
-    return dice(inside(load(mask)), ref)
+    ref = np.asarray(scaled(read_volume(reference)) >= HALF)
+    return dice(inside(read_volume(mask)), ref)
 
 
 def score_rows(scores: Scores) -> list[str]:

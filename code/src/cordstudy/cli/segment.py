@@ -25,7 +25,7 @@ from cordstudy.study.schema import Study
     "images",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path),
 )
 @click.option(
     "--model",
@@ -45,7 +45,8 @@ from cordstudy.study.schema import Study
 def segment(name: str, images: tuple[Path, ...], models: tuple[str, ...], out: Path) -> None:
     """Segment the cord in IMAGES (NIfTI) with a trained model.
 
-    Each mask is on its image's own grid.
+    Each mask is on its image's own grid, with a sidecar that says how it came about, and whether it
+    is empty or touches the border of the image.
     """
     for path in masks_of(load_study(ROOT, name), images, models, out):
         say(path)

@@ -5,20 +5,37 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.judging.evaluate import COLUMNS, pairs, score
+from cordstudy.pipeline.judging.evaluate import COLUMNS, command, pairs, score
 from cordstudy.pipeline.judging.scores import COLUMNS as NEEDED
 from cordstudy.pipeline.raw.layout import CASE_COLUMNS, RawCase, write_cases
 
 CASE = "epi_sub-1"
 
 
-def write_mask(path: Path, shape: tuple[int, int, int] = (4, 4, 4)) -> None:
+RPI = np.diag([-1.0, 1, 1, 1])
+
+
+def mask(shape: tuple[int, ...] = (4, 4, 4), affine: np.ndarray = RPI) -> nib.Nifti1Image:
     voxels = np.zeros(shape, np.uint8)
     voxels[1, 1, 1:3] = 1
-    path.parent.mkdir(parents=True)
-    nib.Nifti1Image(voxels, np.eye(4)).to_filename(path)
+    return nib.Nifti1Image(voxels, affine)
+
+
+def in_unit(mm: float, unit: str) -> nib.Nifti1Image:
+    """The mask with voxels of 1 mm, stored in a unit of so many mm."""
+    affine = RPI / mm
+    affine[3, 3] = 1
+    made = mask(affine=affine)
+    made.header.set_xyzt_units(unit, "sec")
+    return made
+
+
+def write_mask(path: Path, made: nib.Nifti1Image | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(made or mask(), path)
 
 
 @pytest.fixture
@@ -59,8 +76,75 @@ def test_a_missing_prediction_is_a_row_and_not_a_case_less(raw, tmp_path):
     assert row["relative_volume_error"] == -1
 
 
-def test_a_prediction_on_another_grid_is_an_error_that_names_both(raw, tmp_path):
-    write_mask(tmp_path / f"general/epi/{CASE}.nii.gz", (4, 4, 5))
+def moved(by: float) -> nib.Nifti1Image:
+    affine = RPI.copy()
+    affine[0, 3] = by
+    return mask(affine=affine)
+
+
+SAME = {
+    "flipped": mask().as_reoriented([[0, -1], [1, 1], [2, 1]]),
+    "turned": mask().as_reoriented([[2, 1], [0, -1], [1, -1]]),
+    "with a fourth axis": mask((4, 4, 4, 1)),
+    "in micron": in_unit(0.001, "micron"),
+    "moved by rounding": moved(1e-3),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_a_prediction_at_the_same_places_is_judged_however_it_is_stored(raw, tmp_path, name):
+    write_mask(tmp_path / f"general/epi/{CASE}.nii.gz", SAME[name])
     (pair,) = pairs([raw], [tmp_path / "general"], 1.0)
-    with pytest.raises(StudyError, match=r"general/epi/.*\(4, 4, 5\) voxels, its reference"):
+    assert score(pair).measures["dice"] == 1
+
+
+NAN = nib.Nifti1Image(np.full((4, 4, 4), np.nan, np.float32), RPI)
+OTHER = {
+    "of another size": (mask((4, 4, 5)), r"not on the grid of .*\(4, 4, 5\) voxels"),
+    "20 mm off": (moved(20), r"not on the grid of .* from \(20\.000"),
+    "a voxel off": (moved(1), "not on the grid of"),
+    "of NaN": (NAN, "64 voxels are NaN"),
+    "of two volumes": (mask((4, 4, 4, 2)), "4 dimensions"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_a_prediction_is_refused(raw, tmp_path, name):
+    made, words = OTHER[name]
+    path = tmp_path / f"general/epi/{CASE}.nii.gz"
+    write_mask(path, made)
+    (pair,) = pairs([raw], [tmp_path / "general"], 1.0)
+    with pytest.raises(StudyError, match=words) as raised:
         score(pair)
+    assert str(path) in str(raised.value)
+
+
+def test_a_prediction_that_is_damaged_or_not_here_is_refused_and_no_failure(raw, tmp_path):
+    path = tmp_path / f"general/epi/{CASE}.nii.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"junk" * 200)
+    (pair,) = pairs([raw], [tmp_path / "general"], 1.0)
+    with pytest.raises(StudyError, match="cannot be read as NIfTI"):
+        score(pair)
+    path.unlink()
+    path.symlink_to(".git/annex/objects/x")
+    with pytest.raises(StudyError, match="its content is not here"):
+        score(pair)
+
+
+@pytest.mark.parametrize(("mm", "unit"), [(1, "mm"), (0.001, "micron"), (1000, "meter")])
+def test_measures_are_in_mm_whatever_the_unit_of_the_files(raw, tmp_path, mm, unit):
+    write_mask(raw / f"labelsTs/{CASE}.nii.gz", in_unit(mm, unit))
+    wrong = in_unit(mm, unit)
+    np.asarray(wrong.dataobj)[1, 1, 3] = 1
+    write_mask(tmp_path / f"general/epi/{CASE}.nii.gz", wrong)
+    (pair,) = pairs([raw], [tmp_path / "general"], 1.0)
+    measures = score(pair).measures
+    assert measures["csa_ref_mm2"] == pytest.approx(1)
+    assert measures["assd_mm"] == pytest.approx(1 / 6)
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "inf", "0", "-1"])
+def test_a_tolerance_that_is_none_is_refused(tolerance):
+    told = CliRunner().invoke(command, ["x", "--dataset", "x", "--nsd-tolerance", tolerance])
+    assert told.exit_code == 2

@@ -49,7 +49,7 @@ def test_an_honest_study_has_nothing_in_common_anywhere_and_its_table_says_so(ti
     told = audit(tiny)
     assert told.returncode == 0, told.stderr
     count = comparisons_of(tiny)
-    said = f"{count} comparisons by subject, session, keys and converted files: nothing in common"
+    said = f"{count} comparisons by subject, session, keys and voxels: nothing in common"
     assert said in told.stdout
     table = rows(tiny / "derivatives/tiny/evaluation/leakage.tsv")
     assert {row["n_hits"] for row in table} == {"0"} and len(table) == count * len(COMPARED)
@@ -59,7 +59,7 @@ def test_an_honest_study_has_nothing_in_common_anywhere_and_its_table_says_so(ti
     assert git(tiny, "status", "--porcelain") == ""
 
 
-@pytest.mark.parametrize("column", ["image_key", "mask_key", "image_sha256", "mask_sha256"])
+@pytest.mark.parametrize("column", ["image_key", "mask_key", "image_voxels", "mask_voxels"])
 def test_a_person_in_two_datasets_under_two_names_shows_by_the_files(tiny_copy, column):
     trained = rows(tiny_copy / MERGED)[0]
     tested = rows(tiny_copy / UNSEEN)

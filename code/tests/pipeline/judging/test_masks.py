@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.judging.masks import bounding_box, inside, load
+from cordstudy.pipeline.judging.masks import bounding_box
+from cordstudy.pipeline.judging.reading import inside
+from cordstudy.pipeline.raw.volumes import read_volume
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -20,10 +22,10 @@ def test_the_box_about_a_mask_is_the_smallest_that_holds_it(order):
 def test_what_is_above_zero_is_inside(tmp_path):
     voxels = np.array([[[0, 1, 2]]], np.uint8)
     nib.Nifti1Image(voxels, np.eye(4)).to_filename(tmp_path / "mask.nii.gz")
-    assert inside(load(tmp_path / "mask.nii.gz")).tolist() == [[[False, True, True]]]
+    assert inside(read_volume(tmp_path / "mask.nii.gz")).tolist() == [[[False, True, True]]]
 
 
 def test_a_file_without_voxels_is_an_error_that_names_it(tmp_path):
     nib.GiftiImage().to_filename(tmp_path / "surface.gii")
     with pytest.raises(StudyError, match=r"surface\.gii"):
-        load(tmp_path / "surface.gii")
+        read_volume(tmp_path / "surface.gii")

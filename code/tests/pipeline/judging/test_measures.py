@@ -19,7 +19,7 @@ from cordstudy.pipeline.judging.measures import (
     measure_missing,
     relative_volume_error,
 )
-from cordstudy.pipeline.raw.volumes import RPI, to_orientation
+from cordstudy.pipeline.raw.grids import RPI, to_orientation
 
 ONE_MM = (1.0, 1.0, 1.0)
 

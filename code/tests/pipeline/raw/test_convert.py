@@ -10,9 +10,10 @@ import pytest
 
 from cordstudy.base.tables import read_table
 from cordstudy.pipeline.raw.conversion import Job, convert_case
+from cordstudy.pipeline.raw.grids import RPI, to_orientation
 from cordstudy.pipeline.raw.layout import read_cases
 from cordstudy.pipeline.raw.names import image_path
-from cordstudy.pipeline.raw.volumes import RPI, read_volume, to_orientation
+from cordstudy.pipeline.raw.volumes import read_volume
 from cordstudy.pipeline.sources.cases import FOUND_COLUMNS, Case
 from cordstudy.pipeline.sources.keys import content_key
 from helpers import commit, git, run, study

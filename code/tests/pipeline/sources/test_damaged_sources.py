@@ -78,7 +78,7 @@ DAMAGES = {
     "sform against qform": (
         header(IMAGE, 268, "<f", 3.5),
         IMAGE,
-        "sform and qform disagree by up to 3.500 mm",
+        "sform and qform disagree by up to 3.5 voxels",
     ),
     "flat affine": (header(IMAGE, 280, "<f", 0), IMAGE, "the affine cannot be inverted"),
     "folder in an image's place": (as_folder(IMAGE), IMAGE, "no file, but a folder"),
@@ -89,7 +89,7 @@ DAMAGES = {
     "map of labels": (
         voxels(lambda a: (a * a.cumsum(2)).astype(np.uint8), MASK),
         MASK,
-        "a map of labels, not a mask",
+        "a map of labels or of percent, not a mask",
     ),
     "NaN in a mask": (voxels(put((0, 0, 0), np.nan), MASK), MASK, "1 voxels are NaN"),
     "cropped mask": (

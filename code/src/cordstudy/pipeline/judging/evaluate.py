@@ -8,6 +8,8 @@ A prediction that is missing has the worst score; it is never a case less.
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,13 +17,14 @@ from pathlib import Path
 import click
 import numpy as np
 
-from cordstudy.base.errors import StudyError
 from cordstudy.base.processes import in_processes
 from cordstudy.base.tables import write_table
-from cordstudy.pipeline.judging.masks import inside, load
 from cordstudy.pipeline.judging.measures import NAMES, measure, measure_missing
+from cordstudy.pipeline.judging.reading import inside, read_mask
+from cordstudy.pipeline.raw.grids import RPI, to_orientation
 from cordstudy.pipeline.raw.layout import RawCase, read_cases
 from cordstudy.pipeline.raw.names import TEST, mask_file, mask_path
+from cordstudy.pipeline.raw.volumes import read_volume
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,11 @@ class Pair:
 
 def score(pair: Pair) -> Score:
     """Judge one prediction. Raises StudyError if it is not on the reference's grid."""
-    image = load(pair.reference)
+    image = to_orientation(read_volume(pair.reference), RPI)
     ref = inside(image)
     spacing_mm = image.header.get_zooms()[:3]
-    if pair.prediction.exists():
-        pred = inside(load(pair.prediction))
-        if pred.shape != ref.shape:
-            told = f"{pred.shape} voxels, its reference {pair.reference} {ref.shape}"
-            raise StudyError(f"{pair.prediction}: {told}")
+    if os.path.lexists(pair.prediction):
+        pred = read_mask(pair.prediction, image, of=pair.reference)
         measures = measure(pred, ref, spacing_mm, nsd_tolerance_mm=pair.nsd_tolerance_mm)
     else:
         pred = np.zeros_like(ref)
@@ -117,6 +117,13 @@ def pairs(
                     )
 
 
+def positive(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """A number above 0 from the command line: click's own range lets nan through."""
+    if not 0 < value < math.inf:
+        raise click.BadParameter(f"{value} is not a number above 0")
+    return value
+
+
 @click.command("evaluate")
 @click.argument(
     "predictions", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True)
@@ -139,6 +146,7 @@ def pairs(
     "--nsd-tolerance",
     required=True,
     type=float,
+    callback=positive,
     help="Tolerance of the normalised surface Dice, mm.",
 )
 def command(

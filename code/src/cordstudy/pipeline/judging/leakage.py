@@ -6,7 +6,8 @@ Does not own: how the sides came about (`split`, `convert`, `plan`).
 Only text is read: the tables of cases, which hold the annex keys of the sources' files and
 the digests of the converted ones, and the folds that nnU-Net was given. Subjects and sessions
 have a meaning within their source only; that a person is in two sources under two names shows
-by the keys of the files, and, where the files were compressed anew, by the converted digests.
+by the keys of the files, and by their voxels in RPI: those stay where a file was compressed anew,
+turned, or its header written by another program.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ COMPARED: Mapping[str, Callable[[RawCase], Key]] = {
     "session": lambda case: (case.dataset, case.participant_id, case.session),
     "image key": lambda case: (case.image_key,),
     "mask key": lambda case: (case.mask_key,),
-    "converted image": lambda case: (case.image_sha256,),
-    "converted mask": lambda case: (case.mask_sha256,),
+    "image voxels": lambda case: (case.image_voxels,),
+    "mask voxels": lambda case: (case.mask_voxels,),
 }
 """What two sides must have none of in common, and what tells it of a case."""
 

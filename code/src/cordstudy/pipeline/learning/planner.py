@@ -33,6 +33,7 @@ from cordstudy.pipeline.learning.plans import (
 )
 
 PLANS = "nnUNetPlans"
+READER = "SimpleITKIO"
 THREADS = SimpleNamespace(get_context=lambda method: multiprocessing.dummy)
 """What stands in for `multiprocessing`."""
 
@@ -98,6 +99,7 @@ def plan(
         fingerprint = json.loads((made / "dataset_fingerprint.json").read_text("utf-8"))
         if shared is None:
             shared = json.loads((made / f"{PLANS}.json").read_text("utf-8"))
+            _check_reader(shared, dataset)
     plans: Plans = {**shared, "dataset_name": dataset.name}
     known = plans["configurations"]
     if configuration not in known:
@@ -121,7 +123,25 @@ def _run_nnunet(dataset: Path, scratch: Path, *, fingerprint_only: bool) -> Path
     with folders, threads, quiet():
         extractor = fingerprint_extractor.DatasetFingerprintExtractor(dataset.name, num_processes=1)
         extractor.show_progress_bar = False
-        extractor.run(overwrite_existing=True)
-        if not fingerprint_only:
-            ExperimentPlanner(dataset.name).plan_experiment()
+        try:
+            extractor.run(overwrite_existing=True)
+            if not fingerprint_only:
+                ExperimentPlanner(dataset.name).plan_experiment()
+        except RuntimeError as error:  # what ITK raises for a file that it does not read
+            raise _unreadable(dataset, str(error)) from error
     return scratch / dataset.name
+
+
+def _check_reader(plans: Plans, dataset: Path) -> None:
+    """Raise StudyError where nnU-Net took another reader than ITK's for the whole model, as it
+    silently does where ITK does not read the first image."""
+    if plans["image_reader_writer"] != READER:
+        raise _unreadable(dataset, f"it would read with {plans['image_reader_writer']}")
+
+
+def _unreadable(dataset: Path, why: str) -> StudyError:
+    lines = [line.strip() for line in why.splitlines() if line.strip()]
+    return StudyError(
+        f"{dataset}: ITK does not read all of its images: {lines[-1] if lines else 'no reason'}",
+        hint="make the dataset with `code/study run convert`, which writes what ITK reads",
+    )

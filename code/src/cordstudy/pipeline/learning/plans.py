@@ -91,6 +91,7 @@ class Plans(TypedDict):
     """nnU-Net's plans.json, which has more keys."""
 
     dataset_name: str
+    image_reader_writer: str
     configurations: dict[str, Configuration]
 
 

@@ -1,28 +1,37 @@
 """Segmenting any NIfTI image with trained models, on the image's own grid.
 
-Owns: bringing an image to the orientation that models are trained in, and its mask back.
-Does not own: inference (`predictor`).
+Owns: bringing an image to the orientation that models are trained in, its mask back, and what is
+told of a mask that may be wrong.
+Does not own: inference (`predictor`), or what an image must be (`raw.volumes`).
 """
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
+import click
 import nibabel as nib
 import numpy as np
 
-from cordstudy.base.errors import StudyError
-from cordstudy.base.tables import write_file
-from cordstudy.pipeline.raw.volumes import RPI, read_volume, to_orientation
+from cordstudy.base.errors import StudyError, inline
+from cordstudy.base.tables import write_file, write_json
+from cordstudy.pipeline.raw.grids import RPI, Voxels, from_orientation, to_orientation
+from cordstudy.pipeline.raw.volumes import check_contrast, read, read_volume, volume_bytes
+
+ENDING = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
+SIDES = (("right", "left"), ("posterior", "anterior"), ("inferior", "superior"))
+"""Where each voxel axis of an image in RPI begins and ends."""
+EXPECTED = {"inferior", "superior"}
+"""Sides at which a cord leaves most images."""
 
 
 def output_path(image: Path, out: Path, model: str = "") -> Path:
     """Where the mask of an image goes: its name with `_seg`, in a folder of the model's where there
     are several."""
-    stem = image.name.removesuffix(".gz").removesuffix(".nii")
+    stem = ENDING.sub("", image.name)
     return out / model / f"{stem}_seg.nii.gz"
 
 
@@ -35,11 +44,14 @@ def segment(
     mirror_axes: Sequence[int],
     tile_step: float,
 ) -> list[Path]:
-    """Write a mask (uint8, 1 where the cord is) of each image by each model into `out`; the paths.
+    """Write a mask (uint8, 1 where the cord is) of each image by each model into `out`, and beside
+    it a sidecar; the paths of the masks.
 
     `models` are folders by name. All images are read before anything is written. Raises StudyError
-    for an image that is no 3D NIfTI, and where two images would have one mask. A mask that is there
-    is replaced, a link by a file: never what it leads to.
+    for an image that is no 3D NIfTI or shows nothing, and where two images would have one mask. A
+    mask that is empty, or touches the border of the image at a side where no cord leaves it, is
+    told on stderr and in the sidecar. A mask that is there is replaced, a link by a file: never
+    what it leads to.
     """
     from cordstudy.pipeline.learning.predictor import predict_files  # nnU-Net: 5 s to import
 
@@ -62,7 +74,7 @@ def segment(
         for image, masks in zip(images, turned_masks):
             for name, mask in zip(models, masks):
                 output = output_path(image, out, name if len(models) > 1 else "")
-                _bring_back(mask, image, output)
+                _bring_back(mask, image, output, model=name)
                 written.append(output)
     return written
 
@@ -84,25 +96,63 @@ def _check_names(images: Sequence[Path], out: Path) -> None:
 
 def _turn(image: Path, copy: Path) -> None:
     """Write a copy of an image in the orientation that models are trained in."""
-    turned = to_orientation(read_volume(image), RPI)
-    turned.set_qform(turned.affine, strip_shears=True)  # ITK reads no sheared axes
-    turned.set_sform(turned.get_qform())
-    nib.save(turned, copy)
+    volume = read(image)
+    check_contrast(volume, image)
+    write_file(copy, volume_bytes(to_orientation(volume.image, RPI)))
 
 
-def _bring_back(mask: Path, image: Path, output: Path) -> None:
+def _bring_back(mask: Path, image: Path, output: Path, *, model: str) -> None:
     """Write a mask in the orientation, and with the header, of the image that it is of."""
-    original = _load_nifti(image)
-    turned = to_orientation(_load_nifti(mask), nib.aff2axcodes(original.affine))
+    volume = read(image)
+    turned = np.asarray(read_volume(mask).dataobj)
+    voxels = from_orientation(turned, RPI, volume.image).astype(np.uint8)
+    write_file(output, volume_bytes(_with_header_of(volume.original, voxels)))
+    borders = touched(turned)
+    _write_sidecar(output, image, model=model, empty=not turned.any(), borders=borders)
+    for remark in _remarks(turned, borders):
+        click.echo(f"warning: {inline(output)}: {remark}", err=True)
+
+
+def _with_header_of(original: nib.Nifti1Image, voxels: Voxels) -> nib.Nifti1Image:
+    """A mask at the places of an image, in whatever unit and version of NIfTI that has."""
     header = original.header.copy()
     header.set_data_dtype(np.uint8)
-    header.set_slope_inter(1, 0)
     header["cal_max"] = header["cal_min"] = 0
-    voxels = np.asanyarray(turned.dataobj).astype(np.uint8)
-    nib.save(type(original)(voxels, original.affine, header), mask)
-    write_file(output, mask.read_bytes())
+    made = type(original)(voxels, original.affine, header)
+    made.header.set_slope_inter(1, 0)
+    return made
 
 
-def _load_nifti(path: Path) -> nib.Nifti1Image:
-    """An image that is known to be NIfTI, of whichever version."""
-    return cast(nib.Nifti1Image, nib.load(path))
+def touched(mask: Voxels) -> list[str]:
+    """The sides at which a mask in RPI touches the border of the field of view."""
+    sides = []
+    for axis, (first, last) in enumerate(SIDES):
+        for index, side in ((0, first), (-1, last)):
+            if np.take(mask, index, axis=axis).any():
+                sides.append(side)
+    return sides
+
+
+def _remarks(mask: Voxels, borders: Sequence[str]) -> list[str]:
+    """What a person should look at."""
+    if not mask.any():
+        return ["the mask is empty: no cord was found"]
+    unexpected = [side for side in borders if side not in EXPECTED]
+    if not unexpected:
+        return []
+    return [f"the mask touches the border of the image ({', '.join(unexpected)})"]
+
+
+def _write_sidecar(
+    output: Path, image: Path, *, model: str, empty: bool, borders: Sequence[str]
+) -> None:
+    """Write what is known of a mask beside it."""
+    sidecar = output.with_name(f"{output.name.removesuffix('.nii.gz')}.json")
+    content = {
+        "GeneratedBy": [{"Name": "cordstudy segment", "Description": f"model {model}"}],
+        "Sources": [image.name],
+        "SpatialReference": image.name,
+        "Empty": empty,
+        "TouchesBorder": list(borders),
+    }
+    write_json(sidecar, content)

@@ -7,7 +7,6 @@ Does not own: which cases (`convert`), or what an image must be (`volumes`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,22 +18,32 @@ from numpy.typing import NDArray
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import write_file
-from cordstudy.pipeline.raw.volumes import (
+from cordstudy.pipeline.raw.grids import (
     RPI,
     Voxels,
     axes_of,
-    check_forms,
+    described,
     on_grid_of,
-    read_volume,
-    same_grid,
-    scaled,
     to_orientation,
+    voxels_on,
+)
+from cordstudy.pipeline.raw.volumes import (
+    check_contrast,
+    check_square,
+    read,
+    read_volume,
+    scaled,
     volume_bytes,
 )
 from cordstudy.pipeline.sources.cases import Case
 
 THRESHOLD = 0.5
 """From where on a value of a mask is one of the cord."""
+OVERSHOOT = 0.1
+"""By how much an interpolation may pass 0 and 1."""
+LARGEST_SHARE = 0.25
+"""Of an image that a cord can fill: one that is cropped to it has some margin."""
+OTHER_MASK = "correct the name of the mask in the study's TOML, or exclude the image, with a reason"
 
 
 @dataclass(frozen=True)
@@ -48,10 +57,13 @@ class Job:
 
 
 class Digests(NamedTuple):
-    """The SHA-256 of the two files that a case is converted to."""
+    """SHA-256 of what a case is converted to: of its two files, and of their voxels alone, which
+    stay when a file is compressed anew or its header is written by another program."""
 
     image: str
     mask: str
+    image_voxels: str
+    mask_voxels: str
 
 
 def convert_case(job: Job) -> Digests:
@@ -60,54 +72,102 @@ def convert_case(job: Job) -> Digests:
     Raises StudyError naming file and fault.
     """
     source = Path(job.case.image)
-    original = read_volume(source)
-    check_forms(original, source)
-    image = to_orientation(original, RPI)
-    voxels = mask_on_grid(original, image, job)
-    turned = image is not original
-    packed = volume_bytes(image) if turned else source.read_bytes()  # the same annex key
-    packed_mask = volume_bytes(on_grid_of(voxels, image))
+    volume = read(source)
+    check_square(volume, source)
+    check_contrast(volume, source)
+    image = to_orientation(volume.image, RPI)
+    mask = to_orientation(on_grid_of(mask_on_grid(volume.image, job), volume.image), RPI)
+    packed = volume.packed if image is volume.image else b""  # as it is: the same annex key
+    packed = packed or volume_bytes(image)
+    packed_mask = volume_bytes(mask)
     write_file(job.image, packed)
     write_file(job.mask, packed_mask)
-    return Digests(hashlib.sha256(packed).hexdigest(), hashlib.sha256(packed_mask).hexdigest())
+    return Digests(
+        hashlib.sha256(packed).hexdigest(),
+        hashlib.sha256(packed_mask).hexdigest(),
+        voxels_sha256(image),
+        voxels_sha256(mask),
+    )
 
 
-def mask_on_grid(original: nib.Nifti1Image, image: nib.Nifti1Image, job: Job) -> NDArray[np.uint8]:
-    """The binary mask (at 0.5) on the grid of `image`, which is `original` in RPI.
+def voxels_sha256(image: nib.Nifti1Image) -> str:
+    """The digest of the shape and values of an image that is in RPI, whatever data type it has them
+    in.
 
-    Raises StudyError for a mask with more than one label, none, or another grid that the
-    study does not allow to be resampled.
+    Its affine is no part of it: programs that write an image anew round it.
+    """
+    values = np.asarray(scaled(image), np.float32) + np.float32(0)  # no -0
+    digest = hashlib.sha256(str(values.shape).encode())
+    digest.update(values.tobytes(order="F"))
+    return digest.hexdigest()
+
+
+def mask_on_grid(image: nib.Nifti1Image, job: Job) -> NDArray[np.uint8]:
+    """The binary mask (at 0.5), voxel by voxel that of `image`.
+
+    Raises StudyError for what is no mask (`binary`), and for another grid that the study does not
+    allow to be resampled.
     """
     source = Path(job.case.mask)
     stored = read_volume(source)
-    check_forms(stored, source)
-    values = scaled(stored)
-    _check_no_map_of_labels(values, job)
-    binary = (values >= THRESHOLD).astype(np.uint8)
-    mask = to_orientation(on_grid_of(binary, stored), RPI)
-    if not same_grid(image, mask):
-        _check_not_mirrored(original, stored, job)
+    mask = on_grid_of(binary(scaled(stored), source), stored)
+    voxels = voxels_on(mask, image)
+    if voxels is None:
+        _check_not_mirrored(image, mask, job)
         if not job.resample:
             raise _other_grid(image, mask, job)
-        mask = resample_from_to(mask, (image.shape, image.affine), order=0)
-    voxels = np.asarray(mask.dataobj).astype(np.uint8)
-    if not voxels.any():
-        raise StudyError(
-            f"{job.case.mask}: the mask is empty at {THRESHOLD}",
-            hint="exclude the image, with a reason",
-        )
-    return voxels
+        resampled = resample_from_to(mask, (image.shape, image.affine), order=0)
+        voxels = np.asarray(resampled.dataobj)
+        if not voxels.any():
+            raise StudyError(
+                f"{source}: on the grid of its image the mask is empty",
+                hint="exclude the image, with a reason",
+            )
+    return voxels.astype(np.uint8)
 
 
-def _check_no_map_of_labels(values: Voxels, job: Job) -> None:
-    largest = values.max()
-    count = len(np.unique(values)) if largest > 1 else 0  # which takes its time
-    if count > 2:
+def binary(values: Voxels, source: Path) -> NDArray[np.uint8]:
+    """The mask in the values of a file, 1 where it is cord: 0 and one other value, or shares from 0
+    to 1, cut at 0.5.
+
+    Raises StudyError for values that are neither, no background, an empty mask, and one that fills
+    more of the image than a cord does.
+    """
+    low, high = float(values.min()), float(values.max())
+    _check_values(values, low, high, source)
+    mask = (values >= THRESHOLD).astype(np.uint8)
+    if not mask.any():
         raise StudyError(
-            f"{job.case.mask}: {count} different values up to {largest:g}: "
-            "a map of labels, not a mask",
-            hint="correct the name of the mask in the study's TOML",
+            f"{source}: the mask is empty at {THRESHOLD}", hint="exclude the image, with a reason"
         )
+    share = float(mask.mean())
+    if share > LARGEST_SHARE:
+        raise StudyError(
+            f"{source}: {share:.0%} of the image is cord: background and cord exchanged, "
+            "or the mask of something else",
+            hint=OTHER_MASK,
+        )
+    return mask
+
+
+def _check_values(values: Voxels, low: float, high: float, source: Path) -> None:
+    """Raise StudyError for values that are no mask's."""
+    fault = ""
+    if low < -OVERSHOOT:
+        fault = f"values from {low:g}: a mask has none below 0"
+    elif low >= THRESHOLD:
+        fault = (
+            f"values from {low:g} to {high:g}: no background (0), 100% of the image would be cord"
+        )
+    elif high > 1 + OVERSHOOT:  # counted only here, as it takes its time
+        count = len(np.unique(values))
+        if count > 2:
+            fault = (
+                f"{count} different values up to {high:g}: a map of labels or of percent, "
+                "not a mask"
+            )
+    if fault:
+        raise StudyError(f"{source}: {fault}", hint=OTHER_MASK)
 
 
 def _check_not_mirrored(image: nib.Nifti1Image, mask: nib.Nifti1Image, job: Job) -> None:
@@ -134,20 +194,11 @@ def _lateral(axes: str) -> int:
 
 
 def _other_grid(image: nib.Nifti1Image, mask: nib.Nifti1Image, job: Job) -> StudyError:
-    """What to say of a mask that is not on the image's grid, both in RPI."""
+    """What to say of a mask that is not on the image's grid."""
+    image, mask = to_orientation(image, RPI), to_orientation(mask, RPI)
     return StudyError(
-        f"{job.case.mask}: not on the image's grid: {_grid(mask)}, "
-        f"the image {job.case.image} {_grid(image)} (in RPI)",
+        f"{job.case.mask}: not on the image's grid: {described(mask)}, "
+        f"the image {job.case.image} {described(image)} (in RPI)",
         hint="exclude the image, with a reason, or set "
         f"datasets.{job.case.dataset}.resample_masks = true",
     )
-
-
-def _grid(volume: nib.Nifti1Image) -> str:
-    """A grid in words: its size, its spacing and where it begins."""
-    spacing, corner = _mm(volume.header.get_zooms()), _mm(volume.affine[:3, 3])
-    return f"{volume.shape} voxels of {spacing} mm from {corner} mm"
-
-
-def _mm(values: Iterable[float]) -> str:
-    return "(" + ", ".join(f"{value:.3f}" for value in values) + ")"

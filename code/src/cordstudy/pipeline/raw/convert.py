@@ -81,6 +81,8 @@ def _raw_cases(
                 fold=placement.fold,
                 image_sha256=digest.image,
                 mask_sha256=digest.mask,
+                image_voxels=digest.image_voxels,
+                mask_voxels=digest.mask_voxels,
             )
         )
     return rows

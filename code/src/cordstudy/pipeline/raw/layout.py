@@ -18,8 +18,8 @@ from cordstudy.pipeline.sources.cases import Case
 
 @dataclass(frozen=True)
 class RawCase(Case):
-    """One row of a raw dataset's cases.tsv: what was found, its part, digests of the two files
-    that it was converted to."""
+    """One row of a raw dataset's cases.tsv: what was found, its part, and SHA-256 of the two files
+    that it was converted to and of their voxels alone."""
 
     part: str
     """`train` or `test`."""
@@ -27,6 +27,8 @@ class RawCase(Case):
     """The number of the fold that a case to train on is held out of; `n/a` for one to test on."""
     image_sha256: str
     mask_sha256: str
+    image_voxels: str
+    mask_voxels: str
 
     @property
     def is_to_train(self) -> bool:

@@ -1,46 +1,64 @@
-"""NIfTI volumes: read whole, turned without interpolation, written the same way each time.
+"""NIfTI volumes: read whole and checked, written the same way each time.
 
-Owns: what a 3D image must be to be used, its orientation, its place in the world.
-Does not own: which images (`sources.finding`), or where they go (`convert`).
+Owns: what a file of a 3D image must be to be used; its unit, sizes and axes made usual.
+Does not own: which images (`sources.finding`), their grids (`grids`), or where they go
+(`convert`).
 
-nibabel reads and writes NIfTI. libdeflate, pinned by the lock, (de)compresses: three times
-faster than the zlib of the machine's Python, whose bytes differ between machines.
+nibabel reads and writes NIfTI. Python's own gzip decompresses: it reads files of several members,
+as bgzip and pigz write them. libdeflate, pinned by the lock, compresses: the bytes of the zlib of
+a machine's Python differ between machines.
 
-RPI is the Spinal Cord Toolbox's name for voxel axes that run from right to left, posterior
-to anterior and inferior to superior; nibabel calls the same LAS, after where they run to.
+Usual is what every program reads the same: NIfTI-1 of three axes at right angles, in mm, whose
+sform, qform and pixdim say one thing.
 """
 
 from __future__ import annotations
 
 import gzip
-import itertools
-from collections.abc import Sequence
+import logging
+import math
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import deflate
 import nibabel as nib
 import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
-from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from nibabel.imageglobals import logger
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
-from numpy.typing import NDArray
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.within import regular
+from cordstudy.pipeline.raw.grids import TOLERANCE, Affine, Voxels, apart, place, squared
 
-Voxels = NDArray[Any]
-"""Numbers on a grid, of whatever data type a file has them in."""
-Affine = NDArray[np.floating]
-"""4×4: from the indices of a voxel to a place in mm."""
-RPI = ("L", "A", "S")
 COMPRESSION = 1
-GRID_TOLERANCE = 1e-3
-"""How far corners may lie apart, in mm a voxel of the longest side: what float32 leaves open."""
-FLAT = 1e-9
-"""A voxel of less than so many mm³ has no inside: its affine cannot be inverted."""
+UNITS = {0: "not said, so mm", 1: "metre", 2: "mm", 3: "micron"}
+MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+"""How many mm the unit of length of a header is, by its code."""
+USUAL_UNITS = (0, 2)
+LENGTH = 7
+"""The bits of `xyzt_units` that say the unit of length."""
+TIMES = (0, 8, 16, 24, 32, 40, 48)
+"""What the others may be: a unit of time, of frequency, or none."""
+SIZES_MM = (0.01, 100.0)
+"""The smallest and largest side of a voxel that an image of a person has."""
+LARGEST = 1e12
+"""The largest value of a voxel that single precision can take the variance of."""
+SQUARE = 5e-5
+"""How far the cosine of two axes may be from 0 for ITK to take them as at right angles, and half
+of it for safety."""
+FLAT = 1e-6
+"""A voxel of less than such a share of the product of its sides is flat: no inverse."""
+SAME_SIZE = 1e-3
+"""By which share pixdim may differ from what the affine says."""
+CONTRAST = 1e-6
+"""The least that values may differ by, as a share of the largest of them and of 1: single precision
+and nnU-Net's normalization see no less."""
 DAMAGED = (
     ImageFileError,
     HeaderDataError,
@@ -48,56 +66,165 @@ DAMAGED = (
     EOFError,
     OSError,
     ValueError,
-    deflate.DeflateError,
+    OverflowError,
+    zlib.error,
 )
-"""What nibabel and the decompressors raise for a file that is not what it should be."""
+"""What nibabel and gzip raise for a file that is not what it should be."""
 NIFTI2_HEADER = (540).to_bytes(4, "little"), (540).to_bytes(4, "big")
+PAIR = b"ni1", b"ni2"
 GZIP = b"\x1f\x8b"
-EXCLUDE = "exclude the image, with a reason"
+CORRECT = "have the file corrected, or leave it out, with a reason"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A file of a 3D image, read and checked."""
+
+    image: nib.Nifti1Image
+    """The usual image; voxels as stored, not scaled."""
+    original: nib.Nifti1Image
+    """As the file has it, in NIfTI-1 or 2; its voxels are those of `image`."""
+    packed: bytes
+    """The file, if it is a usual image in one gzip member; else empty."""
+    sheared: float
+    """How far its axes are from right angles, in voxels at the corner where that is most; those of
+    `image` are at right angles."""
 
 
 def read_volume(path: Path) -> nib.Nifti1Image:
-    """Read a 3D image, whole and checked: voxels as stored (not scaled), and its header.
+    """A 3D image, whole and checked: voxels as stored (not scaled), in mm, its axes at right
+    angles.
+
+    Raises StudyError as `read` does, and for axes that are not at right angles.
+    """
+    volume = read(path)
+    check_square(volume, path)
+    return volume.image
+
+
+def read(path: Path) -> Volume:
+    """Read a file of a 3D image.
 
     A fourth axis of length one is dropped. Raises StudyError, naming file and fault, for a
-    file that is damaged or no NIfTI, more than one volume, complex or RGB voxels, and NaN or
-    infinite ones.
+    file that is not here, damaged or no NIfTI; more than one volume; complex or RGB voxels, NaN,
+    infinite and absurd ones; an affine of which no places follow, or two that disagree; a unit or
+    size that no image of a person has.
     """
     content = regular(path).read_bytes()
     try:
-        plain = _decompress(content) if content[:2] == GZIP else content
-        kind: type[nib.Nifti1Image] = nib.Nifti1Image
-        if plain[:4] in NIFTI2_HEADER:
-            kind = nib.Nifti2Image
-        loaded = kind.from_bytes(plain)
-        stored = _stored(loaded)
-        voxels = np.asarray(stored.get_unscaled())
+        return _read(content, path)
     except DAMAGED as error:
+        why = str(error).partition("\n")[0] or type(error).__name__
         raise StudyError(
-            f"{path}: cannot be read as NIfTI: {error}",
-            hint="`git annex fsck` in the source tells a damaged copy from a damaged original",
+            f"{path}: cannot be read as NIfTI: {why}",
+            hint="get it again: `git annex fsck` tells a damaged copy from a damaged original",
         ) from error
-    _check_voxels(voxels, path)
-    image = kind(voxels.reshape(voxels.shape[:3]), loaded.affine, loaded.header)
-    if (stored.slope, stored.inter) == (1, 0):
-        image.header.set_slope_inter(None, None)
-    else:  # afterwards: making an image clears them
-        image.header.set_slope_inter(stored.slope, stored.inter)
-    return image
 
 
-def _decompress(packed: bytes) -> bytes:
+def check_square(volume: Volume, path: Path) -> None:
+    """Raise StudyError for axes that are not at right angles: ITK, with which nnU-Net reads, has
+    no such images."""
+    if volume.sheared > TOLERANCE:
+        raise StudyError(
+            f"{path}: its axes are not at right angles: sheared by up to "
+            f"{volume.sheared:.1f} voxels",
+            hint="have it resampled, or leave it out, with a reason",
+        )
+
+
+def check_contrast(volume: Volume, path: Path) -> None:
+    """Raise StudyError for an image in which there is nothing to see."""
+    low, high = _extremes(volume.image)
+    if high - low <= CONTRAST * max(1.0, abs(low), abs(high)):
+        values = f"every voxel is {low:g}" if low == high else f"its values are {low:g} to {high:g}"
+        raise StudyError(f"{path}: {values}: there is nothing to see", hint=CORRECT)
+
+
+def _read(content: bytes, path: Path) -> Volume:
+    plain = _decompressed(content) if content[:2] == GZIP else content
+    with _quiet():
+        loaded = _loaded(plain)
+        stored = _header_as_stored(loaded, plain)
+        return _volume(loaded, _voxels(loaded, plain), stored, content, path)
+
+
+def _decompressed(content: bytes) -> bytes:
     try:
-        return bytes(deflate.gzip_decompress(packed))
-    except deflate.DeflateError:  # several gzip members, which only Python's own reads; or damage
-        return gzip.decompress(packed)
+        return gzip.decompress(content)
+    except gzip.BadGzipFile as error:
+        if "Not a gzipped file" in str(error):  # the first member was one
+            raise ValueError("after its compressed content comes something else") from error
+        raise
 
 
-def _stored(loaded: nib.Nifti1Image) -> ArrayProxy:
-    """The voxels of an image that comes from bytes: a view of them, and how they are scaled."""
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep nibabel from telling what it mends of a header: what matters of it is checked here."""
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _loaded(plain: bytes) -> nib.Nifti1Image:
+    """An image with a header that nibabel takes; what it mends of one, it mends silently."""
+    kind: type[nib.Nifti1Image] = nib.Nifti1Image
+    if plain[:4] in NIFTI2_HEADER:
+        kind = nib.Nifti2Image
+    return kind.from_bytes(plain)
+
+
+def _header_as_stored(loaded: nib.Nifti1Image, plain: bytes) -> nib.Nifti1Header:
+    """The header before nibabel mended it. ValueError for one whose voxels are in another file."""
+    size = loaded.header.template_dtype.itemsize
+    header = type(loaded.header)(plain[:size], check=False)
+    if header["magic"].item()[:3] in PAIR:
+        raise ValueError("it is one of two files (.hdr and .img)")
+    return header
+
+
+def _voxels(loaded: nib.Nifti1Image, plain: bytes) -> Voxels:
+    """The voxels of an image as stored. ValueError where its content is shorter than they are."""
+    shape, kind, start = loaded.shape, loaded.get_data_dtype(), _offset(loaded)
+    if not shape or min(shape) < 1:
+        raise ValueError(f"it has no voxels: {shape}")
+    end = start + math.prod(shape) * kind.itemsize
+    if end > len(plain):
+        raise ValueError(f"it has {len(plain):,} bytes, its voxels end at {end:,}")
+    return np.ndarray(shape, kind, plain, start, order="F")
+
+
+def _offset(loaded: nib.Nifti1Image) -> int:
+    """Where the voxels of an image that comes from bytes begin."""
     proxy = loaded.dataobj
     assert isinstance(proxy, ArrayProxy)
-    return proxy
+    return int(proxy.offset)
+
+
+def _volume(
+    loaded: nib.Nifti1Image,
+    voxels: Voxels,
+    stored: nib.Nifti1Header,
+    content: bytes,
+    path: Path,
+) -> Volume:
+    """The checked volume of a file that can be read."""
+    _check_voxels(voxels, path)
+    _check_forms(loaded, stored, path)
+    original = type(loaded)(voxels.reshape(voxels.shape[:3]), loaded.affine, loaded.header)
+    _set_scaling(original, stored, path)
+    affine = _affine_mm(original, path)
+    square = squared(affine)
+    usual = voxels.ndim == 3 and _is_usual(original, stored, affine)
+    image = original if usual else _made_usual(original, square)
+    return Volume(
+        image=image,
+        original=original,
+        packed=content if usual and _is_one_member(content) else b"",
+        sheared=apart(square, affine, original.shape),
+    )
 
 
 def _check_voxels(voxels: Voxels, path: Path) -> None:
@@ -122,80 +249,119 @@ def _not_finite(voxels: Voxels, path: Path) -> StudyError:
     count, what = int(np.isnan(voxels).sum()), "NaN"
     if not count:
         count, what = int(np.isinf(voxels).sum()), "infinite"
-    return StudyError(f"{path}: {count} voxels are {what}", hint=EXCLUDE)
+    return StudyError(f"{path}: {count} voxels are {what}", hint=CORRECT)
 
 
-def check_forms(image: nib.Nifti1Image, path: Path) -> None:
-    """Raise StudyError unless sform and qform agree where both are set: programs choose either."""
-    affine, header = image.affine, image.header
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < FLAT:
-        raise StudyError(f"{path}: the affine cannot be inverted", hint=EXCLUDE)
+def _set_scaling(image: nib.Nifti1Image, stored: nib.Nifti1Header, path: Path) -> None:
+    """Give an image the slope and intercept that its file has; making it clears them.
+
+    Raises StudyError for a slope that is infinite, and for values that no contrast has.
+    """
+    if np.isinf(stored["scl_slope"]):
+        raise StudyError(f"{path}: its values have an infinite slope", hint=CORRECT)
+    slope, inter = stored.get_slope_inter()
+    if (slope, inter) == (1, 0):
+        slope = inter = None
+    image.header.set_slope_inter(slope, inter)
+    low, high = _extremes(image)
+    if max(abs(low), abs(high)) > LARGEST:
+        raise StudyError(f"{path}: its values are {low:g} to {high:g}", hint=CORRECT)
+
+
+def _extremes(image: nib.Nifti1Image) -> tuple[float, float]:
+    """The smallest and the largest value, scaled."""
+    slope, inter = image.header.get_slope_inter()
+    stored: Voxels = np.asarray(image.dataobj)
+    ends = [float(stored.min()), float(stored.max())]
+    if slope is not None:
+        ends = sorted(end * slope + inter for end in ends)
+    return ends[0], ends[1]
+
+
+def _check_forms(loaded: nib.Nifti1Image, stored: nib.Nifti1Header, path: Path) -> None:
+    """Raise StudyError unless the affine follows from what is stored, and sform and qform agree
+    where both are set: programs choose either."""
+    affine, header = loaded.affine, loaded.header
+    if not header["sform_code"] and not (np.abs(stored["pixdim"][1:4]) > 0).all():
+        raise StudyError(f"{path}: it does not say how large its voxels are", hint=CORRECT)
+    volume = abs(np.linalg.det(affine[:3, :3])) if np.isfinite(affine).all() else 0
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    if not volume > FLAT * sizes.prod():
+        raise StudyError(f"{path}: the affine cannot be inverted", hint=CORRECT)
     if not (header["sform_code"] and header["qform_code"]):
         return
-    apart = apart_mm(header.get_sform(), header.get_qform(), image.shape)
-    if apart > GRID_TOLERANCE * max(image.shape):
+    sform, qform = header.get_sform(), header.get_qform()
+    if not apart(sform, qform, loaded.shape) <= TOLERANCE:
         raise StudyError(
-            f"{path}: sform and qform disagree by up to {apart:.3f} mm",
-            hint=f"{EXCLUDE}, or have the source corrected",
+            f"{path}: sform and qform disagree by up to "
+            f"{apart(sform, qform, loaded.shape):.1f} voxels",
+            hint=CORRECT,
         )
 
 
+def _affine_mm(image: nib.Nifti1Image, path: Path) -> Affine:
+    """The affine in mm. Raises StudyError for a unit that is none, and for voxels of a size that no
+    image of a person has."""
+    code = int(image.header["xyzt_units"]) & LENGTH
+    if code not in MM:
+        raise StudyError(
+            f"{path}: its unit of length has the code {code}, which is none",
+            hint="have the file corrected: xyzt_units",
+        )
+    affine = np.array(image.affine, np.float64)
+    affine[:3] *= MM[code]
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    if sizes.min() < SIZES_MM[0] or sizes.max() > SIZES_MM[1]:
+        told = " × ".join(f"{size:.3g}" for size in sizes)
+        raise StudyError(
+            f"{path}: voxels of {told} mm, by its unit ({UNITS[code]})",
+            hint="have the file corrected: xyzt_units, or the affine",
+        )
+    return affine
+
+
+def _is_usual(image: nib.Nifti1Image, stored: nib.Nifti1Header, affine: Affine) -> bool:
+    """Whether every program reads a header as it stands in the same way."""
+    header = image.header
+    if type(image) is not nib.Nifti1Image or not (header["sform_code"] or header["qform_code"]):
+        return False
+    unit = int(header["xyzt_units"])
+    if unit & LENGTH not in USUAL_UNITS or unit & ~LENGTH not in TIMES:
+        return False
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    axes = affine[:3, :3] / sizes
+    is_square = np.abs(axes.T @ axes - np.eye(3)).max() <= SQUARE
+    return bool(is_square and np.allclose(stored["pixdim"][1:4], sizes, rtol=SAME_SIZE))
+
+
+def _made_usual(original: nib.Nifti1Image, affine: Affine) -> nib.Nifti1Image:
+    """The same image as NIfTI-1 in mm, with one affine (4×4) throughout."""
+    voxels = np.asarray(original.dataobj)
+    made = nib.Nifti1Image(voxels, affine, original.header)
+    time = int(original.header["xyzt_units"]) & ~LENGTH
+    made.header["xyzt_units"] = 2 | (time if time in TIMES else 0)
+    made.header.set_slope_inter(*original.header.get_slope_inter())
+    place(made, affine, original.header)
+    return made
+
+
+def _is_one_member(content: bytes) -> bool:
+    """Whether a file is gzip, of one member, and nothing after it."""
+    if content[:2] != GZIP:
+        return False
+    member = zlib.decompressobj(wbits=31)
+    member.decompress(content)
+    return member.eof and not member.unused_data
+
+
 def scaled(image: nib.Nifti1Image) -> Voxels:
-    """The values of a volume that `read_volume` gave: as stored, or with slope and intercept."""
+    """The values of a volume that `read` gave: as stored, or with slope and intercept."""
     slope, inter = image.header.get_slope_inter()
     stored: Voxels = np.asarray(image.dataobj)
     if slope is None:
         return stored
     values: Voxels = stored * slope + inter
     return values
-
-
-def apart_mm(one: Affine, other: Affine, shape: Sequence[int]) -> float:
-    """How far the corners of a grid of `shape` lie apart under two affines (4×4), in mm."""
-    unit = np.array([(*corner, 1) for corner in itertools.product((0, 1), repeat=3)])
-    corners = unit * [*shape[:3], 1]
-    return float(np.linalg.norm((one - other) @ corners.T, axis=0).max())
-
-
-def same_grid(image: nib.Nifti1Image, other: nib.Nifti1Image) -> bool:
-    """Whether two images have their voxels at the same places in the same order."""
-    if image.shape != other.shape:
-        return False
-    return apart_mm(image.affine, other.affine, image.shape) <= GRID_TOLERANCE * max(image.shape)
-
-
-def axes_of(image: nib.Nifti1Image) -> str:
-    """Where the voxel axes run to, a letter each: RPI is `LAS`."""
-    return "".join(nib.aff2axcodes(image.affine))
-
-
-def to_orientation(image: nib.Nifti1Image, codes: Sequence[str]) -> nib.Nifti1Image:
-    """The same image with its voxel axes flipped and permuted, without interpolation; the image
-    itself where it runs so.
-
-    Data type, scaling, oblique axes and the codes of sform and qform stay.
-    """
-    turn = ornt_transform(io_orientation(image.affine), axcodes2ornt(codes))
-    turned: nib.Nifti1Image = image.as_reoriented(turn)
-    if turned is not image:
-        turned.header.set_slope_inter(*image.header.get_slope_inter())
-        _place(turned, turned.affine, image.header)
-    return turned
-
-
-def on_grid_of(voxels: Voxels, image: nib.Nifti1Image) -> nib.Nifti1Image:
-    """New voxels at the places of an image's."""
-    made = nib.Nifti1Image(voxels, image.affine)
-    made.header.set_xyzt_units(*image.header.get_xyzt_units())
-    _place(made, image.affine, image.header)
-    return made
-
-
-def _place(image: nib.Nifti1Image, affine: Affine, like: nib.Nifti1Header) -> None:
-    """Set sform and qform with the codes of another header; at least one of them is set."""
-    sform, qform = int(like["sform_code"]), int(like["qform_code"])
-    image.header.set_qform(affine, code=qform)
-    image.header.set_sform(affine, code=sform if sform or qform else 1)
 
 
 def volume_bytes(image: nib.Nifti1Image) -> bytes:

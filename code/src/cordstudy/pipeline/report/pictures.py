@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from nibabel.spatialimages import SpatialImage
 from PIL import Image
 from scipy import ndimage
 
-from cordstudy.pipeline.judging.masks import Mask, inside, load
+from cordstudy.pipeline.judging.masks import Mask
+from cordstudy.pipeline.judging.reading import read_mask
+from cordstudy.pipeline.raw.volumes import read_volume, scaled
 from cordstudy.pipeline.report.figures import data_uri, png, three_panels
 
 Plane = npt.NDArray[np.float64]
@@ -39,7 +41,7 @@ FRAMES, FRAME_PIXELS, GREYS = 20, 160, 32
 class Picture:
     """An image with masks by what they are (reference, general, specific), on one grid in RPI."""
 
-    image: SpatialImage
+    image: nib.Nifti1Image
     voxels: npt.NDArray[Any]
     masks: Mapping[str, Mask]
 
@@ -56,11 +58,13 @@ class Picture:
 
 def read_picture(image: Path, masks: Mapping[str, Path]) -> Picture:
     """Read an image and its masks; a mask that is missing is empty."""
-    loaded = load(image)
-    voxels = np.asanyarray(loaded.dataobj)
+    loaded = read_volume(image)
+    voxels = scaled(loaded)
     read: dict[str, Mask] = {}
     for name, path in masks.items():
-        read[name] = inside(load(path)) if path.exists() else np.zeros(voxels.shape, bool)
+        read[name] = np.zeros(voxels.shape, bool)
+        if path.exists():
+            read[name] = read_mask(path, loaded, of=image)
     return Picture(loaded, voxels, read)
 
 

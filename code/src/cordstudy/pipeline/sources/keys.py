@@ -12,10 +12,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from cordstudy.base.within import OBJECTS
-
-POINTER = b"/annex/objects/"
-"""How the content of an unlocked annexed file starts where it is not here; its key follows."""
+from cordstudy.base.within import OBJECTS, POINTER
 
 
 def content_key(path: Path, *, ending: str) -> str:
