@@ -17,6 +17,7 @@ SOURCES = {
     "pipeline/sources/exclusions.py",
     "pipeline/sources/participants.py",
     "pipeline/sources/parts.py",
+    "pipeline/sources/persons.py",
     "pipeline/sources/rules.py",
 }
 CLOSURES = {

@@ -57,6 +57,18 @@ FAULTS = {
         lambda t: t.replace('licence = "CC0"\n', ""),
         "needs one of licence (public), ask (private)",
     ),
+    "a rule of persons that is none": (
+        add("person = 'a('"),
+        "datasets.small.person: 'a(' is no regul",
+    ),
+    "a rule of persons about nobody": (
+        add("person = 'sub-([0-9]+)'"),
+        "matches no participant's id, such as sub-a1",
+    ),
+    "no such column of persons": (
+        add("columns = { person = 'who' }"),
+        "inputs/source/participants.tsv: no column 'who'",
+    ),
     "no published split": (add('split = "code/none.tsv"'), "there is no code/none.tsv"),
     "participant not in the published split": (
         add('split = "code/short.tsv"'),

@@ -1,18 +1,33 @@
 """Dividing participants."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.sources.parts import Placement
-from cordstudy.pipeline.sources.split import divide, published
+from cordstudy.pipeline.sources.split import divide, divide_persons, published
 from helpers import commit, git, steps_of, study
 
 NAMES = [f"sub-{n:03d}" for n in range(40)]
 SETTINGS = {"seed": 50, "test_fraction": 0.25, "folds": 5}
 ALIKE = dict.fromkeys(NAMES, "")
+TWICE = {f"sub-{n:02d}Ses{session}": f"{n:02d}" for n in range(20) for session in (1, 2)}
+"""Participants and persons, of whom each has two ids."""
 MIXED = {name: ("GE", "Siemens", "Siemens", "Siemens")[n % 4] for n, name in enumerate(NAMES)}
+
+
+def own(names: list[str]) -> dict[str, str]:
+    """Participants who are each a person of their own."""
+    return {name: name for name in names}
+
+
+def published_table(path: Path, **parts: str) -> Path:
+    """A published split, by what follows `sub-`."""
+    lines = [f"sub-{name}\t{part}" for name, part in parts.items()]
+    path.write_text("\n".join(("participant_id\tsplit", *lines, "")))
+    return path
 
 
 def test_every_participant_has_one_part_and_training_ones_one_fold():
@@ -57,7 +72,7 @@ def test_a_published_split_keeps_its_parts_and_divides_its_train_into_the_other_
     lines += [f"{name}\t{part}" for name, part in zip(NAMES, parts)]
     table = tmp_path / "split.tsv"
     table.write_text("\n".join(lines) + "\n")
-    rows = published(table, NAMES[:6], seed=1, folds=3)
+    rows = published(table, own(NAMES[:6]), seed=1, folds=3)
     assert rows[:2] == [Placement(NAMES[0], "test", "n/a"), Placement(NAMES[1], "train", "0")]
     assert Counter(fold for _, _, fold in rows[2:]) == {"1": 2, "2": 2}
 
@@ -66,7 +81,59 @@ def test_a_participant_with_two_rows_in_a_published_split_is_an_error(tmp_path):
     table = tmp_path / "split.tsv"
     table.write_text("participant_id\tsplit\nsub-000\ttrain\nsub-000\ttest\n")
     with pytest.raises(StudyError, match="row 3: sub-000 stands there twice"):
-        published(table, NAMES[:1], seed=1, folds=3)
+        published(table, own(NAMES[:1]), seed=1, folds=3)
+
+
+def test_where_nobody_has_several_ids_the_division_is_that_of_participants():
+    assert divide_persons(MIXED, own(NAMES), **SETTINGS) == divide(MIXED, **SETTINGS)
+
+
+def test_all_ids_of_a_person_have_one_part_and_one_fold_for_any_seed():
+    alike = dict.fromkeys(TWICE, "")
+    for seed in range(20):
+        rows = divide_persons(alike, TWICE, **SETTINGS | {"seed": seed})
+        assert [row.participant_id for row in rows] == sorted(TWICE)
+        places = {(TWICE[name], part, fold) for name, part, fold in rows}
+        assert len(places) == 20, "one for each person"
+        assert sum(part == "test" for _, part, _ in places) == 5
+
+
+def test_a_person_is_in_the_stratum_of_the_first_of_their_ids():
+    first_alone = {name: "GE" if name.endswith("Ses1") else "Siemens" for name in TWICE}
+    expected = divide_persons(dict.fromkeys(TWICE, "GE"), TWICE, **SETTINGS)
+    assert divide_persons(first_alone, TWICE, **SETTINGS) == expected
+    backwards = dict(reversed(TWICE.items()))
+    assert divide_persons(first_alone, backwards, **SETTINGS) == expected
+
+
+def test_too_few_persons_for_the_folds_are_an_error_however_many_ids_they_have():
+    persons = {f"sub-{n:02d}": f"{n % 2}" for n in range(30)}
+    with pytest.raises(StudyError, match="1 to train on are too few for 5 folds"):
+        divide_persons(dict.fromkeys(persons, ""), persons, **SETTINGS)
+
+
+def test_a_published_split_keeps_a_persons_ids_together_in_the_folds_that_it_leaves_open(tmp_path):
+    parts = {name.removeprefix("sub-"): "train" for name in TWICE}
+    parts |= {"00Ses1": "test", "00Ses2": "test", "01Ses1": "val", "01Ses2": "val"}
+    table = published_table(tmp_path / "split.tsv", **parts)
+    rows = published(table, TWICE, seed=1, folds=4)
+    assert rows[:2] == [Placement(f"sub-00Ses{n}", "test", "n/a") for n in (1, 2)]
+    assert rows[2:4] == [Placement(f"sub-01Ses{n}", "train", "0") for n in (1, 2)]
+    assert len({(TWICE[name], fold) for name, _, fold in rows}) == 20
+    assert Counter(fold for _, _, fold in rows[4:]) == {"1": 12, "2": 12, "3": 12}
+
+
+@pytest.mark.parametrize("sides", [("train", "test"), ("val", "test"), ("train", "val")])
+def test_a_person_on_two_sides_of_a_published_split_is_named(tmp_path, sides):
+    first, second = sides
+    table = published_table(tmp_path / "s.tsv", **{"00Ses1": first, "00Ses2": second, "x": "train"})
+    persons = {"sub-00Ses1": "00", "sub-00Ses2": "00", "sub-x": "sub-x"}
+    said = rf"sub-00Ses1 \({first}\) and sub-00Ses2 \({second}\) are one person, 00"
+    with pytest.raises(StudyError, match=said):
+        published(table, persons, seed=1, folds=2)
+    del persons["sub-00Ses2"]  # left out by the study
+    with pytest.raises(StudyError, match="has no participant"):
+        published(table, persons, seed=1, folds=9)
 
 
 def test_a_changed_seed_makes_the_split_and_what_follows_stale(tiny_copy):

@@ -1,6 +1,6 @@
 """The participants of a source: participants.tsv by the columns that the rules name.
 
-Owns: what is known of each person, and what a participants.tsv must not be.
+Owns: what is known of each, and what a participants.tsv must not be.
 Does not own: which of them are used (`exclusions`, `finding`, `split`).
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import MISSING, read_table
 from cordstudy.base.within import tree
+from cordstudy.pipeline.sources.persons import check_persons, person_of
 from cordstudy.pipeline.sources.rules import Rules
 
 REQUIRED = "participant_id"
@@ -29,13 +30,16 @@ class Participant:
     vendor: str
     pathology: str
     site: str
+    person: str
+    """The participant's own id where they have no other."""
 
 
 def read_participants(root: Path, rules: Rules) -> dict[str, Participant]:
     """The participants of a source by id, sorted. `root` is the study's.
 
     Raises StudyError, naming file and row, for an id that is no `sub-` name or stands there
-    twice, for a sex that is none, and where the table lies outside the source. A column that the
+    twice, for a sex that is none, for persons that cannot be told (`persons`), and where the
+    table lies outside the source. A column that the
     file lacks is `n/a` for everyone.
     """
     path = tree(root, rules.path).check(root / rules.path / "participants.tsv")
@@ -49,6 +53,7 @@ def read_participants(root: Path, rules: Rules) -> dict[str, Participant]:
                 f"{shown}, row {number}: {participant.name} stands there twice", hint="keep one row"
             )
         by_name[participant.name] = participant
+    check_persons(rows, rules, shown=shown)
     return dict(sorted(by_name.items()))
 
 
@@ -67,4 +72,5 @@ def _participant(row: dict[str, str], rules: Rules, *, where: str) -> Participan
             hint="where columns are exchanged, say so in the TOML: "
             f'datasets.{rules.name}.columns = {{ sex = "…" }}',
         )
+    values["person"] = person_of(name, row, rules, where=where)
     return Participant(name, **values)

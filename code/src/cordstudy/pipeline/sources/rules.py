@@ -7,6 +7,7 @@ Does not own: what the rules find (`finding`).
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +17,8 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.texts import faults, read_json
 
 HINT = "`code/study run` writes it from the study's TOML"
+PERSON = "person"
+"""The column of persons where a study names no other: many a source has none."""
 
 
 class Table(BaseModel):
@@ -57,6 +60,7 @@ class Columns(Table):
     vendor: str = "manufacturer"
     pathology: str = "pathology"
     site: str = "institution_id"
+    person: str = PERSON
 
 
 class SourceRules(Table):
@@ -74,6 +78,9 @@ class SourceRules(Table):
     mask: str
     session: Annotated[str, Field(pattern=r"^ses-[A-Za-z0-9]+$")] | None = None
     columns: Columns = Columns()
+    person: str | None = None
+    """A regular expression on a participant's id whose first group names the person, where a person
+    has several ids."""
     exclude: list[Exclusion] = []
     exclude_file: ExcludeFile | None = None
     label_origins: Annotated[list[LabelOrigin], Field(min_length=1)] = [
@@ -98,6 +105,22 @@ class SourceRules(Table):
                 f"{mask!r} may have the fields {{stem}} and {{subject}} only"
             ) from error
         return mask
+
+    @field_validator("person")
+    @classmethod
+    def _names_persons(cls, person: str | None) -> str | None:
+        if person is None:
+            return None
+        try:
+            groups = re.compile(person).groups
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"{person!r} is no regular expression: {error}") from error
+        if not groups:
+            raise ValueError(
+                f"{person!r} has no group: put what names the person into parentheses, "
+                "such as sub-([0-9]+)Ses"
+            )
+        return person
 
     @model_validator(mode="after")
     def _keys_name_its_images(self) -> SourceRules:

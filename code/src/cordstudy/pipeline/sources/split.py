@@ -1,11 +1,12 @@
 """Dividing the participants of each source into training, test and folds.
 
-Owns: the rule: by participant, from a seed, the same for every image and session; or a
+Owns: the rule: by person, from a seed, the same for all ids, images and sessions of one; or a
 published split.
-Does not own: finding images (`finding`); a participant without any has a part all the same.
+Does not own: who is one person (`persons`), or finding images (`finding`); a participant without
+any has a part all the same.
 
-In each stratum, participants stand in a line by a hash of seed and id, which is cut into
-the test part and the folds: a new participant moves at most one other at each cut. Sources
+In each stratum, persons stand in a line by a hash of seed and name, which is cut into
+the test part and the folds: a new person moves at most one other at each cut. Sources
 with role `test` are for testing as a whole.
 """
 
@@ -36,11 +37,12 @@ PUBLISHED = ("train", "val", "test")
 def divide(
     strata: Mapping[str, str], *, seed: int, test_fraction: float, folds: int
 ) -> list[Placement]:
-    """The placement of each participant, `train` or `test`, sorted by participant.
+    """The placement of each person, `train` or `test`, sorted by name; of each participant where
+    nobody has several ids.
 
-    `strata` gives each participant's stratum. The test part is the share `test_fraction` of
-    all, rounded up, and as near as can be of each stratum. Raises StudyError where a fold
-    would have none.
+    `strata` gives each person's stratum. The test part is the share `test_fraction` of all,
+    rounded up, and as near as can be of each stratum. Raises StudyError where a fold would have
+    none.
     """
     lines: dict[str, list[str]] = defaultdict(list)
     for name in _in_line(strata, seed):
@@ -56,8 +58,37 @@ def divide(
     return sorted(placements)
 
 
+def divide_persons(
+    strata: Mapping[str, str],
+    persons: Mapping[str, str],
+    *,
+    seed: int,
+    test_fraction: float,
+    folds: int,
+) -> list[Placement]:
+    """The placement of each participant, sorted; all of a person have the same. See `divide`.
+
+    `strata` and `persons` give each participant's; the stratum of a person is that of the first of
+    their participants.
+    """
+    of_person: dict[str, str] = {}
+    for name in sorted(persons):
+        of_person.setdefault(persons[name], strata[name])
+    placed = divide(of_person, seed=seed, test_fraction=test_fraction, folds=folds)
+    return _of_participants(placed, persons)
+
+
+def _of_participants(placed: Iterable[Placement], persons: Mapping[str, str]) -> list[Placement]:
+    """The placements of the participants of persons that are placed, sorted."""
+    by_person = {placement.participant_id: placement for placement in placed}
+    placements = []
+    for name, person in persons.items():
+        placements.append(by_person[person]._replace(participant_id=name))
+    return sorted(placements)
+
+
 def _in_line(names: Iterable[str], seed: int) -> list[str]:
-    """Participants in an order by chance, in which a new one moves no other."""
+    """Persons in an order by chance, in which a new one moves no other."""
     return sorted(names, key=lambda name: _rank(seed, name))
 
 
@@ -102,30 +133,47 @@ def _check_folds(placements: Sequence[Placement], folds: int) -> None:
         )
 
 
-def published(path: Path, names: Sequence[str], *, seed: int, folds: int) -> list[Placement]:
-    """The placement of each of `names` after a published split: its `val` is the held-out part of
-    fold 0, its `train` is divided into the other folds.
+def published(path: Path, persons: Mapping[str, str], *, seed: int, folds: int) -> list[Placement]:
+    """The placement of each participant, of whom `persons` gives the person, after a published
+    split: its `val` is the held-out part of fold 0, its `train` is divided into the other folds.
 
-    Raises StudyError for a participant that it lacks; see `_read_published` for a table that is
-    none.
+    Raises StudyError for a participant that it lacks, and for a person in two of its parts; see
+    `_read_published` for a table that is none.
     """
     parts = _read_published(path)
-    lacking = [name for name in names if name not in parts]
+    lacking = [name for name in persons if name not in parts]
     if lacking:
         raise StudyError(
-            f"{path}: no row for {lacking[0]} ({len(lacking)} of {len(names)} participants)",
+            f"{path}: no row for {lacking[0]} ({len(lacking)} of {len(persons)} participants)",
             hint="exclude or add them",
         )
     by_part: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        by_part[parts[name]].append(name)
+    for person, part in _parts_of_persons(path, parts, persons).items():
+        by_part[part].append(person)
     placements = _to_test(by_part["test"])
     for name in by_part["val"]:
         placements.append(Placement(name, "train", "0"))
     for other in _in_folds(_in_line(by_part["train"], seed), folds=folds - 1, first=0):
         placements.append(other._replace(fold=str(int(other.fold) + 1)))
     _check_folds(placements, folds)
-    return sorted(placements)
+    return _of_participants(placements, persons)
+
+
+def _parts_of_persons(
+    path: Path, parts: Mapping[str, str], persons: Mapping[str, str]
+) -> dict[str, str]:
+    """The one part of each person. Raises StudyError for a person in two."""
+    first: dict[str, str] = {}
+    of_person: dict[str, str] = {}
+    for name, person in sorted(persons.items()):
+        other = first.setdefault(person, name)
+        part = of_person.setdefault(person, parts[name])
+        if part != parts[name]:
+            raise StudyError(
+                f"{path}: {other} ({part}) and {name} ({parts[name]}) are one person, {person}",
+                hint="exclude one of them, or take a split that keeps persons together",
+            )
+    return of_person
 
 
 def _read_published(path: Path) -> dict[str, str]:
@@ -164,15 +212,17 @@ def write_splits(
     sources = [read_rules(path) for path in rules]
     tables: dict[str, list[Placement]] = {}
     for source in sources:
-        strata = _strata(source, stratify)
+        participants = _participants(source)
+        persons = {one.name: one.person for one in participants}
         if source.role == "test":
-            tables[source.name] = _to_test(strata)
+            tables[source.name] = _to_test(persons)
         elif source.name in published_splits:
             table = _checked(published_splits[source.name], sources)
-            tables[source.name] = published(table, list(strata), seed=seed, folds=folds)
+            tables[source.name] = published(table, persons, seed=seed, folds=folds)
         else:
-            tables[source.name] = divide(
-                strata, seed=seed, test_fraction=test_fraction, folds=folds
+            strata = {one.name: _stratum(one, stratify) for one in participants}
+            tables[source.name] = divide_persons(
+                strata, persons, seed=seed, test_fraction=test_fraction, folds=folds
             )
     for name, placements in tables.items():  # once all are well
         write_table(out / f"{name}.tsv", COLUMNS, placements)
@@ -186,16 +236,15 @@ def _checked(table: Path, sources: Sequence[Rules]) -> Path:
     return table
 
 
-def _strata(rules: Rules, stratify: Sequence[str]) -> dict[str, str]:
-    """The stratum of each participant of whom the study does not leave out every image."""
+def _participants(rules: Rules) -> list[Participant]:
+    """The participants of whom the study does not leave out every image, sorted."""
     participants = read_participants(Path(), rules)
     left_out = read_exclusions(Path(), rules, participants).by_participant
-    strata = {}
+    kept = []
     for name, participant in participants.items():
-        if all((name, image) in left_out for image in rules.images):
-            continue
-        strata[name] = _stratum(participant, stratify)
-    return strata
+        if not all((name, image) in left_out for image in rules.images):
+            kept.append(participant)
+    return kept
 
 
 def _stratum(participant: Participant, stratify: Sequence[str]) -> str:
