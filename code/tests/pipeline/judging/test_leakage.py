@@ -74,7 +74,7 @@ def test_a_subject_on_both_sides_is_named_for_each_model_that_learned_from_it(ti
     table = rows(tiny_copy / HOME)
     first = {row["part"]: row for row in reversed(table)}
     trained, tested = first["train"], first["test"]
-    tested["participant_id"] = trained["participant_id"]
+    tested["person"] = trained["person"]
     rewrite(tiny_copy / HOME, table)
     told = audit(tiny_copy)
     said = f"2 of {comparisons_of(tiny_copy)} comparisons"

@@ -4,7 +4,8 @@ Owns: the comparison of training, validation and test sides, and its table.
 Does not own: how the sides came about (`split`, `convert`, `plan`).
 
 Only text is read: the tables of cases, which hold the annex keys of the sources' files and
-the digests of the converted ones, and the folds that nnU-Net was given. Subjects and sessions
+the digests of the converted ones, and the folds that nnU-Net was given. A subject is a person,
+who may have several participant ids; a session is one of a participant's. Subjects and sessions
 have a meaning within their source only; that a person is in two sources under two names shows
 by the keys of the files, and by their voxels in RPI: those stay where a file was compressed anew,
 turned, or its header written by another program.
@@ -27,7 +28,7 @@ from cordstudy.pipeline.raw.names import name_without_number
 
 Key = tuple[str, ...]
 COMPARED: Mapping[str, Callable[[RawCase], Key]] = {
-    "subject": lambda case: (case.dataset, case.participant_id),
+    "subject": lambda case: (case.dataset, case.person),
     "session": lambda case: (case.dataset, case.participant_id, case.session),
     "image key": lambda case: (case.image_key,),
     "mask key": lambda case: (case.mask_key,),

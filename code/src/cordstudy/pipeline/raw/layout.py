@@ -7,7 +7,7 @@ their volumes (`convert`), or putting a new folder in place of the old one (`rep
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -43,17 +43,25 @@ class RawCase(Case):
 
 CASE_COLUMNS = tuple(field.name for field in fields(RawCase))
 """Columns of a raw dataset's cases.tsv."""
+ADDED: Mapping[str, Callable[[Mapping[str, str]], str]] = {
+    "person": lambda row: row["participant_id"],
+}
+"""Columns that a table of an earlier version lacks, and what a row of it has in their place."""
 
 
 def read_cases(raw: Path) -> list[RawCase]:
     """The rows of the cases.tsv of a raw dataset, in its order: both parts, or the training part
     alone in one that `merge` made.
 
-    Raises StudyError where it is absent, is no table, or lacks one of `CASE_COLUMNS`.
+    Raises StudyError where it is absent, is no table, or lacks one of `CASE_COLUMNS` that is not
+    among `ADDED`.
     """
+    needed = [column for column in CASE_COLUMNS if column not in ADDED]
     cases = []
-    for row in read_table(raw / CASES, *CASE_COLUMNS):
-        values = {column: row[column] for column in CASE_COLUMNS}
+    for row in read_table(raw / CASES, *needed):
+        values = {column: row[column] for column in needed}
+        for column, value_of in ADDED.items():
+            values[column] = row[column] if column in row else value_of(row)
         cases.append(RawCase(**values))
     return cases
 

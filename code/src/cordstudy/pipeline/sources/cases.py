@@ -27,6 +27,8 @@ class Case:
     mask: str
     image_key: str
     mask_key: str
+    person: str
+    """Whom the participant is, within the dataset: one person may have several ids."""
 
 
 @dataclass(frozen=True)

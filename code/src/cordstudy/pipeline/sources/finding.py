@@ -176,6 +176,7 @@ def _judge(
         mask=pair.mask,
         image_key=content_key(search.root / pair.image, ending=ENDING),
         mask_key=content_key(search.root / pair.mask, ending=ENDING),
+        person=participant.person,
     )
 
 
