@@ -50,6 +50,7 @@ def table(rows: list[tuple]) -> pd.DataFrame:
     for kind in SUMMARISED:
         if kind.name != PRIMARY:
             frame[kind.name] = 0.0
+    frame["person"] = frame["participant_id"]
     return frame.assign(replicate=1, vendor="Siemens", pathology="HC", label_origin="manual")
 
 

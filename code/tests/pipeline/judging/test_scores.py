@@ -5,11 +5,14 @@ import pandas as pd
 import pytest
 
 from cordstudy.base.errors import StudyError
+from cordstudy.base.tables import write_table
+from cordstudy.pipeline.judging.comparisons import compare_models
 from cordstudy.pipeline.judging.measures import SUMMARISED
 from cordstudy.pipeline.judging.rows import read_rows, write_rows
 from cordstudy.pipeline.judging.scores import (
     Spread,
     check_columns,
+    read_scores,
     read_spreads,
     read_summaries,
     spread,
@@ -17,7 +20,8 @@ from cordstudy.pipeline.judging.scores import (
     summarise,
     write_summaries,
 )
-from simulated import simulated, table
+from cordstudy.pipeline.judging.strata import strata
+from simulated import settings, simulated, table
 
 
 def test_contrasts_of_a_subject_are_averaged_before_subjects_are():
@@ -35,6 +39,29 @@ def test_contrasts_of_a_subject_are_averaged_before_subjects_are():
     assert list(summary.means) == [kind.name for kind in SUMMARISED]
 
 
+def test_several_ids_of_a_person_are_one_unit_of_every_mean_and_count():
+    rows = []
+    for model, shift in (("general", 0.1), ("a", 0.0), ("b", 0.0), ("c", 0.0)):
+        for name, dice in (("sub-1Ses1", 0.2), ("sub-1Ses2", 0.6), ("sub-2", 0.8)):
+            rows.append((model, "a", name, "T2w", dice + shift))
+    scores = table(rows).assign(person=["1", "1", "sub-2"] * 4, case_id=["x", "y", "z"] * 4)
+    assert subject_means(scores)["a"].tolist() == pytest.approx([0.4, 0.8])
+    for summary in summarise(scores):
+        assert (summary.participants, summary.cases) == (2, 3)
+        assert summary.means["dice"] == pytest.approx(0.7 if summary.model == "general" else 0.6)
+    assert spread(scores)[1].dice_mean == pytest.approx(0.6)
+    judged = settings(datasets="a")
+    assert {row.subjects for row in compare_models(scores, judged)} == {2}
+    assert {(row.subjects, row.cases) for row in strata(scores, judged)} == {(2, 3)}
+
+
+def test_a_table_without_persons_has_each_participant_as_one(tmp_path):
+    written = simulated(np.random.default_rng(1), n=2, shift=0.0).drop(columns="person")
+    write_table(tmp_path / "cases.tsv", list(written.columns), written.itertuples(index=False))
+    read = read_scores(tmp_path / "cases.tsv")
+    assert read["person"].tolist() == written["participant_id"].tolist()
+
+
 def test_the_spread_of_retraining_is_over_trainings_of_means_over_participants():
     rows = []
     for replicate, participant, dice in (
@@ -45,7 +72,7 @@ def test_the_spread_of_retraining_is_over_trainings_of_means_over_participants()
         (2, "b", 0.9),
     ):
         rows.append(("m", replicate, "t", participant, dice))
-    columns = ["model", "replicate", "testset", "participant_id", "dice"]
+    columns = ["model", "replicate", "testset", "person", "dice"]
     (row,) = spread(pd.DataFrame(rows, columns=columns))
     told = (row.trainings, row.dice_mean, row.dice_min, row.dice_max)
     assert told == pytest.approx((2, 0.6, 0.5, 0.7))

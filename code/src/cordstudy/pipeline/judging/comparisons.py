@@ -4,11 +4,11 @@ Owns: which model is compared with which, where, and the table of it.
 Does not own: how a number is computed (`statistics`), the scores (`scores`), or what the models
 are (`settings`).
 
-The unit is the subject: the cases of one are averaged first. Three families of hypotheses are
-declared, all by Dice: the general model against each specific one on each test set; the
-size-matched general one likewise; and each leave-one-out model, on the dataset that it has not
-seen, against each specific model that has not seen it either. p-values are Holm's within a
-family, those of equivalence among themselves.
+The unit is the person (`scores`), here a subject: the cases of one are averaged first. Three
+families of hypotheses are declared, all by Dice: the general model against each specific one on
+each test set; the size-matched general one likewise; and each leave-one-out model, on the dataset
+that it has not seen, against each specific model that has not seen it either. p-values are Holm's
+within a family, those of equivalence among themselves.
 """
 
 from __future__ import annotations

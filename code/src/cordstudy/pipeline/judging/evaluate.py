@@ -36,6 +36,7 @@ class Score:
     testset: str
     case_id: str
     participant_id: str
+    person: str
     session: str
     contrast: str
     vendor: str
@@ -87,6 +88,7 @@ def score(pair: Pair) -> Score:
         testset=case.dataset,
         case_id=case.case_id,
         participant_id=case.participant_id,
+        person=case.person,
         session=case.session,
         contrast=case.contrast,
         vendor=case.vendor,

@@ -1,9 +1,10 @@
-"""The table of cases as scores: read, averaged over participants, summarised.
+"""The table of cases as scores: read, averaged over persons, summarised.
 
-Owns: reading cases.tsv, and the means over the cases of a participant and over participants.
+Owns: reading cases.tsv, and the means over the cases of a person and over persons.
 Does not own: the measures of a case (`evaluate`), or whether a difference is one (`comparisons`).
 
-The unit is the participant: the cases of one are averaged first.
+The unit is the person, who may have several participant ids: the cases of one are averaged first.
+What tables count as participants or subjects are persons.
 """
 
 from __future__ import annotations
@@ -23,21 +24,25 @@ STRATA = ("contrast", "vendor", "pathology", "label_origin")
 """Columns of cases.tsv whose values are told apart."""
 SUMMARISED_NAMES = [kind.name for kind in SUMMARISED]
 COLUMNS = ("model", "replicate", "testset", "case_id", "participant_id", *SUMMARISED_NAMES, *STRATA)
-"""What `compare` needs of cases.tsv."""
+"""What `compare` needs of cases.tsv, which may also have `PERSON`."""
+PERSON = "person"
+"""The column of persons; a table of an earlier version lacks it."""
 HINT = "code/study run evaluate"
 
 
 def read_scores(path: Path) -> pd.DataFrame:
     """The table of cases; where a column of text says n/a, that is a value.
 
-    Raises StudyError for one that is no table (`read_table`), and where a column of numbers holds
-    words.
+    A table without persons has each participant as one. Raises StudyError for one that is no table
+    (`read_table`), and where a column of numbers holds words.
     """
     read_table(path)
     scores = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["nan"], encoding="utf-8")
     for name in ("replicate", *SUMMARISED_NAMES):
         if name in scores and len(scores) and scores[name].dtype.kind not in "iuf":
             raise StudyError(f"{path}: the column {name!r} holds words", hint=HINT)
+    if PERSON not in scores and "participant_id" in scores:
+        scores[PERSON] = scores["participant_id"]
     return scores
 
 
@@ -59,18 +64,19 @@ def of_model(scores: pd.DataFrame, model: str) -> pd.DataFrame:
 
 
 def subject_means(scores: pd.DataFrame, measure: str = PRIMARY) -> pd.DataFrame:
-    """One row a test set and subject, one column a model: the mean over the subject's cases."""
-    keys = ["testset", "participant_id", "model"]
+    """One row a test set and person, one column a model: the mean over the person's cases."""
+    keys = ["testset", PERSON, "model"]
     return scores.groupby(keys, sort=False)[measure].mean().unstack("model")
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A model on a test set: numbers of participants and cases, and means over participants."""
+    """A model on a test set: numbers of persons and cases, and means over persons."""
 
     model: str
     testset: str
     participants: int
+    """Persons."""
     cases: int
     means: Mapping[str, float]
     """By the name of a measure. An infinite volume error makes its mean infinite."""
@@ -83,16 +89,16 @@ def summarise(scores: pd.DataFrame) -> list[Summary]:
     """Each model on each test set, by its first training."""
     keys = ["model", "testset"]
     first = first_training(scores)
-    by_participant = first.groupby([*keys, "participant_id"], sort=False)[SUMMARISED_NAMES].mean()
-    means = by_participant.groupby(level=keys, sort=False).mean()
-    participants = by_participant.groupby(level=keys, sort=False).size()
+    by_person = first.groupby([*keys, PERSON], sort=False)[SUMMARISED_NAMES].mean()
+    means = by_person.groupby(level=keys, sort=False).mean()
+    persons = by_person.groupby(level=keys, sort=False).size()
     cases = first.groupby(keys, sort=False).size()
     summaries = []
     for key, row in means.iterrows():
         model, testset = key
         values = {name: float(row[name]) for name in SUMMARISED_NAMES}
         summaries.append(
-            Summary(str(model), str(testset), int(participants[key]), int(cases[key]), values)
+            Summary(str(model), str(testset), int(persons[key]), int(cases[key]), values)
         )
     return summaries
 
@@ -137,8 +143,8 @@ def spread(scores: pd.DataFrame) -> list[Spread]:
     """The spread of retraining of each model on each test set."""
     keys = ["model", "testset"]
     by_training = [*keys, "replicate"]
-    participants = scores.groupby([*by_training, "participant_id"], sort=False)[PRIMARY].mean()
-    trainings = participants.groupby(level=by_training, sort=False).mean()
+    persons = scores.groupby([*by_training, PERSON], sort=False)[PRIMARY].mean()
+    trainings = persons.groupby(level=by_training, sort=False).mean()
     table = trainings.groupby(level=keys, sort=False).agg(["size", "mean", "std", "min", "max"])
     spreads = []
     for (model, testset), row in table.iterrows():
