@@ -10,6 +10,7 @@ from cordstudy.pipeline.judging.comparisons import compare_models
 from cordstudy.pipeline.judging.measures import SUMMARISED
 from cordstudy.pipeline.judging.rows import read_rows, write_rows
 from cordstudy.pipeline.judging.scores import (
+    STRATA,
     Spread,
     check_columns,
     read_scores,
@@ -55,11 +56,32 @@ def test_several_ids_of_a_person_are_one_unit_of_every_mean_and_count():
     assert {(row.subjects, row.cases) for row in strata(scores, judged)} == {(2, 3)}
 
 
+@pytest.mark.parametrize("told", ["nan", "NA", "007", "1", "1e5", "None", "", "n/a", "TRUE", "inf"])
+def test_what_a_column_of_text_holds_is_a_value_whatever_it_reads_like(tmp_path, told):
+    written = simulated(np.random.default_rng(1), n=2, shift=0.0).assign(case_id="x", more=told)
+    names = ["participant_id", "person", *STRATA]
+    for name in names:
+        written[name] = told
+    written.loc[0, "hd95_mm"] = np.nan
+    write_table(tmp_path / "cases.tsv", list(written.columns), written.itertuples(index=False))
+    read = read_scores(tmp_path / "cases.tsv")
+    assert (read[[*names, "more"]] == told).all(axis=None)
+    assert read["hd95_mm"].isna().tolist() == [True, *[False] * (len(read) - 1)]
+    assert {row.value for row in strata(read, settings())} == {told}
+
+
 def test_a_table_without_persons_has_each_participant_as_one(tmp_path):
     written = simulated(np.random.default_rng(1), n=2, shift=0.0).drop(columns="person")
     write_table(tmp_path / "cases.tsv", list(written.columns), written.itertuples(index=False))
     read = read_scores(tmp_path / "cases.tsv")
     assert read["person"].tolist() == written["participant_id"].tolist()
+
+
+def test_a_column_of_numbers_that_holds_words_is_an_error(tmp_path):
+    written = simulated(np.random.default_rng(1), n=2, shift=0.0).assign(dice="good")
+    write_table(tmp_path / "cases.tsv", list(written.columns), written.itertuples(index=False))
+    with pytest.raises(StudyError, match="the column 'dice' holds words"):
+        read_scores(tmp_path / "cases.tsv")
 
 
 def test_the_spread_of_retraining_is_over_trainings_of_means_over_participants():

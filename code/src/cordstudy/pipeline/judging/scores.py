@@ -17,7 +17,7 @@ import pandas as pd
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import read_table, write_table
-from cordstudy.pipeline.judging.measures import PRIMARY, SUMMARISED
+from cordstudy.pipeline.judging.measures import NAMES, PRIMARY, SUMMARISED
 from cordstudy.pipeline.judging.rows import read_rows
 
 STRATA = ("contrast", "vendor", "pathology", "label_origin")
@@ -27,18 +27,28 @@ COLUMNS = ("model", "replicate", "testset", "case_id", "participant_id", *SUMMAR
 """What `compare` needs of cases.tsv, which may also have `PERSON`."""
 PERSON = "person"
 """The column of persons; a table of an earlier version lacks it."""
+NUMBERS = ("replicate", "voxels_ref", "voxels_pred", *NAMES)
+"""Columns of numbers; every other is text, also where that reads like a number."""
 HINT = "code/study run evaluate"
 
 
 def read_scores(path: Path) -> pd.DataFrame:
-    """The table of cases; where a column of text says n/a, that is a value.
+    """The table of cases; where a column of text says n/a, nan or 007, that is a value.
 
     A table without persons has each participant as one. Raises StudyError for one that is no table
     (`read_table`), and where a column of numbers holds words.
     """
     read_table(path)
-    scores = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["nan"], encoding="utf-8")
-    for name in ("replicate", *SUMMARISED_NAMES):
+    columns = pd.read_csv(path, sep="\t", nrows=0, encoding="utf-8").columns
+    scores = pd.read_csv(
+        path,
+        sep="\t",
+        dtype={name: str for name in columns if name not in NUMBERS},
+        keep_default_na=False,
+        na_values={name: ["nan"] for name in NUMBERS},
+        encoding="utf-8",
+    )
+    for name in NUMBERS:
         if name in scores and len(scores) and scores[name].dtype.kind not in "iuf":
             raise StudyError(f"{path}: the column {name!r} holds words", hint=HINT)
     if PERSON not in scores and "participant_id" in scores:
