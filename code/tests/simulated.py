@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -23,14 +25,14 @@ def judged_model(name: str, kind: str, learns_from: str, without: str = "") -> J
     )
 
 
-def settings(*extra: JudgedModel, datasets: str = "ab", trainings: int = 1) -> Settings:
+def settings(*extra: JudgedModel, datasets: Sequence[str] = "ab", trainings: int = 1) -> Settings:
     """General of three specific models a, b, c, and further models."""
     models = [judged_model("general", "general", SPECIFICS)]
     models += [judged_model(name, "specific", name) for name in SPECIFICS]
     return settings_of([*models, *extra], datasets, trainings)
 
 
-def settings_of(models: list[JudgedModel], datasets: str, trainings: int = 1) -> Settings:
+def settings_of(models: list[JudgedModel], datasets: Sequence[str], trainings: int = 1) -> Settings:
     judged = [JudgedDataset(name=name, path=f"inputs/{name}", phantom=False) for name in datasets]
     return Settings(
         study="s",
