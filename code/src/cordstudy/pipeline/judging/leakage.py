@@ -24,7 +24,7 @@ from cordstudy.base.tables import MISSING
 from cordstudy.base.texts import read_json, shaped
 from cordstudy.pipeline.judging.rows import read_rows, write_rows
 from cordstudy.pipeline.raw.layout import RawCase, read_cases
-from cordstudy.pipeline.raw.names import name_without_number
+from cordstudy.pipeline.raw.names import CASES, name_without_number
 
 Key = tuple[str, ...]
 COMPARED: Mapping[str, Callable[[RawCase], Key]] = {
@@ -73,11 +73,12 @@ def compare_all(models: Sequence[Side], raws: Sequence[Path]) -> list[Overlap]:
     """All comparisons of a study: each model's whole training part, folds included, with each
     test set; and the two sides of each fold with each other.
 
-    Raises StudyError where a fold names a case that the training set does not have.
+    Raises StudyError where a fold names a case that the training set does not have, and for a table
+    of cases without digests of voxels.
     """
     tests: dict[str, list[RawCase]] = {}
     for raw in raws:
-        tests[name_without_number(raw.name)] = [case for case in read_cases(raw) if case.is_to_test]
+        tests[name_without_number(raw.name)] = [case for case in _cases(raw) if case.is_to_test]
     overlaps: list[Overlap] = []
     for model in models:
         trained = _training_cases(model)
@@ -89,9 +90,19 @@ def compare_all(models: Sequence[Side], raws: Sequence[Path]) -> list[Overlap]:
     return overlaps
 
 
+def _cases(raw: Path) -> list[RawCase]:
+    """The cases of a raw dataset. Raises StudyError where its table knows nothing of voxels."""
+    cases = read_cases(raw)
+    if any(case.image_voxels == MISSING for case in cases):
+        raise StudyError(
+            f"{raw / CASES}: made before voxels were compared", hint="code/study run convert merge"
+        )
+    return cases
+
+
 def _training_cases(model: Side) -> dict[str, RawCase]:
     """What a model learned from, by the name of the case."""
-    cases = read_cases(model.training_set)
+    cases = _cases(model.training_set)
     return {case.case_id: case for case in cases if case.is_to_train}
 
 

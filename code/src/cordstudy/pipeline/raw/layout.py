@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from cordstudy.base.tables import read_table, write_json, write_table
+from cordstudy.base.tables import MISSING, read_table, write_json, write_table
 from cordstudy.pipeline.raw.names import CASES, DATASET, MASK_ENDING, TEST, TRAIN
 from cordstudy.pipeline.sources.cases import Case
 
@@ -45,6 +45,8 @@ CASE_COLUMNS = tuple(field.name for field in fields(RawCase))
 """Columns of a raw dataset's cases.tsv."""
 ADDED: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "person": lambda row: row["participant_id"],
+    "image_voxels": lambda row: MISSING,
+    "mask_voxels": lambda row: MISSING,
 }
 """Columns that a table of an earlier version lacks, and what a row of it has in their place."""
 
