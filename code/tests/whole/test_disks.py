@@ -4,6 +4,7 @@ No step leaves half a result, or removes what it did not write.
 """
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -191,10 +192,11 @@ def test_a_step_replaces_what_it_wrote_before_and_writes_through_no_link(tiny, t
 
 
 def test_segment_replaces_a_mask_and_writes_through_no_link(tiny, tmp_path):
-    nib.save(nib.Nifti1Image(np.zeros((16, 16, 16), np.int16), np.eye(4)), tmp_path / "x.nii.gz")
+    voxels = np.random.default_rng(1).integers(0, 900, (16, 16, 16)).astype(np.int16)
+    nib.save(nib.Nifti1Image(voxels, np.eye(4)), tmp_path / "x.nii.gz")
     (tmp_path / "shared").write_text("shared")
     (tmp_path / "x_seg.nii.gz").symlink_to("shared")
-    run(
+    told = run(
         tiny / "code/study",
         "--study",
         "tiny",
@@ -204,5 +206,9 @@ def test_segment_replaces_a_mask_and_writes_through_no_link(tiny, tmp_path):
         tmp_path,
         cwd=tiny,
     )
-    assert nib.load(tmp_path / "x_seg.nii.gz").shape == (16, 16, 16)
+    made = np.asarray(nib.load(tmp_path / "x_seg.nii.gz").dataobj)
+    assert made.shape == (16, 16, 16)
     assert (tmp_path / "shared").read_text() == "shared"
+    sidecar = json.loads((tmp_path / "x_seg.json").read_text())
+    assert sidecar["Empty"] == (not made.any()) == ("no cord was found" in told.stderr)
+    assert sidecar["Sources"] == ["x.nii.gz"] and sidecar["GeneratedBy"][0]["Description"]

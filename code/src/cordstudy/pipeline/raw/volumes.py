@@ -17,6 +17,7 @@ from __future__ import annotations
 import gzip
 import logging
 import math
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -159,11 +160,14 @@ def _decompressed(content: bytes) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep nibabel from telling what it mends of a header: what matters of it is checked here."""
+    """Keep nibabel from telling what it mends of a header, and numpy what it cannot compute of it:
+    what matters of it is checked here."""
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logger.setLevel(level)
 

@@ -1,0 +1,131 @@
+"""Two thousand files that a seed has mutated: each is read rightly or refused in one line.
+
+What is right is what nibabel says of the same file, and what ITK reads of what it became.
+"""
+
+import gzip
+import struct
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from cordstudy.base.errors import StudyError
+from cordstudy.pipeline.raw.conversion import Job, convert_case
+from cordstudy.pipeline.raw.grids import RPI
+from cordstudy.pipeline.raw.volumes import GZIP
+from cordstudy.pipeline.sources.cases import FOUND_COLUMNS, Case
+
+SHAPE = (9, 8, 7)
+FIELDS = {
+    "<i": [0],
+    "<h": [40, 42, 44, 46, 48, 50, 68, 70, 72, 252, 254],
+    "<f": [76, 80, 84, 88, 92, 108, 112, 116, *range(256, 328, 4)],
+    "<B": [39, 123, 344, 345, 346, 347, 348],
+}
+"""The fields of a NIfTI-1 header, by format: where each begins."""
+VALUES = {
+    "<i": [0, 1, 348, 540, -1, 2**31 - 1],
+    "<h": [0, 1, 2, 3, 4, 5, 7, 8, 16, 64, 512, 768, 1024, 1536, 1792, -1, 32767, -32768],
+    "<f": [0, 1, -1, 0.5, 2, 352, 353, 1e-3, 1e3, 1e-30, 1e30, float("nan"), float("inf")],
+    "<B": [0, 1, 2, 3, 4, 8, 10, 18, 43, 49, 110, 255],
+}
+
+
+def one_line(error: StudyError) -> None:
+    """Fail unless an error is in one line and says what to do."""
+    assert "\n" not in str(error) and error.hint, error
+
+
+def whole() -> tuple[bytes, bytes]:
+    """An image that needs turning, and its mask, not compressed."""
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[3:5, 3:5, 2:6] = 1
+    made = []
+    for voxels in (np.random.default_rng(0).integers(0, 900, SHAPE).astype(np.int16), mask):
+        image = nib.Nifti1Image(voxels, np.eye(4))
+        image.set_sform(np.eye(4), 1)
+        image.set_qform(np.eye(4), 1)
+        image.header.set_xyzt_units("mm", "sec")
+        made.append(image.to_bytes())
+    return made[0], made[1]
+
+
+def mutated(content: bytes, rng: np.random.Generator) -> bytes:
+    """A file with some fields of its header replaced, and sometimes torn."""
+    changed = bytearray(content)
+    for _ in range(rng.integers(1, 4)):
+        form = str(rng.choice(list(FIELDS)))
+        value = VALUES[form][rng.integers(len(VALUES[form]))]
+        struct.pack_into(form, changed, int(rng.choice(FIELDS[form])), value)
+    kind = rng.integers(12)
+    if kind == 0:
+        changed[rng.integers(len(changed))] ^= 1 << int(rng.integers(8))
+    if kind == 1:
+        del changed[rng.integers(1, len(changed)) :]
+    if kind == 2:
+        changed += bytes(rng.integers(0, 256, rng.integers(1, 600), np.uint8))
+    packed = gzip.compress(changed, mtime=0) if rng.integers(4) else bytes(changed)
+    if kind == 3:
+        cut = int(rng.integers(len(packed)))
+        packed = packed[:cut] + packed[cut + 1 :]
+    return packed
+
+
+def check_right(image: Path, mask: Path, job: Job) -> None:
+    """Fail unless a converted case is what nibabel reads of its files, in mm, and ITK too."""
+    original, made = nib.load(image), nib.load(job.image)
+    factor = {"meter": 1e3, "micron": 1e-3}.get(original.header.get_xyzt_units()[0], 1)
+    expected = original.get_fdata().reshape(original.shape[:3])
+    turn = nib.orientations.ornt_transform(
+        nib.io_orientation(original.affine), nib.orientations.axcodes2ornt(RPI)
+    )
+    assert np.allclose(nib.apply_orientation(expected, turn), made.get_fdata(), rtol=1e-6)
+    sizes = np.linalg.norm(original.affine[:3, :3], axis=0) * factor
+    by_itk = sitk.ReadImage(str(job.image))
+    assert np.allclose(sorted(by_itk.GetSpacing()), sorted(sizes), rtol=1e-3)
+    assert np.allclose(sorted(made.header.get_zooms()[:3]), sorted(sizes), rtol=1e-3)
+    made_mask = nib.load(job.mask)
+    assert made_mask.shape == made.shape
+    assert np.allclose(made_mask.affine, made.affine, atol=0.1 * sizes.max())
+    inside = nib.load(mask).get_fdata() >= 0.5
+    assert np.asarray(made_mask.dataobj).sum() == inside.sum()
+
+
+@pytest.mark.parametrize("which", ["image", "mask"])
+def test_a_mutated_header_is_read_rightly_or_refused(tmp_path, which, capsys):
+    rng = np.random.default_rng(15)
+    files = dict(zip(("image", "mask"), whole()))
+    told: Counter[str] = Counter()
+    paths = {name: tmp_path / f"{name}.nii.gz" for name in files}
+    values = dict.fromkeys(FOUND_COLUMNS, "n/a")
+    values |= {name: str(path) for name, path in paths.items()}
+    job = Job(Case(**values), tmp_path / "out/image.nii.gz", tmp_path / "out/mask.nii.gz", False)
+    for name, path in paths.items():
+        path.write_bytes(gzip.compress(files[name]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(500):
+            content = mutated(files[which], rng)
+            paths[which].write_bytes(content)
+            try:
+                convert_case(job)
+            except StudyError as error:
+                one_line(error)
+                told["refused"] += 1
+                continue
+            ending = ".nii.gz" if content[:2] == GZIP else ".nii"
+            named = tmp_path / f"seen{ending}"
+            named.write_bytes(content)
+            seen = paths | {which: named}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                check_right(seen["image"], seen["mask"], job)
+            told["read"] += 1
+    with capsys.disabled():
+        print(f"\n500 mutated headers of {which}s: {dict(told)}", end=" ")
+    assert min(told["read"], told["refused"]) > 50
