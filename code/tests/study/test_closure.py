@@ -49,6 +49,7 @@ CLOSURES = {
         "pipeline/sources/finding.py",
         "pipeline/sources/images.py",
         "pipeline/sources/keys.py",
+        "pipeline/sources/names.py",
         "pipeline/sources/label_origin.py",
     },
     "merge": TEXTS

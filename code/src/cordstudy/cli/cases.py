@@ -50,7 +50,7 @@ def cases(name: str, names: tuple[str, ...], left_out: bool, tsv: bool) -> None:
 
 
 def _find(study: Study, name: str) -> tuple[list[Case], list[LeftOut]]:
-    from cordstudy.pipeline.sources.finding import find_cases, model_made, unnamed_images
+    from cordstudy.pipeline.sources.finding import find_cases, model_made
 
     dataset = study.datasets[name]
     if not (ROOT / dataset.path / ".git").exists():
@@ -61,7 +61,7 @@ def _find(study: Study, name: str) -> tuple[list[Case], list[LeftOut]]:
     warning = model_made(found)
     if warning:
         say(f"warning: {warning}", err=True)
-    return found, [*left_out, *unnamed_images(ROOT, rules)]
+    return found, left_out
 
 
 def _kind(case: Case) -> tuple[str, ...]:

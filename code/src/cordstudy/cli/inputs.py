@@ -35,7 +35,7 @@ from cordstudy.provenance.running.subdatasets import is_at_pin, is_installed
 from cordstudy.study.loading import load_study
 from cordstudy.study.parameters import rules_of
 from cordstudy.study.schema import Study
-from cordstudy.study.steps import source_files
+from cordstudy.study.steps import participant_files, sidecar_files
 
 HEADER = ("dataset", "role", "path", "pinned", "installed", "content", "cases", "access")
 
@@ -168,8 +168,8 @@ def get_content(study: Study, name: str) -> None:
     Raises StudyError for what is not to be had.
     """
     source = next(source for source in sources_of(study) if source.name == name)
-    specs = source_files(study.datasets[name])
-    text = [spec for spec in specs if not spec.endswith(".nii.gz")]
+    dataset = study.datasets[name]
+    text = [*participant_files(dataset), *sidecar_files(dataset)]
     fetched = get_files(ROOT, source, text=text, files=[])
     paths = []
     for case in find(study, name):

@@ -19,6 +19,8 @@ from cordstudy.study.schema import Dataset, Reduction, Study
 
 TOLERANCES = (("**/training_log.txt", 0.05),)
 """Losses and Dice of a training on another kind of machine; its weights have no such bound."""
+IMAGE = ".[nN][iI][iI]*"
+"""How the names of images and masks end: packed or not, in whatever case."""
 PHANTOM_SEED = 2023
 PUBLISHED = "code/studies/published.tsv"
 """What the first study of this question found, by source dataset and model."""
@@ -104,18 +106,34 @@ def participant_files(dataset: Dataset) -> Iterator[str]:
         yield f"{dataset.path}/{dataset.exclude_file.path}"
 
 
+def sidecar_files(dataset: Dataset) -> Iterator[str]:
+    """What tells of a source's masks, as globs."""
+    for mask in _masks(dataset):
+        yield f"{mask}.json"
+
+
 def source_files(dataset: Dataset) -> Iterator[str]:
-    """What a study reads of a source, as globs: participants, images, masks and their sidecars."""
+    """What a study reads of a source, as globs: participants, images, masks and their sidecars.
+
+    All images of the rules' datatypes, in any session, are among them: those that are not used are
+    told of.
+    """
     yield from participant_files(dataset)
+    yield from sidecar_files(dataset)
+    for datatype in sorted({image.partition("/")[0] for image in dataset.images}):
+        yield f"{dataset.path}/sub-*/**/{datatype}/sub-*{IMAGE}"
+    for mask in _masks(dataset):
+        yield f"{mask}{IMAGE}"
+
+
+def _masks(dataset: Dataset) -> Iterator[str]:
+    """The masks of a source, as globs without ending."""
     folder = f"sub-*/{dataset.session}" if dataset.session else "sub-*"
     subject = f"sub-*_{dataset.session}" if dataset.session else "sub-*"
     for image in dataset.images:
         datatype, entities = image.split("/")
-        stem = f"{subject}_{entities}"
-        mask = dataset.mask.format(stem=stem, subject=subject)
-        yield f"{dataset.path}/{folder}/{datatype}/{stem}.nii.gz"
-        yield f"{dataset.path}/{dataset.labels}/{folder}/{datatype}/{mask}.nii.gz"
-        yield f"{dataset.path}/{dataset.labels}/{folder}/{datatype}/{mask}.json"
+        mask = dataset.mask.format(stem=f"{subject}_{entities}", subject=subject)
+        yield f"{dataset.path}/{dataset.labels}/{folder}/{datatype}/{mask}"
 
 
 def _step(

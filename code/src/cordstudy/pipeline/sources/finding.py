@@ -19,22 +19,45 @@ from cordstudy.base.tables import MISSING
 from cordstudy.base.within import Tree, check_kind, tree
 from cordstudy.pipeline.sources.cases import Case, LeftOut
 from cordstudy.pipeline.sources.exclusions import Exclusions, Reason, read_exclusions
-from cordstudy.pipeline.sources.images import (
-    ENDING,
-    FilePair,
-    contrast_of,
-    pair_of,
-    scan,
-    stem_of,
-    subject_of,
-)
+from cordstudy.pipeline.sources.images import FilePair, ScannedImage, pair_of, scan
 from cordstudy.pipeline.sources.keys import content_key
 from cordstudy.pipeline.sources.label_origin import label_origin
+from cordstudy.pipeline.sources.names import (
+    ENDING,
+    contrast_of,
+    did_you_mean,
+    ending_of,
+    place_of,
+    stem_of,
+    suffix_of,
+)
 from cordstudy.pipeline.sources.participants import Participant, read_participants
 from cordstudy.pipeline.sources.rules import Rules
 
-Images = Mapping[tuple[str, str], str]
-"""Paths of images by the participant's id and the image of the rules."""
+SHOWN = 3
+"""Names of images that a message shows at most."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a source in the rules' datatypes."""
+
+    used: Mapping[tuple[str, str], str]
+    """Paths by the participant's id and the image of the rules, in the rules' session."""
+    others: Sequence[ScannedImage]
+    """Those that no rule names, and those of other sessions."""
+
+    def seen(self, rule: str, participant: str | None = None) -> str:
+        """What there is of the kind that a rule asks for, of one participant or all, and is not
+        used, as the end of a sentence; empty where there is nothing."""
+        names = []
+        for image in self.others:
+            if participant in (None, image.participant) and _is_like(image, rule):
+                names.append(image.path.rpartition("/")[2])
+        if not names:
+            return ""
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        return f"; seen: {', '.join(names[:SHOWN])}{more}"
 
 
 @dataclass(frozen=True)
@@ -46,45 +69,38 @@ class Search:
     source: Tree
     rules: Rules
     exclusions: Exclusions
+    images: Images
 
 
 def find_cases(root: Path, rules: Rules) -> tuple[list[Case], list[LeftOut]]:
-    """All cases of a source, and all images of the rules that are left out, both by participant.
+    """All cases of a source, and all images that are left out: those of the rules by participant,
+    then those of the rules' datatypes that no rule names or that are of another session.
 
     `root` is the study's root. Raises StudyError for a mask without its image, a participant
-    with a folder and no row in participants.tsv, two images for one rule, a rule that
-    nothing in the source matches, an excluded image that is not there, and a file that
-    lies outside the source (`within`).
+    with a folder and no row in participants.tsv, two images for one rule, an image in the folder
+    of another participant or session, a rule that nothing in the source matches, an excluded
+    image that is not there, and a file that lies outside the source (`within`).
     """
     source = tree(root, rules.path)
     participants = read_participants(root, rules)
     exclusions = read_exclusions(root, rules, participants)
-    images = _images_by_rule(root, rules, participants)
-    _check_all_matched(rules, images, exclusions)
-    search = Search(root, source, rules, exclusions)
+    scanned = scan(root, rules)
+    images = _images(rules, scanned, participants)
+    _check_all_matched(rules, images)
+    _check_excluded(rules, images, exclusions)
+    search = Search(root, source, rules, exclusions, images)
     cases: list[Case] = []
     left_out: list[LeftOut] = []
     for participant in participants.values():
         for rule in rules.images:
-            image = images.get((participant.name, rule))
-            judged = _judge(participant, rule, image, search)
+            judged = _judge(participant, rule, search)
             if isinstance(judged, Case):
                 cases.append(judged)
             else:
                 left_out.append(judged)
+    for image in images.others:
+        left_out.append(_not_used(rules, image))
     return cases, left_out
-
-
-def unnamed_images(root: Path, rules: Rules) -> list[LeftOut]:
-    """The images, in the rules' datatypes and session, that no rule names."""
-    reason = Reason("no rule names it", f"datasets.{rules.name}.images")
-    unnamed = []
-    for image in scan(root, rules):
-        if image.rule is None:
-            subject = subject_of(rules, image.participant)
-            contrast = stem_of(image.path).removeprefix(f"{subject}_")
-            unnamed.append(_left_out(rules, image.participant, contrast, image.path, reason))
-    return unnamed
 
 
 def model_made(cases: Sequence[Case]) -> str:
@@ -98,69 +114,100 @@ def model_made(cases: Sequence[Case]) -> str:
     )
 
 
-def _images_by_rule(root: Path, rules: Rules, participants: Iterable[str]) -> Images:
-    """The image of each participant that each rule names, where there is one."""
+def _images(rules: Rules, scanned: Iterable[ScannedImage], participants: Iterable[str]) -> Images:
+    """Divide images into those of the rules and others."""
     known = set(participants)
-    images: dict[tuple[str, str], str] = {}
-    for image in scan(root, rules):
+    used: dict[tuple[str, str], str] = {}
+    others = []
+    for image in scanned:
         if image.participant not in known:
             raise StudyError(
                 f"{rules.path}/participants.tsv: no row for {image.participant}, which has images",
                 hint="add the row, or remove the folder from the source",
             )
-        if image.rule is None:
+        if image.rule is None or image.session != rules.session:
+            others.append(image)
             continue
         key = (image.participant, image.rule)
-        if key in images:
+        if key in used:
             raise StudyError(
-                f"{image.path}: the rule {image.rule} matches {images[key]} too",
+                f"{image.path}: the rule {image.rule} matches {used[key]} too",
                 hint="remove one of the two from the source",
             )
-        if not stem_of(image.path).endswith(f"_{contrast_of(image.rule)}"):
+        if image.stem != stem_of(place_of(rules, image.participant, image.rule)):
             raise StudyError(
                 f"{image.path}: its entities are in another order "
                 f"than those of the rule {image.rule}",
                 hint="write the rule as the files are named",
             )
-        images[key] = image.path
-    return images
+        used[key] = image.path
+    return Images(used, others)
 
 
-def _check_all_matched(rules: Rules, images: Images, exclusions: Exclusions) -> None:
-    """Raise StudyError for a rule without any image, and an excluded image that is not there."""
-    matched = {rule for _, rule in images}
+def _is_like(image: ScannedImage, rule: str) -> bool:
+    """Whether an image is of the kind that a rule asks for: its suffix, in whatever case."""
+    return suffix_of(image.stem).strip().casefold() == suffix_of(contrast_of(rule)).casefold()
+
+
+def _check_all_matched(rules: Rules, images: Images) -> None:
+    """Raise StudyError for a rule without any image."""
+    matched = {rule for _, rule in images.used}
     for rule in rules.images:
         if rule not in matched:
             where = f" in {rules.session}" if rules.session else ""
             raise StudyError(
-                f"{rules.path}: no participant has an image {rule}{ENDING}{where}",
+                f"{rules.path}: no participant has an image {rule}{ENDING}{where}"
+                f"{images.seen(rule)}",
                 hint=f"correct datasets.{rules.name}.images (or session) in the study's TOML",
             )
-    stems = {stem_of(path) for path in images.values()}
+
+
+def _check_excluded(rules: Rules, images: Images, exclusions: Exclusions) -> None:
+    """Raise StudyError for an image that the study leaves out and that is not there."""
+    stems = {stem_of(path) for path in images.used.values()}
     unknown = sorted(set(exclusions.by_image) - stems)
     if unknown:
         raise StudyError(
             f"datasets.{rules.name}.exclude: there is no image {unknown[0]} in {rules.path}",
-            hint="name it as its file, without extension, in the study's TOML",
+            hint=f"{did_you_mean(unknown[0], stems)}"
+            "name it as its file, without extension, in the study's TOML",
         )
 
 
-def _judge(
-    participant: Participant, rule: str, image: str | None, search: Search
-) -> Case | LeftOut:
+def _not_used(rules: Rules, image: ScannedImage) -> LeftOut:
+    """An image that the rules are not about, and why they are not."""
+    reason = Reason("no rule names it", f"datasets.{rules.name}.images")
+    if image.rule:
+        is_of = f"its session is {image.session}" if image.session else "it has no session"
+        asked = rules.session or "none"
+        reason = Reason(f"{is_of}, the rules have {asked}", f"datasets.{rules.name}.session")
+    return LeftOut(
+        dataset=rules.name,
+        participant_id=image.participant,
+        session=image.session or MISSING,
+        contrast=image.contrast,
+        image=image.path,
+        reason=reason.reason,
+        source=reason.source,
+    )
+
+
+def _judge(participant: Participant, rule: str, search: Search) -> Case | LeftOut:
     """One participant's image of one rule: a case, or left out and why."""
     rules = search.rules
-    pair = pair_of(rules, participant.name, rule, image)
-    reason = _why_not_there(pair, search, has_image=image is not None)
+    image = search.images.used.get((participant.name, rule))
+    pair = pair_of(search.root, rules, participant.name, rule, image)
+    seen = search.images.seen(rule, participant.name)
+    reason = _why_not_there(pair, search, has_image=image is not None, seen=seen)
     if reason is None:
         reason = search.exclusions.reason(participant.name, rule, pair.stem)
     if reason:
-        return _left_out(rules, participant.name, pair.contrast, pair.image, reason)
+        return _left_out(rules, participant.name, pair, reason)
     _check_files(pair, search)
     origin = label_origin(search.root / pair.sidecar, broken=rules.broken_sidecars)
     if origin not in rules.label_origins:
         reason = Reason(f"label origin {origin}", f"datasets.{rules.name}.label_origins")
-        return _left_out(rules, participant.name, pair.contrast, pair.image, reason)
+        return _left_out(rules, participant.name, pair, reason)
     return Case(
         case_id=f"{rules.name}_{pair.stem}",
         dataset=rules.name,
@@ -174,22 +221,23 @@ def _judge(
         label_origin=origin,
         image=pair.image,
         mask=pair.mask,
-        image_key=content_key(search.root / pair.image, ending=ENDING),
-        mask_key=content_key(search.root / pair.mask, ending=ENDING),
+        image_key=content_key(search.root / pair.image, ending=ending_of(pair.image)),
+        mask_key=content_key(search.root / pair.mask, ending=ending_of(pair.mask)),
         person=participant.person,
     )
 
 
-def _why_not_there(pair: FilePair, search: Search, *, has_image: bool) -> Reason | None:
-    """Why a pair is not whole; None where it is. Raises StudyError for a mask without its image."""
+def _why_not_there(pair: FilePair, search: Search, *, has_image: bool, seen: str) -> Reason | None:
+    """Why a pair is not whole; None where it is. Raises StudyError for a mask without its image.
+    `seen` says what there is in place of an image."""
     has_mask = os.path.lexists(search.root / pair.mask)
     if has_mask and not has_image:
         raise StudyError(
-            f"{pair.mask}: this mask has no image {pair.image}",
+            f"{pair.mask}: this mask has no image {pair.image}{seen}",
             hint="restore the image, or remove the mask from the source",
         )
     if not has_image:
-        return Reason("no image", "the tree")
+        return Reason(f"no image{seen}", "the tree")
     if not has_mask:
         return Reason("no mask", "the tree")
     return None
@@ -203,13 +251,13 @@ def _check_files(pair: FilePair, search: Search) -> None:
         check_kind(search.root / path)
 
 
-def _left_out(rules: Rules, participant: str, contrast: str, image: str, reason: Reason) -> LeftOut:
+def _left_out(rules: Rules, participant: str, pair: FilePair, reason: Reason) -> LeftOut:
     return LeftOut(
         dataset=rules.name,
         participant_id=participant,
         session=rules.session or MISSING,
-        contrast=contrast,
-        image=image,
+        contrast=pair.contrast,
+        image=pair.image,
         reason=reason.reason,
         source=reason.source,
     )

@@ -1,8 +1,8 @@
-"""The images of a BIDS source as they are named: which of them a study's rules are about.
+"""The images of a BIDS source: which of them a study's rules are about.
 
-Owns: going through a source's folders, telling images of the rules from others, and the names
-that an image and its mask have.
-Does not own: what becomes of them (`finding`).
+Owns: going through a source's folders, telling images of the rules from others, and the image and
+mask that are there for a rule.
+Does not own: what files are called (`names`), or what becomes of them (`finding`).
 
 Entities are parsed by bids2table, which takes 0.3 s for the 21,308 files of Spine Generic
 where pybids takes 64 s. An image is one of the rules' if it has exactly their entities, in
@@ -18,10 +18,22 @@ from pathlib import Path
 
 from bids2table import parse_bids_entities
 
-from cordstudy.base.within import Tree, tree
+from cordstudy.base.errors import StudyError
+from cordstudy.base.within import tree
+from cordstudy.pipeline.sources.names import (
+    ENDING,
+    contrast_of,
+    datatype_of,
+    ending_of,
+    folder_of,
+    is_hidden,
+    place_of,
+    stem_of,
+    subject_of,
+    without_ending,
+)
 from cordstudy.pipeline.sources.rules import Rules
 
-ENDING = ".nii.gz"
 WHOSE = ("sub", "ses")
 """Entities that say whose an image is and when it was made, not what it is."""
 
@@ -31,9 +43,21 @@ class ScannedImage:
     """An image that is there. Its path is relative to the study's root."""
 
     participant: str
+    session: str | None
+    """The folder of the session that it lies in."""
     rule: str | None
-    """The image of the rules that it is; None where no rule names it."""
+    """The image of the rules that it is, in whatever session; None where no rule names it."""
     path: str
+
+    @property
+    def stem(self) -> str:
+        """Its name without ending."""
+        return stem_of(self.path)
+
+    @property
+    def contrast(self) -> str:
+        """What its name says but whose it is."""
+        return self.stem.removeprefix(f"{subject_of(self.participant, self.session)}_")
 
 
 @dataclass(frozen=True)
@@ -43,7 +67,7 @@ class FilePair:
 
     rule: str
     stem: str
-    """The name of the image's file, without extension."""
+    """The name of the image's file, without ending."""
     image: str
     mask: str
 
@@ -55,76 +79,106 @@ class FilePair:
     @property
     def sidecar(self) -> str:
         """What tells of the mask."""
-        return f"{self.mask.removesuffix(ENDING)}.json"
+        return f"{without_ending(self.mask)}.json"
 
 
-def scan(root: Path, rules: Rules) -> Iterator[ScannedImage]:
-    """The images of a source in the rules' session and datatypes, by participant.
+def scan(root: Path, rules: Rules) -> list[ScannedImage]:
+    """The images of a source in the rules' datatypes and in any session, by participant.
 
-    `root` is the study's root. Raises StudyError for a folder that lies outside the source.
+    `root` is the study's root. Raises StudyError for a folder that lies outside the source, and
+    for an image of the rules whose name says another participant or session than its folder.
     """
+    rule_by_entities = {}
+    for rule in rules.images:
+        rule_by_entities[_entities(f"sub-x_{contrast_of(rule)}", datatype_of(rule))] = rule
+    images = []
+    for participant, session, datatype in _folders(root, rules):
+        folder = f"{rules.path}/{folder_of(subject_of(participant, session), datatype)}"
+        for name in _images_in(root / folder):
+            rule_of_it = rule_by_entities.get(_entities(stem_of(name), datatype))
+            image = ScannedImage(participant, session, rule_of_it, f"{folder}/{name}")
+            if rule_of_it:
+                _check_whose(image)
+            images.append(image)
+    return images
+
+
+def _folders(root: Path, rules: Rules) -> Iterator[tuple[str, str | None, str]]:
+    """The folders of the rules' datatypes: participant, session, datatype; not all are there."""
     source = tree(root, rules.path)
-    rule_by_entities = {_entities(f"{rule}{ENDING}"): rule for rule in rules.images}
-    for folder in sorted(source.path.glob("sub-*")):
-        for path in _images_of(folder, source, rules):
-            rule = rule_by_entities.get(_entities(path))
-            yield ScannedImage(folder.name, rule, f"{rules.path}/{path}")
+    datatypes = sorted({datatype_of(rule) for rule in rules.images})
+    for participant in sorted(source.path.glob("sub-*")):
+        for session in _sessions(participant):
+            for datatype in datatypes:
+                subject = subject_of(participant.name, session)
+                source.check(source.path / folder_of(subject, datatype))
+                yield participant.name, session, datatype
 
 
-def pair_of(rules: Rules, participant: str, rule: str, image: str | None) -> FilePair:
-    """The names of a participant's image and mask; where no `image` is there, those that it would
-    have by the rule."""
-    subject = subject_of(rules, participant)
-    stem = stem_of(image) if image else f"{subject}_{contrast_of(rule)}"
-    folder = f"{subject.replace('_', '/')}/{_datatype_of(rule)}"
+def pair_of(root: Path, rules: Rules, participant: str, rule: str, image: str | None) -> FilePair:
+    """The names of a participant's image and mask; of what is not there, those that it would have
+    by the rule. Raises StudyError for a mask that is there twice."""
+    place = place_of(rules, participant, rule)
+    stem = stem_of(place)
+    subject = subject_of(participant, rules.session)
     mask = rules.mask.format(stem=stem, subject=subject)
+    folder = f"{rules.path}/{rules.labels}/{folder_of(subject, datatype_of(rule))}"
     return FilePair(
         rule=rule,
         stem=stem,
-        image=image or f"{rules.path}/{folder}/{stem}{ENDING}",
-        mask=f"{rules.path}/{rules.labels}/{folder}/{mask}{ENDING}",
+        image=image or f"{rules.path}/{place}{ENDING}",
+        mask=f"{folder}/{_mask_in(root / folder, mask) or mask + ENDING}",
     )
 
 
-def subject_of(rules: Rules, participant: str) -> str:
-    """How the names of a participant's files begin: with the session where there is one."""
-    return f"{participant}_{rules.session}" if rules.session else participant
+def _mask_in(folder: Path, stem: str) -> str:
+    """The name of the mask in a folder; empty where there is none."""
+    names = [name for name in _images_in(folder) if stem_of(name) == stem]
+    if len(names) > 1:
+        raise StudyError(
+            f"{folder / names[0]}: there is {names[1]} too", hint="remove one of the two masks"
+        )
+    return names[0] if names else ""
 
 
-def contrast_of(rule: str) -> str:
-    """What a rule says of an image but its datatype: entities and suffix."""
-    return rule.partition("/")[2]
+def _sessions(folder: Path) -> list[str | None]:
+    """A participant's sessions by their folders; None stands for what lies in no such folder."""
+    if not folder.is_dir():
+        return []
+    return [None, *sorted(name for name in os.listdir(folder) if name.startswith("ses-"))]
 
 
-def stem_of(path: str) -> str:
-    """The name of an image's file, without extension."""
-    return path.rpartition("/")[2].removesuffix(ENDING)
+def _images_in(folder: Path) -> list[str]:
+    """The names of the images in a folder, sorted; none where there is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(name for name in os.listdir(folder) if ending_of(name) and not is_hidden(name))
 
 
-def _datatype_of(rule: str) -> str:
-    return rule.partition("/")[0]
-
-
-def _images_of(folder: Path, source: Tree, rules: Rules) -> Iterator[str]:
-    """Images of one participant in the rules' session and datatypes, relative to the source."""
-    below = f"{folder.name}/{rules.session}" if rules.session else folder.name
-    datatypes = {_datatype_of(rule) for rule in rules.images}
-    for datatype in sorted(datatypes):
-        images = source.check(folder.parent / below / datatype)
-        if not images.is_dir():
+def _check_whose(image: ScannedImage) -> None:
+    """Raise StudyError where the name of an image says another participant or session than its
+    folder."""
+    named = parse_bids_entities(f"{image.stem}{ENDING}")
+    for entity, folder, what in (
+        ("sub", image.participant, "participant"),
+        ("ses", image.session, "session"),
+    ):
+        name = f"{entity}-{named[entity]}" if entity in named else None
+        if name == folder:
             continue
-        for name in sorted(os.listdir(images)):
-            if name.endswith(ENDING):
-                yield f"{below}/{datatype}/{name}"
+        names = f"names {name!r}" if name else f"names no {what}"
+        lies = f"lies in the folder of {folder!r}" if folder else f"lies in no folder of a {what}"
+        raise StudyError(
+            f"{image.path}: it {names} and {lies}",
+            hint=f"give it the {what} of its folder, or put it where its name says",
+        )
 
 
-def _entities(path: str) -> frozenset[tuple[str, str]]:
-    """What an image's name says of it, but whose it is: entities, suffix, datatype."""
-    datatype, name = path.split("/")[-2:]
-    if not name.startswith("sub-"):
-        name = f"sub-x_{name}"
-    entities = {"datatype": datatype}
-    for key, value in parse_bids_entities(name).items():
-        if key not in WHOSE:
-            entities[key] = value
-    return frozenset(entities.items())
+def _entities(stem: str, datatype: str) -> frozenset[tuple[str, str]]:
+    """What an image's name says of it, but whose it is: entities, suffix, datatype, and parts that
+    are none of these."""
+    entities = parse_bids_entities(f"{stem}{ENDING}")
+    said = {(key, value) for key, value in entities.items() if key not in WHOSE}
+    said.add(("datatype", datatype))
+    said |= {("", part) for part in stem.split("_")[:-1] if "-" not in part}
+    return frozenset(said)
