@@ -25,8 +25,8 @@ csa_t2:
 - sub-pavia04  # Motion artifact
 csa_gm:
 - sub-vuiisIngenia04  # Motion artifact
-- sub-nobody99
 mtr:
+- sub-nobody99
 - stanford  # Used different TR.
 """
 PUBLISHED = {

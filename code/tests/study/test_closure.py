@@ -15,6 +15,7 @@ TEXTS = {"base/tables.py", "base/texts.py", "base/within.py"}
 SOURCES = {
     "pipeline/sources/exclude_list.py",
     "pipeline/sources/exclusions.py",
+    "pipeline/sources/names.py",
     "pipeline/sources/participants.py",
     "pipeline/sources/parts.py",
     "pipeline/sources/persons.py",
@@ -49,7 +50,7 @@ CLOSURES = {
         "pipeline/sources/finding.py",
         "pipeline/sources/images.py",
         "pipeline/sources/keys.py",
-        "pipeline/sources/names.py",
+        "pipeline/sources/kinds.py",
         "pipeline/sources/label_origin.py",
     },
     "merge": TEXTS

@@ -1,8 +1,7 @@
 """A source's own list of what to leave out, such as `exclude.yml` of Spine Generic.
 
-Owns: reading it: a list by key, whose entries are participants (`sub-…`) or sites; the comment
-at an entry is its reason.
-Does not own: whom an entry stands for, and which images a key is about (`exclusions`).
+Owns: reading it: a list by key, whose entries are names; the comment at an entry is its reason.
+Does not own: what an entry stands for, and which images a key is about (`exclusions`).
 """
 
 from __future__ import annotations
@@ -23,11 +22,13 @@ from cordstudy.base.texts import read_text
 LARGEST = 128 * 2**10
 """The bytes of a list: it names people, and a YAML reader in Python takes seconds for so many."""
 DEEPEST = 5
+ONE_A_LINE = "one participant, site or image a line"
 
 
 @dataclass(frozen=True)
 class ListEntry:
-    """One entry of a list: its key, the participant or site that it names, and the comment."""
+    """One entry of a list: its key, the participant, site or image that it names, and the
+    comment."""
 
     key: str
     name: str
@@ -35,7 +36,8 @@ class ListEntry:
 
 
 def read_entries(path: Path, keys: Iterable[str], *, hint: str) -> Iterator[ListEntry]:
-    """The entries of a list under these keys, in its order; none where it is empty.
+    """The entries of a list under these keys, in its order; none where it, or a key, is empty.
+    Blanks around a name are not of it.
 
     `hint` says what to do where a key is not there. Raises StudyError where the list is absent or
     malformed, for a key without a list, and for an entry that is no name.
@@ -44,6 +46,8 @@ def read_entries(path: Path, keys: Iterable[str], *, hint: str) -> Iterator[List
     if content is None:
         return
     for key in keys:
+        if key in content and content[key] is None:
+            continue
         entries = content.get(key)
         if not isinstance(entries, CommentedSeq):
             known = ", ".join(str(other) for other in content)
@@ -51,12 +55,10 @@ def read_entries(path: Path, keys: Iterable[str], *, hint: str) -> Iterator[List
                 f"{path}: no list under the key {key!r}", hint=f"it has {known}: {hint}"
             )
         for index, value in enumerate(entries):
-            if not isinstance(value, str | int | float | date | None):
-                raise StudyError(
-                    f"{path}: {key}: entry {index + 1} is no name",
-                    hint="one participant or site a line",
-                )
-            yield ListEntry(key, str(value), _comment(entries, index))
+            name = str(value).strip() if isinstance(value, str | int | float | date) else ""
+            if not name:
+                raise StudyError(f"{path}: {key}: entry {index + 1} is no name", hint=ONE_A_LINE)
+            yield ListEntry(key, name, _comment(entries, index))
 
 
 def _read_list(path: Path) -> CommentedMap | None:

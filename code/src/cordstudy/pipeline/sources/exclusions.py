@@ -1,21 +1,34 @@
 """What a study leaves out of a source: its own list, and the source's.
 
 Owns: which participant or image is out, why, and who says so.
-Does not own: reading the source's list (`exclude_list`), or images without a mask, or with one of
-an unwanted origin (`finding`).
+Does not own: reading the source's list (`exclude_list`), whether a named image is there, images
+without a mask, or with one of an unwanted origin (`finding`).
+
+Only names are compared: `split` reads this where no image is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import posixpath
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
+from cordstudy.base.tables import MISSING
 from cordstudy.base.within import tree
-from cordstudy.pipeline.sources.exclude_list import read_entries
+from cordstudy.pipeline.sources.exclude_list import ONE_A_LINE, read_entries
+from cordstudy.pipeline.sources.names import (
+    did_you_mean,
+    place_of,
+    stem_of,
+    without_ending,
+)
 from cordstudy.pipeline.sources.participants import Participant
 from cordstudy.pipeline.sources.rules import ExcludeFile, Rules
+
+ByParticipant = dict[tuple[str, str], "Reason"]
+"""Reasons by the participant's id and the image of the rules."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +39,60 @@ class Reason:
     source: str
 
 
-ByParticipant = Mapping[tuple[str, str], Reason]
-"""Reasons by the participant's id and the image of the rules."""
+@dataclass(frozen=True)
+class ListedImage:
+    """An image that the source's own list names, of the rules or not, there or not."""
+
+    where: str
+    """The list and its key."""
+    name: str
+    """As it stands there: with folders, which are then all below the source, or without."""
+
+    @property
+    def place(self) -> str:
+        """The name without its ending."""
+        return without_ending(posixpath.normpath(self.name))
+
+    @property
+    def stem(self) -> str:
+        """The name without folders and ending."""
+        return stem_of(self.name)
+
+    @property
+    def participant(self) -> str:
+        """Whose image it is; empty for the name of no image."""
+        return self.stem.rpartition("_")[0].partition("_")[0]
+
+    def fault(self, rules: Rules, known: Collection[str]) -> StudyError:
+        """What to say where the source has nothing of this name, but what is `known`."""
+        name = self.stem or self.name
+        own = [other for other in known if other.startswith(f"{self.participant}_")]
+        return StudyError(
+            f"{self.where}: {self.name!r} is no participant, site or image of {rules.path}",
+            hint=f"{did_you_mean(name, own) or did_you_mean(name, known)}{ONE_A_LINE}",
+        )
 
 
 @dataclass(frozen=True)
 class Exclusions:
-    """The reasons by participant and image of the rules, and by name of an image's file."""
+    """The reasons by participant and image of the rules, and by name of an image's file; the
+    images that the source's list names."""
 
-    by_participant: ByParticipant
+    by_participant: Mapping[tuple[str, str], Reason]
     by_image: Mapping[str, Reason]
+    listed: tuple[ListedImage, ...] = ()
 
     def reason(self, participant: str, image: str, stem: str) -> Reason | None:
-        """Why an image is left out; None where it is not. `stem` is its name without extension."""
+        """Why an image is left out; None where it is not. `stem` is its name without ending."""
         return self.by_image.get(stem) or self.by_participant.get((participant, image))
+
+    def leaves_out(self, participant: str, rules: Rules) -> bool:
+        """Whether every image that the rules ask for of a participant is left out."""
+        for image in rules.images:
+            stem = stem_of(place_of(rules, participant, image))
+            if not self.reason(participant, image, stem):
+                return False
+        return True
 
 
 def read_exclusions(
@@ -47,13 +100,15 @@ def read_exclusions(
 ) -> Exclusions:
     """All that the study and the source's own list leave out; where both do, the study's reason.
 
-    Raises StudyError for a participant that the source does not have, and for a list that is
-    absent, malformed, outside the source, or without a key that the study follows.
+    Raises StudyError for a participant that the source does not have, for an entry of the list
+    that is none of its participants, sites and images, and for a list that is absent, malformed,
+    outside the source, or without a key that the study follows.
     """
-    by_participant: dict[tuple[str, str], Reason] = {}
+    by_participant: ByParticipant = {}
     by_image: dict[str, Reason] = {}
+    listed: list[ListedImage] = []
     if rules.exclude_file:
-        by_participant |= _by_list(root, rules, rules.exclude_file, participants)
+        by_participant, listed = _by_list(root, rules, rules.exclude_file, participants)
     for exclusion in rules.exclude:
         _check_known(exclusion.participants, participants, rules)
         reason = Reason(exclusion.reason, exclusion.source)
@@ -62,7 +117,7 @@ def read_exclusions(
                 by_participant[name, image] = reason
         for stem in exclusion.images:
             by_image[stem] = reason
-    return Exclusions(by_participant, by_image)
+    return Exclusions(by_participant, by_image, tuple(listed))
 
 
 def _check_known(
@@ -72,37 +127,67 @@ def _check_known(
     if unknown:
         raise StudyError(
             f"datasets.{rules.name}.exclude: {unknown[0]} is not in {rules.path}/participants.tsv",
-            hint="correct the participant's id in the study's TOML",
+            hint=f"{did_you_mean(unknown[0], participants)}"
+            "correct the participant's id in the study's TOML",
         )
 
 
 def _by_list(
     root: Path, rules: Rules, listed: ExcludeFile, participants: Mapping[str, Participant]
-) -> ByParticipant:
-    """What the source's own list leaves out; where it names someone twice, the first reason."""
+) -> tuple[ByParticipant, list[ListedImage]]:
+    """What the source's own list leaves out, and the images that it names; where it names someone
+    twice, the first reason."""
     source = tree(root, rules.path)
     path = source.check(source.path / listed.path)
     hint = f"correct datasets.{rules.name}.exclude_file"
-    reasons: dict[tuple[str, str], Reason] = {}
+    reasons: ByParticipant = {}
+    images: list[ListedImage] = []
     for entry in read_entries(path, listed.keys, hint=hint):
         reason = Reason(entry.comment or entry.key, f"{listed.path}, {entry.key}: {entry.name}")
         followed = listed.keys[entry.key]
-        images = rules.images if followed == "all" else followed
-        for participant in participants.values():
-            if not _is_meant(participant, entry.name):
-                continue
-            for image in images:
-                reasons.setdefault((participant.name, image), reason)
-    return reasons
+        about = rules.images if followed == "all" else followed
+        people = _people(entry.name, participants)
+        meant = [(name, rule) for name in people for rule in about]
+        if not people:
+            image = ListedImage(f"{path}: {entry.key}", entry.name)
+            if image.participant not in participants:
+                raise image.fault(rules, _names(rules, participants))
+            meant = [(image.participant, rule) for rule in about if _is_of(image, rule, rules)]
+            images.append(image)
+        for pair in meant:
+            reasons.setdefault(pair, reason)
+    return reasons, images
 
 
-def _is_meant(participant: Participant, name: str) -> bool:
-    """Whether a name in a list stands for a participant: it is the id, or the site.
+def _people(name: str, participants: Mapping[str, Participant]) -> list[str]:
+    """The participants whom a name in a list stands for: it is the id, or the site.
 
-    A participant is of a site by the column of participants.tsv, or by an id that is the
-    site's name and a number.
+    A participant is of a site by the column of participants.tsv, or by an id that is the site's
+    name and a number. By the id, no number is a site (`1` of `sub-12`), nor is an id without its
+    `sub-`.
     """
-    if name in (participant.name, participant.site):
-        return True
-    number = participant.name.removeprefix(f"sub-{name}")
-    return number.isdigit()
+    if name == MISSING:
+        return []
+    by_id = not name.isdecimal() and f"sub-{name}" not in participants
+    people = []
+    for participant in participants.values():
+        number = participant.name.removeprefix(f"sub-{name}")
+        if name in (participant.name, participant.site) or (by_id and number.isdecimal()):
+            people.append(participant.name)
+    return people
+
+
+def _is_of(image: ListedImage, rule: str, rules: Rules) -> bool:
+    """Whether a named image is the one that a rule asks for of its participant."""
+    place = place_of(rules, image.participant, rule)
+    return image.place in (place, stem_of(place))
+
+
+def _names(rules: Rules, participants: Mapping[str, Participant]) -> set[str]:
+    """What an entry may be: ids, sites, and images of the rules."""
+    names = set()
+    for participant in participants.values():
+        names |= {participant.name, participant.site} - {MISSING}
+        for rule in rules.images:
+            names.add(stem_of(place_of(rules, participant.name, rule)))
+    return names

@@ -21,15 +21,18 @@ from cordstudy.pipeline.sources.cases import Case, LeftOut
 from cordstudy.pipeline.sources.exclusions import Exclusions, Reason, read_exclusions
 from cordstudy.pipeline.sources.images import FilePair, ScannedImage, pair_of, scan
 from cordstudy.pipeline.sources.keys import content_key
+from cordstudy.pipeline.sources.kinds import datatypes_of
 from cordstudy.pipeline.sources.label_origin import label_origin
 from cordstudy.pipeline.sources.names import (
     ENDING,
     contrast_of,
+    datatype_of,
     did_you_mean,
     ending_of,
     place_of,
     stem_of,
     suffix_of,
+    without_ending,
 )
 from cordstudy.pipeline.sources.participants import Participant, read_participants
 from cordstudy.pipeline.sources.rules import Rules
@@ -88,6 +91,7 @@ def find_cases(root: Path, rules: Rules) -> tuple[list[Case], list[LeftOut]]:
     images = _images(rules, scanned, participants)
     _check_all_matched(rules, images)
     _check_excluded(rules, images, exclusions)
+    _check_listed(rules, scanned, exclusions)
     search = Search(root, source, rules, exclusions, images)
     cases: list[Case] = []
     left_out: list[LeftOut] = []
@@ -172,6 +176,22 @@ def _check_excluded(rules: Rules, images: Images, exclusions: Exclusions) -> Non
             hint=f"{did_you_mean(unknown[0], stems)}"
             "name it as its file, without extension, in the study's TOML",
         )
+
+
+def _check_listed(rules: Rules, scanned: Iterable[ScannedImage], exclusions: Exclusions) -> None:
+    """Raise StudyError for an image that the source's list names and that is not there.
+
+    What BIDS has in other folders than the rules' is not looked for: no rule is about it.
+    """
+    places = {without_ending(image.path).removeprefix(f"{rules.path}/") for image in scanned}
+    stems = {stem_of(place) for place in places}
+    read = {datatype_of(rule) for rule in rules.images}
+    for image in exclusions.listed:
+        if image.place in places or image.place in stems:
+            continue
+        datatypes = datatypes_of(suffix_of(image.stem))
+        if not datatypes or datatypes & read:
+            raise image.fault(rules, stems)
 
 
 def _not_used(rules: Rules, image: ScannedImage) -> LeftOut:

@@ -239,10 +239,10 @@ def _checked(table: Path, sources: Sequence[Rules]) -> Path:
 def _participants(rules: Rules) -> list[Participant]:
     """The participants of whom the study does not leave out every image, sorted."""
     participants = read_participants(Path(), rules)
-    left_out = read_exclusions(Path(), rules, participants).by_participant
+    exclusions = read_exclusions(Path(), rules, participants)
     kept = []
     for name, participant in participants.items():
-        if not all((name, image) in left_out for image in rules.images):
+        if not exclusions.leaves_out(name, rules):
             kept.append(participant)
     return kept
 
