@@ -6,6 +6,7 @@ import tomllib
 import pytest
 
 from cordstudy.base.errors import StudyError
+from cordstudy.provenance.history.paths import covers
 from cordstudy.study.loading import load_study, parse_study
 from cordstudy.study.parameters import parameter_files
 from cordstudy.study.steps import source_files, steps
@@ -78,6 +79,31 @@ def test_every_input_of_a_step_is_in_the_sources_the_code_or_made_by_an_earlier_
                 or any(o.startswith(stem) or stem.startswith(o.split("*")[0]) for o in known)
             )
         known |= set(step.outputs)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_read"),
+    [
+        ("sub-a1/ses-M0/anat/sub-a1_ses-M0_T2w.nii.gz", True),
+        ("sub-a1/ses-M0/anat/sub-a1_ses-M0_T2w.nii", True),
+        ("sub-a1/ses-M0/anat/sub-a1_ses-M0_T2w.NII.GZ", True),
+        ("sub-a1/ses-M0/anat/sub-a1_ses-M0_run-2_T2w.Nii", True),
+        ("sub-a1/ses-M12/anat/sub-a1_ses-M12_T2w.nii.gz", True),
+        ("sub-a1/anat/sub-a1_T2w.nii.gz", True),
+        ("derivatives/labels/sub-a1/ses-M0/anat/sub-a1_ses-M0_T2w_seg-manual.nii.gz", True),
+        ("derivatives/labels/sub-a1/ses-M0/anat/sub-a1_ses-M0_T2w_seg-manual.Nii", True),
+        ("derivatives/labels/sub-a1/ses-M0/anat/sub-a1_ses-M0_T2w_seg-manual.json", True),
+        ("derivatives/labels/sub-a1/ses-M0/anat/sub-a1_ses-M0_T2w_seg-other.nii.gz", False),
+        ("sub-a1/ses-M0/anat/sub-a1_ses-M0_T2w.json", False),
+        ("sub-a1/ses-M0/func/sub-a1_ses-M0_bold.nii.gz", False),
+        ("sub-a1/ses-M0/anat/._sub-a1_ses-M0_T2w.nii.gz", False),
+    ],
+)
+def test_a_conversion_reads_images_with_any_ending_in_any_session_and_the_masks_of_its_own(
+    path, is_read
+):
+    dataset = load_study(REPOSITORY, "phantom").datasets["canproco"]
+    assert covers(list(source_files(dataset)), f"{dataset.path}/{path}") == is_read
 
 
 def test_all_models_of_the_phantom_study_train_for_the_same_number_of_steps():
