@@ -217,7 +217,7 @@ def _judge(participant: Participant, rule: str, search: Search) -> Case | LeftOu
     rules = search.rules
     image = search.images.used.get((participant.name, rule))
     pair = pair_of(search.root, rules, participant.name, rule, image)
-    seen = search.images.seen(rule, participant.name)
+    seen = "" if image else search.images.seen(rule, participant.name)
     reason = _why_not_there(pair, search, has_image=image is not None, seen=seen)
     if reason is None:
         reason = search.exclusions.reason(participant.name, rule, pair.stem)
