@@ -8,43 +8,94 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.texts import CORRECT, read_text
+from cordstudy.base.texts import CORRECT, nearest, read_text
 
 MISSING = "n/a"
 """What BIDS writes where a value is not known."""
+NOT_KNOWN = frozenset({"", MISSING, "na", "nan", "none", "null", "unknown"})
+"""What others write there, in lower case."""
+QUOTES = "a cell that begins with a quote ends with one, and quotes within are doubled"
+
+
+def known(text: str) -> str:
+    """A value without blanks around it; `MISSING` for one that says that it is not known."""
+    value = text.strip()
+    return MISSING if value.lower() in NOT_KNOWN else value
 
 
 def read_table(path: Path, *needed: str) -> list[dict[str, str]]:
-    """Rows of a TSV.
+    """Rows of a TSV; see `read_lines`."""
+    return [row for _, row in read_lines(path, *needed)]
 
-    Raises StudyError if it is absent, is no text, lacks a needed column, or has a row with
-    other than the header's number of cells.
+
+def read_lines(path: Path, *needed: str) -> list[tuple[int, dict[str, str]]]:
+    """Rows of a TSV, each with the number of its line, and no other line than that: a cell holds
+    no line break. Blank lines are skipped, and so are empty cells beyond the last column.
+
+    Raises StudyError, naming the line, where the file is absent, is no text, lacks a needed
+    column, has a column twice, a quote that is not closed, or a row with other than the header's
+    number of cells.
     """
-    text = read_text(path, encoding="utf-8-sig")
-    try:
-        lines = list(csv.reader(StringIO(text, newline=""), delimiter="\t"))
-    except csv.Error as error:
-        raise StudyError(f"{path}: no table: {error}", hint=CORRECT) from error
-    header = lines[0] if lines else []
-    for name in needed:
-        if name not in header:
-            raise StudyError(
-                f"{path}: no column {name!r}", hint=f"it has {', '.join(header) or 'none'}"
-            )
+    lines = []
+    for number, line in enumerate(read_text(path).split("\n"), start=1):  # \r and \r\n are \n here
+        if line.strip():
+            lines.append((number, _cells(line, where=f"{path}, line {number}")))
+    header = _header(path, lines[0] if lines else (1, []), needed)
     rows = []
-    for number, cells in enumerate(lines[1:], start=2):
+    for number, cells in lines[1:]:
+        cells = _without_empty_end(cells, len(header))
         if len(cells) != len(header):
             raise StudyError(
-                f"{path}, row {number}: {len(cells)} cells, the header has {len(header)}",
+                f"{path}, line {number}: {len(cells)} cells, the header has {len(header)}",
                 hint="is a tab missing?",
             )
-        rows.append(dict(zip(header, cells)))
+        rows.append((number, dict(zip(header, cells))))
     return rows
+
+
+def _cells(line: str, *, where: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter="\t", strict=True))
+    except csv.Error as error:
+        if "unexpected end of data" in str(error):
+            raise StudyError(f"{where}: a quote is not closed", hint=QUOTES) from error
+        hint = QUOTES if '"' in str(error) else CORRECT
+        raise StudyError(f"{where}: no table: {error}", hint=hint) from error
+
+
+def _header(path: Path, line: tuple[int, list[str]], needed: Sequence[str]) -> list[str]:
+    """The names of the columns, of which only empty ones may be there twice."""
+    number, cells = line
+    header = _without_empty_end([cell.strip() for cell in cells], 0)
+    for name, count in Counter(header).items():
+        if name and count > 1:
+            raise StudyError(
+                f"{path}, line {number}: the column {name!r} stands there twice",
+                hint="name each column once",
+            )
+    for name in needed:
+        if name not in header:
+            hint = f"it has {', '.join(header) or 'none'}"
+            like = nearest(name, header)
+            raise StudyError(
+                f"{path}: no column {name!r}", hint=f"{like!r} is meant? {hint}" if like else hint
+            )
+    return header
+
+
+def _without_empty_end(cells: Sequence[str], least: int) -> list[str]:
+    """The cells, at least so many, without empty ones at the end."""
+    end = len(cells)
+    while end > least and not cells[end - 1].strip():
+        end -= 1
+    return list(cells[:end])
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -72,7 +123,8 @@ def write_file(path: Path, content: str | bytes) -> None:
 
 
 def table_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A TSV as text; see `write_table`."""
+    """A TSV as text; see `write_table`. A line break in a value becomes a blank: a row is a
+    line."""
     stream = StringIO(newline="")
     writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
     writer.writerow(columns)
@@ -82,7 +134,9 @@ def table_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _text(value: object) -> str:
-    return f"{value:.6f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    return re.sub("\r\n|[\r\n]", " ", str(value))
 
 
 def write_json(path: Path, content: object) -> None:

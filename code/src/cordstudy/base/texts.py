@@ -7,7 +7,9 @@ Does not own: what a file means (`tables`, whoever reads it), or where it may li
 
 from __future__ import annotations
 
+import difflib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,10 +24,9 @@ LARGEST = 256 * 2**20
 CORRECT = "correct it where it comes from, or make it again"
 
 
-def read_text(
-    path: Path, *, largest: int = LARGEST, encoding: str = "utf-8", errors: str = "strict"
-) -> str:
-    """The text of a file.
+def read_text(path: Path, *, largest: int = LARGEST, errors: str = "strict") -> str:
+    """The text of a file, in UTF-8, without the byte order mark that some editors put first; its
+    lines end with `\\n`.
 
     Raises StudyError where there is no file, and for one that is too large or no text.
     """
@@ -33,7 +34,7 @@ def read_text(
     if size > largest:
         raise StudyError(f"{path}: {size:,} bytes, at most {largest:,} are read", hint=CORRECT)
     try:
-        text = path.read_text(encoding=encoding, errors=errors)
+        text = path.read_text(encoding="utf-8-sig", errors=errors)
     except UnicodeDecodeError as error:
         raise StudyError(f"{path}: no UTF-8 text: {error}", hint="store it as UTF-8") from error
     if "\0" in text:
@@ -45,7 +46,8 @@ def read_json(path: Path, *, hint: str = CORRECT) -> Any:
     """The content of a JSON file.
 
     Raises StudyError for one that is no JSON, or holds what none of ours does: thousands of
-    brackets in each other, numbers of thousands of digits, NUL, half characters.
+    brackets in each other, numbers of thousands of digits, NUL, half characters, a key twice in one
+    object.
     """
     return parse_json(read_text(path), path, hint=hint)
 
@@ -53,7 +55,7 @@ def read_json(path: Path, *, hint: str = CORRECT) -> Any:
 def parse_json(text: str, path: Path, *, hint: str = CORRECT) -> Any:
     """The content of a text that `path` held; see `read_json`."""
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=_once)
         check_values(content)
     except RecursionError as error:
         message = f"{path}: not JSON: brackets in brackets in brackets"
@@ -61,6 +63,16 @@ def parse_json(text: str, path: Path, *, hint: str = CORRECT) -> Any:
     except ValueError as error:
         raise StudyError(f"{path}: not JSON: {error}", hint=hint) from error
     return content
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The values of an object by key. Raises ValueError for a key that is there twice."""
+    values = {}
+    for key, value in pairs:
+        if key in values:
+            raise ValueError(f"the key {key!r} stands there twice")
+        values[key] = value
+    return values
 
 
 def check_values(content: object) -> None:
@@ -72,6 +84,13 @@ def check_values(content: object) -> None:
     if "\\u0000" in text:
         raise ValueError("it holds NUL")
     text.encode()  # half a character raises UnicodeEncodeError, a ValueError
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The one of some names that someone may mean who wrote `name`; empty where none is like it."""
+    by_lower = {other.strip().lower(): other for other in names}
+    found = difflib.get_close_matches(name.strip().lower(), by_lower, n=1)
+    return by_lower[found[0]] if found else ""
 
 
 def shaped(kind: type[T], content: object) -> T:
