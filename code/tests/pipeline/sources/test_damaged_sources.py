@@ -119,7 +119,7 @@ DAMAGES = {
     "participant twice": (
         text(PARTICIPANTS, lambda t: t + t.splitlines()[1] + "\n"),
         PARTICIPANTS,
-        "row 6: sub-a1 stands there twice",
+        "line 6: sub-a1 stands there twice",
     ),
     "no id column": (
         text(PARTICIPANTS, lambda t: t.replace("participant_id", "id")),
@@ -129,23 +129,23 @@ DAMAGES = {
     "no id": (
         text(PARTICIPANTS, lambda t: t.replace("sub-a1", "a1")),
         PARTICIPANTS,
-        "row 2: 'a1' is no participant's id",
+        "line 2: 'a1' is no participant's id",
     ),
     "ragged row": (
         text(PARTICIPANTS, lambda t: t.replace("Siemens\tHC", "Siemens", 1)),
         PARTICIPANTS,
-        "row 2: 4 cells, the header has 5",
+        "line 2: 4 cells, the header has 5",
     ),
     "exchanged columns": (
         text(PARTICIPANTS, lambda t: t.replace("F\t30", "30\tF")),
         PARTICIPANTS,
-        "row 2: the column 'sex', read as sex, holds '30'",
+        "line 2: the column 'sex', read as sex, holds '30'",
     ),
     "no text": (content(PARTICIPANTS, lambda b: b"\xff\xfe" + b), PARTICIPANTS, "no UTF-8 text"),
     "cell of 300 kB": (
         text(PARTICIPANTS, lambda t: t.replace("HC", "x" * 300_000, 1)),
         PARTICIPANTS,
-        "no table: field",
+        "line 2: no table: field",
     ),
     "NUL in a cell": (
         text(PARTICIPANTS, lambda t: t.replace("HC", "H\0C", 1)),

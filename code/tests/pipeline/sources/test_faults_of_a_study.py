@@ -76,7 +76,7 @@ FAULTS = {
     ),
     "unknown part in the published split": (
         add('split = "code/odd.tsv"'),
-        "row 2: sub-a1 has the split 'training'",
+        "line 2: sub-a1 has the split 'training'",
     ),
 }
 

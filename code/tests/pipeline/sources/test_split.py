@@ -80,7 +80,7 @@ def test_a_published_split_keeps_its_parts_and_divides_its_train_into_the_other_
 def test_a_participant_with_two_rows_in_a_published_split_is_an_error(tmp_path):
     table = tmp_path / "split.tsv"
     table.write_text("participant_id\tsplit\nsub-000\ttrain\nsub-000\ttest\n")
-    with pytest.raises(StudyError, match="row 3: sub-000 stands there twice"):
+    with pytest.raises(StudyError, match="line 3: sub-000 stands there twice"):
         published(table, own(NAMES[:1]), seed=1, folds=3)
 
 

@@ -15,10 +15,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.sources.rules import PERSON, Rules
+from cordstudy.base.tables import MISSING, known
+from cordstudy.pipeline.sources.rules import Rules
 
-NOBODY = {"", "n/a", "na", "nan", "none", "null"}
-"""What stands in a column of persons where it names none, in lower case."""
 
 
 def person_of(participant: str, row: Mapping[str, str], rules: Rules, *, where: str) -> str:
@@ -27,8 +26,8 @@ def person_of(participant: str, row: Mapping[str, str], rules: Rules, *, where: 
     Raises StudyError for a name that could not stand in a table; `where` is the row.
     """
     if rules.person is None:
-        person = row.get(rules.columns.person, "").strip()
-        named = person.lower() not in NOBODY
+        person = known(row.get(rules.columns.person, ""))
+        named = person != MISSING
         told = f"{where}: the column {rules.columns.person!r} holds {person!r}"
     else:
         match = re.search(rules.person, participant)
@@ -47,25 +46,18 @@ def person_of(participant: str, row: Mapping[str, str], rules: Rules, *, where: 
 def check_persons(rows: Sequence[Mapping[str, str]], rules: Rules, *, shown: str) -> None:
     """Look at a whole participants.tsv, which is called `shown`.
 
-    Raises StudyError where both a rule and a column name persons, where the rule is about nobody,
-    and where there is no such column as the study's TOML names.
+    Raises StudyError where both a rule and a column name persons, and where the rule is about
+    nobody.
     """
-    if not rows:
+    if not rows or rules.person is None:
         return
     column = rules.columns.person
-    if rules.person is None:
-        if column != PERSON and column not in rows[0]:
-            raise StudyError(
-                f"{shown}: no column {column!r}, which is to tell a person's participants",
-                hint=f"correct datasets.{rules.name}.columns.person in the study's TOML",
-            )
-        return
     if column in rows[0]:
         raise StudyError(
             f"{shown}: its column {column!r} names persons, and so does {_key(rules)}",
             hint=f"remove the rule, or name another column in datasets.{rules.name}.columns.person",
         )
-    names = [row["participant_id"] for row in rows]
+    names = [row["participant_id"].strip() for row in rows]
     if not any(re.search(rules.person, name) for name in names):
         raise StudyError(
             f"{shown}: {_key(rules)} matches no participant's id, such as {names[0]}",

@@ -23,7 +23,7 @@ from pathlib import Path
 import click
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.tables import MISSING, read_table, write_table
+from cordstudy.base.tables import MISSING, read_lines, write_table
 from cordstudy.base.within import tree
 from cordstudy.pipeline.sources.exclusions import read_exclusions
 from cordstudy.pipeline.sources.participants import Participant, read_participants
@@ -183,7 +183,7 @@ def _read_published(path: Path) -> dict[str, str]:
     participant with two rows.
     """
     parts: dict[str, str] = {}
-    for number, row in enumerate(read_table(path, "participant_id", "split"), start=2):
+    for number, row in read_lines(path, "participant_id", "split"):
         name, part = row["participant_id"], row["split"]
         fault = ""
         if name in parts:
@@ -192,7 +192,7 @@ def _read_published(path: Path) -> dict[str, str]:
             fault = f"has the split {part!r}"
         if fault:
             raise StudyError(
-                f"{path}, row {number}: {name} {fault}", hint="one row each: train, val or test"
+                f"{path}, line {number}: {name} {fault}", hint="one row each: train, val or test"
             )
         parts[name] = part
     return parts
