@@ -52,6 +52,8 @@ CLOSURES = {
         "pipeline/sources/keys.py",
         "pipeline/sources/kinds.py",
         "pipeline/sources/label_origin.py",
+        "pipeline/sources/makers.py",
+        "pipeline/sources/makers.tsv",
     },
     "merge": TEXTS
     | {

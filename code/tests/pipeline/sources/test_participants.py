@@ -73,7 +73,7 @@ def test_blanks_around_an_id_are_none_of_it(table, name):
 
 @pytest.mark.parametrize("name", ["a1", "sub-", "sub-a_1", "sub-a-1", "SUB-a1", "sub-é1", "sub-²"])
 def test_what_is_no_id_is_an_error_with_its_line(table, name):
-    with pytest.raises(StudyError, match="line 2: .* is no participant's id"):
+    with pytest.raises(StudyError, match=r"line 2: .* is no participant's id"):
         table(f"participant_id\n{name}\n")
 
 

@@ -22,7 +22,7 @@ from cordstudy.pipeline.sources.exclusions import Exclusions, Reason, read_exclu
 from cordstudy.pipeline.sources.images import FilePair, ScannedImage, pair_of, scan
 from cordstudy.pipeline.sources.keys import content_key
 from cordstudy.pipeline.sources.kinds import datatypes_of
-from cordstudy.pipeline.sources.label_origin import label_origin
+from cordstudy.pipeline.sources.label_origin import read_label
 from cordstudy.pipeline.sources.names import (
     ENDING,
     contrast_of,
@@ -224,9 +224,9 @@ def _judge(participant: Participant, rule: str, search: Search) -> Case | LeftOu
     if reason:
         return _left_out(rules, participant.name, pair, reason)
     _check_files(pair, search)
-    origin = label_origin(search.root / pair.sidecar, broken=rules.broken_sidecars)
-    if origin not in rules.label_origins:
-        reason = Reason(f"label origin {origin}", f"datasets.{rules.name}.label_origins")
+    label = read_label(search.root / pair.sidecar, broken=rules.broken_sidecars)
+    if label.origin not in rules.label_origins:
+        reason = Reason(f"label origin {label.origin}", f"datasets.{rules.name}.label_origins")
         return _left_out(rules, participant.name, pair, reason)
     return Case(
         case_id=f"{rules.name}_{pair.stem}",
@@ -238,7 +238,7 @@ def _judge(participant: Participant, rule: str, search: Search) -> Case | LeftOu
         pathology=participant.pathology,
         sex=participant.sex,
         age=participant.age,
-        label_origin=origin,
+        label_origin=label.origin,
         image=pair.image,
         mask=pair.mask,
         image_key=content_key(search.root / pair.image, ending=ending_of(pair.image)),

@@ -1,83 +1,137 @@
 """Who made a reference mask, from its sidecar.
 
-Owns: the label origin.
-Does not own: which masks are used (`finding`).
+Owns: the label origin, and the names of whoever made the mask.
+Does not own: what kind of maker a name stands for (`makers`), or which masks are used (`finding`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
+from cordstudy.base.tables import MISSING, known
 from cordstudy.base.texts import parse_json, read_text
+from cordstudy.pipeline.sources.makers import Kind, kind_of_author, kind_of_step
 from cordstudy.pipeline.sources.rules import LabelOrigin
 
 LARGEST = 16 * 2**20
+SHOWN = 200
+"""The characters that are kept of the names of whoever made a mask."""
 BROKEN = "correct it in the source, or say in the TOML who made such masks: broken_sidecars"
-MOVERS = (
-    "sct_resample",
-    "sct_image",
-    "sct_register",
-    "sct_apply_transfo",
-    "sct_maths",
-    "fslreorient",
-    "fslswapdim",
-)
-"""Programs that move or resample voxels: they make no label."""
 
 
-def label_origin(sidecar: Path, *, broken: LabelOrigin | None = None) -> LabelOrigin:
-    """Who made a mask: `manual`, `corrected` (a model's, then edited by a person), `model`, or
-    `unknown` where the sidecar is absent or says nothing.
+@dataclass(frozen=True)
+class Label:
+    """Who made a mask: `manual`, `corrected` (a model's, then changed by a person), `model`, or
+    `unknown`; and the names of the steps that made it, `n/a` where none is given."""
 
-    From the order of `GeneratedBy` (BIDS derivatives): whoever came last, a person or a
-    program. An older sidecar has only an `Author`, a person. `broken` is the origin to assume
-    where a sidecar is not JSON; without it that is a StudyError, as is always what is no file,
-    or not here.
+    origin: LabelOrigin
+    made_by: str = MISSING
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of how a mask was made."""
+
+    name: str
+    description: str
+
+    @property
+    def kind(self) -> Kind:
+        """Who or what did it."""
+        return kind_of_step(self.name, self.description)
+
+
+def read_label(sidecar: Path, *, broken: LabelOrigin | None = None) -> Label:
+    """Who made a mask: `unknown` where the sidecar is absent or does not say.
+
+    From the order of `GeneratedBy` (BIDS derivatives): whoever came last, a person or a model. An
+    older sidecar has only an `Author`, a person. `broken` is the origin to assume where a sidecar
+    is not JSON; without it that is a StudyError, as is always what is no file, or not here.
     """
     if not os.path.lexists(sidecar):
-        return "unknown"
+        return Label("unknown")
     text = read_text(sidecar, largest=LARGEST, errors="replace").strip()
     if not text:
-        return "unknown"
+        return Label("unknown")
     try:
         content = parse_json(text, sidecar, hint=BROKEN)
     except StudyError:
         if broken:
-            return broken
+            return Label(broken)
         raise
     if not isinstance(content, dict):
         raise _of_another_form(sidecar)
-    return _origin(content, sidecar)
+    return _label(_in_lower_case(content, sidecar), sidecar)
 
 
-def _origin(content: Mapping[str, object], sidecar: Path) -> LabelOrigin:
-    """The origin that a sidecar tells of."""
-    makers = _makers(content, sidecar)
-    if not makers:
-        return "manual" if "Author" in content else "unknown"
-    by_hand = ["manual" in name for name in makers]
-    if all(by_hand):
+def _label(content: Mapping[str, object], sidecar: Path) -> Label:
+    """What a sidecar tells, by its keys in lower case."""
+    steps = _steps(content.get("generatedby"), sidecar)
+    kinds = [step.kind for step in steps if step.kind != "tool"]
+    made_by = _short("; ".join(step.name for step in steps)) or MISSING
+    if kinds:
+        return Label(_origin(kinds), made_by)
+    author = _author(content.get("author"))
+    if author == MISSING:
+        return Label("unknown", made_by)
+    kind = kind_of_author(author)
+    if kind != "person" and not steps:
+        made_by = _short(author)  # no person's name: those stay in the source
+    return Label(_origin([kind]), made_by)
+
+
+def _origin(kinds: Sequence[Kind]) -> LabelOrigin:
+    """The origin by the kinds of the steps, in their order, of which none is a tool."""
+    if "unknown" in kinds:
+        return "unknown"
+    if set(kinds) == {"person"}:
         return "manual"
-    return "corrected" if by_hand[-1] else "model"
+    return "model" if kinds[-1] == "model" else "corrected"
 
 
-def _makers(content: Mapping[str, object], sidecar: Path) -> Sequence[str]:
-    """The names, in lower case, of the people and programs that made or changed a label, in their
-    order."""
-    steps = content.get("GeneratedBy", [])
-    if not isinstance(steps, list):
-        raise _of_another_form(sidecar)
-    makers = []
-    for step in steps:
-        if not isinstance(step, dict):
+def _steps(told: object, sidecar: Path) -> list[Step]:
+    """The steps that have a name, of a list of them or of one."""
+    steps = []
+    for values in told if isinstance(told, list) else [told or {}]:
+        if not isinstance(values, dict):
             raise _of_another_form(sidecar)
-        name = str(step.get("Name", "")).lower()
-        if name and not name.startswith(MOVERS):
-            makers.append(name)
-    return makers
+        values = _in_lower_case(values, sidecar)
+        name = _text(values.get("name"))
+        if name != MISSING:
+            steps.append(Step(name, _text(values.get("description"))))
+    return steps
+
+
+def _author(told: object) -> str:
+    """The author, or all of them."""
+    if isinstance(told, list):
+        return known(", ".join(_text(name) for name in told if _text(name) != MISSING))
+    return _text(told)
+
+
+def _text(value: object) -> str:
+    return known(" ".join(value.split())) if isinstance(value, str) else MISSING
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+def _in_lower_case(values: Mapping[str, object], sidecar: Path) -> dict[str, object]:
+    """An object by its keys in lower case: some writers do not keep those of BIDS."""
+    lower: dict[str, object] = {}
+    for key, value in values.items():
+        if key.lower() in lower:
+            raise StudyError(
+                f"{sidecar}: the key {key!r} stands there twice, in other letters",
+                hint="correct it in the source",
+            )
+        lower[key.lower()] = value
+    return lower
 
 
 def _of_another_form(sidecar: Path) -> StudyError:
