@@ -45,6 +45,7 @@ CASE_COLUMNS = tuple(field.name for field in fields(RawCase))
 """Columns of a raw dataset's cases.tsv."""
 ADDED: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "person": lambda row: row["participant_id"],
+    "label_made_by": lambda row: MISSING,
     "image_voxels": lambda row: MISSING,
     "mask_voxels": lambda row: MISSING,
 }

@@ -1,12 +1,17 @@
 """What is found in a source: a case, or an image that is left out.
 
-Owns: what is known of each, and the columns of a table of them.
+Owns: what is known of each, the columns of a table of them, and what is told of masks of unknown
+origin.
 Does not own: finding them (`finding`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+
+from cordstudy.base.tables import MISSING
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Case:
     mask_key: str
     person: str
     """Whom the participant is, within the dataset: one person may have several ids."""
+    label_made_by: str
+    """The names of the steps that made the mask, as its sidecar has them; `n/a` for none."""
 
 
 @dataclass(frozen=True)
@@ -47,3 +54,24 @@ class LeftOut:
 
 FOUND_COLUMNS = tuple(field.name for field in fields(Case))
 LEFT_OUT_COLUMNS = tuple(field.name for field in fields(LeftOut))
+
+
+def of_unknown_origin(cases: Iterable[Case]) -> list[str]:
+    """What to tell of the masks of unknown origin: a line a dataset that has any, with what their
+    sidecars name."""
+    by_dataset: dict[str, Counter[str]] = {}
+    for case in cases:
+        if case.label_origin == "unknown":
+            makers = by_dataset.setdefault(case.dataset, Counter())
+            makers[case.label_made_by] += 1
+    lines = []
+    for dataset, makers in by_dataset.items():
+        count = makers.total()
+        masks = f"{count} masks of {dataset} are" if count > 1 else f"1 mask of {dataset} is"
+        by_whom = ", ".join(f"{_by(name)} ({times})" for name, times in makers.most_common())
+        lines.append(f"{masks} of unknown origin: {by_whom}")
+    return lines
+
+
+def _by(maker: str) -> str:
+    return "no sidecar says by whom" if maker == MISSING else f"made by {maker!r}"

@@ -244,6 +244,7 @@ def _judge(participant: Participant, rule: str, search: Search) -> Case | LeftOu
         image_key=content_key(search.root / pair.image, ending=ending_of(pair.image)),
         mask_key=content_key(search.root / pair.mask, ending=ending_of(pair.mask)),
         person=participant.person,
+        label_made_by=label.made_by,
     )
 
 
