@@ -17,7 +17,13 @@ from cordstudy.cli.columns import print_columns
 from cordstudy.cli.here import ROOT
 from cordstudy.cli.inputs import check_dataset
 from cordstudy.cli.saying import say
-from cordstudy.pipeline.sources.cases import FOUND_COLUMNS, LEFT_OUT_COLUMNS, Case, LeftOut
+from cordstudy.pipeline.sources.cases import (
+    FOUND_COLUMNS,
+    LEFT_OUT_COLUMNS,
+    Case,
+    LeftOut,
+    of_unknown_origin,
+)
 from cordstudy.study.loading import load_study
 from cordstudy.study.parameters import rules_of
 from cordstudy.study.schema import Study
@@ -58,9 +64,8 @@ def _find(study: Study, name: str) -> tuple[list[Case], list[LeftOut]]:
         raise StudyError(f"the source {dataset.path} is not installed", hint=hint)
     rules = rules_of(study, name)
     found, left_out = find_cases(ROOT, rules)
-    warning = model_made(found)
-    if warning:
-        say(f"warning: {warning}", err=True)
+    for warning in filter(None, [model_made(found), *of_unknown_origin(found)]):
+        say(f"warning: {inline(warning)}", err=True)
     return found, left_out
 
 

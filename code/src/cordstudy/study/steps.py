@@ -375,7 +375,7 @@ def _report(study: Study) -> Step:
     arguments += [*_option("predictions", predictions), "--out", layout.report]
     arguments += ["--forest", layout.forest, "--segmentation", layout.segmentation]
     inputs = [*tables, layout.judging, PUBLISHED]
-    inputs += _below(raws, RAW_TEST) + _below(predictions, ["*/*"])
+    inputs += _below(raws, [*RAW_TEST, "cases.tsv"]) + _below(predictions, ["*/*"])
     return _step(
         "report",
         "",

@@ -36,6 +36,7 @@ def made_page(folder: Path, scores: pd.DataFrame, judged: Settings) -> str:
         worst=[],
         middle=[],
         published=[],
+        unknown_makers=["3 masks of u are of unknown origin: made by '<foo>' (2)"],
         niivue=Viewer("", "0", "its licence"),
     )
     return render(page)
@@ -76,6 +77,13 @@ def test_the_page_has_a_table_for_each_family_and_marks_what_is_unseen(tmp_path,
 def test_what_both_sides_have_is_told_as_text(tmp_path, scores, judged):
     page = made_page(tmp_path, scores, judged)
     assert html.escape("subject: x = <y>") in page and "<y>" not in page
+
+
+def test_masks_of_unknown_origin_are_told_as_text(tmp_path, scores, judged):
+    page = made_page(tmp_path, scores, judged)
+    assert (
+        "<li>Reference masks: 3 masks of u are of unknown origin: made by &#39;&lt;foo&gt;" in page
+    )
 
 
 def test_a_study_of_one_model_has_a_page_without_comparisons(tmp_path):

@@ -57,6 +57,8 @@ class Page:
     worst: Sequence[WorstCase]
     middle: Sequence[MiddleCase]
     published: Sequence[Published]
+    unknown_makers: Sequence[str]
+    """What is told of the reference masks of unknown origin."""
     niivue: Viewer
 
     @cached_property

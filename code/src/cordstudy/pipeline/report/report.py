@@ -16,7 +16,7 @@ from cordstudy.pipeline.judging.settings import read_settings
 from cordstudy.pipeline.report.evaluation import read_evaluation
 from cordstudy.pipeline.report.gallery import Gallery, by_model, by_testset
 from cordstudy.pipeline.report.page import Page, render
-from cordstudy.pipeline.report.sections import PUBLISHED_COLUMNS, published_beside
+from cordstudy.pipeline.report.sections import PUBLISHED_COLUMNS, published_beside, unknown_makers
 from cordstudy.pipeline.report.standalone import forest_picture, segmentation_picture
 from cordstudy.pipeline.report.viewer import niivue
 
@@ -91,6 +91,7 @@ def command(
         worst=gallery.worst(),
         middle=gallery.middle(),
         published=published_beside(figures, settings),
+        unknown_makers=unknown_makers(datasets),
         niivue=niivue(),
     )
     write_file(out, render(page))

@@ -1,6 +1,7 @@
 """What the page says beside tables and figures of judging.
 
-Owns: the notes on fairness, and which published figures stand beside those of a study.
+Owns: the notes on fairness, what is told of masks of unknown origin, and which published figures
+stand beside those of a study.
 Does not own: how any of it looks (`page`), or the words of the answer (`judging.answer`).
 """
 
@@ -8,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from cordstudy.pipeline.judging.rows import grouped_by
 from cordstudy.pipeline.judging.settings import Settings
+from cordstudy.pipeline.raw.layout import read_cases
+from cordstudy.pipeline.sources.cases import of_unknown_origin
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,14 @@ def published_beside(rows: Iterable[Mapping[str, str]], settings: Settings) -> l
             testset = names[row["path"]]
             beside.append(Published(testset, row["model"], row["dice"], row["n"], row["source"]))
     return beside
+
+
+def unknown_makers(raws: Iterable[Path]) -> list[str]:
+    """What to tell of the reference masks of unknown origin in some raw datasets."""
+    lines = []
+    for raw in raws:
+        lines += of_unknown_origin(read_cases(raw))
+    return lines
 
 
 def fairness_notes(settings: Settings) -> list[str]:
