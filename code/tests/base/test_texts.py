@@ -3,7 +3,7 @@
 import pytest
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.texts import nearest, parse_json, read_json, read_text
+from cordstudy.base.texts import did_you_mean, parse_json, read_json, read_text
 
 
 @pytest.mark.parametrize("start", ["", "\ufeff"])
@@ -28,7 +28,12 @@ def test_a_key_may_stand_in_several_objects(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "found"),
-    [("Participant_ID", "participant_id"), ("sx", "sex"), ("vendor", ""), ("age ", "age")],
+    [("Participant_ID", "participant_id"), ("sx", "sex"), ("sub-age", "age"), ("age ", "age")],
 )
 def test_the_nearest_name_is_the_one_that_may_be_meant(name, found):
-    assert nearest(name, ["participant_id", "sex", "age"]) == found
+    names = ["participant_id", "sex", "age"]
+    assert did_you_mean(name, names) == f"did you mean {found!r}? "
+
+
+def test_where_none_is_near_nothing_is_said():
+    assert did_you_mean("vendor", ["participant_id", "sex", "age"]) == ""

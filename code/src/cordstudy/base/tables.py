@@ -15,7 +15,7 @@ from io import StringIO
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.texts import CORRECT, nearest, read_text
+from cordstudy.base.texts import CORRECT, did_you_mean, read_text
 
 MISSING = "n/a"
 """What BIDS writes where a value is not known."""
@@ -83,10 +83,7 @@ def _header(path: Path, line: tuple[int, list[str]], needed: Sequence[str]) -> l
     for name in needed:
         if name not in header:
             hint = f"it has {', '.join(header) or 'none'}"
-            like = nearest(name, header)
-            raise StudyError(
-                f"{path}: no column {name!r}", hint=f"{like!r} is meant? {hint}" if like else hint
-            )
+            raise StudyError(f"{path}: no column {name!r}", hint=did_you_mean(name, header) + hint)
     return header
 
 

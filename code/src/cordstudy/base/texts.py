@@ -86,11 +86,16 @@ def check_values(content: object) -> None:
     text.encode()  # half a character raises UnicodeEncodeError, a ValueError
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """The one of some names that someone may mean who wrote `name`; empty where none is like it."""
-    by_lower = {other.strip().lower(): other for other in names}
-    found = difflib.get_close_matches(name.strip().lower(), by_lower, n=1)
-    return by_lower[found[0]] if found else ""
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The start of a hint that says which known name is nearest to one that is not known; empty
+    where none is near. Neither case nor `sub-` counts."""
+    by_bare = {_bare(other): other for other in sorted(known)}
+    near = difflib.get_close_matches(_bare(name), by_bare, n=1)
+    return f"did you mean {by_bare[near[0]]!r}? " if near else ""
+
+
+def _bare(name: str) -> str:
+    return name.strip().casefold().removeprefix("sub-")
 
 
 def shaped(kind: type[T], content: object) -> T:

@@ -90,8 +90,8 @@ def test_a_column_that_is_not_there_is_known_of_nobody(table):
 @pytest.mark.parametrize(
     ("column", "hint"),
     [
-        ("Diagnosis", "'diagnosis' is meant?"),
-        ("diagnose", "'diagnosis' is meant?"),
+        ("Diagnosis", "did you mean 'diagnosis'?"),
+        ("diagnose", "did you mean 'diagnosis'?"),
         ("x", "it has"),
     ],
 )

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import MISSING
+from cordstudy.base.texts import did_you_mean
 from cordstudy.base.within import tree
 from cordstudy.pipeline.sources.exclude_list import ONE_A_LINE, read_entries
 from cordstudy.pipeline.sources.names import (
-    did_you_mean,
     place_of,
     stem_of,
     without_ending,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import MISSING
+from cordstudy.base.texts import did_you_mean
 from cordstudy.base.within import Tree, check_kind, tree
 from cordstudy.pipeline.sources.cases import Case, LeftOut
 from cordstudy.pipeline.sources.exclusions import Exclusions, Reason, read_exclusions
@@ -27,7 +28,6 @@ from cordstudy.pipeline.sources.names import (
     ENDING,
     contrast_of,
     datatype_of,
-    did_you_mean,
     ending_of,
     place_of,
     stem_of,

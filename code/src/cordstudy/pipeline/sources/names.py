@@ -8,8 +8,6 @@ Does not own: which files there are (`images`), or the names of converted ones (
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 
 from cordstudy.pipeline.sources.rules import SourceRules
 
@@ -68,15 +66,3 @@ def place_of(rules: SourceRules, participant: str, rule: str) -> str:
     """Where a rule's image of a participant lies: relative to the source, without ending."""
     subject = subject_of(participant, rules.session)
     return f"{folder_of(subject, datatype_of(rule))}/{subject}_{contrast_of(rule)}"
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The start of a hint that says which known name is nearest to one that is not known; empty
-    where none is near. Neither case nor `sub-` counts."""
-    by_bare = {_bare(other): other for other in sorted(known)}
-    near = get_close_matches(_bare(name), by_bare, n=1)
-    return f"did you mean {by_bare[near[0]]!r}? " if near else ""
-
-
-def _bare(name: str) -> str:
-    return name.casefold().removeprefix("sub-")

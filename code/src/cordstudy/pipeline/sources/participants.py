@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import MISSING, known, read_lines
-from cordstudy.base.texts import nearest
+from cordstudy.base.texts import did_you_mean
 from cordstudy.base.within import tree
 from cordstudy.pipeline.sources.persons import check_persons, person_of
 from cordstudy.pipeline.sources.rules import Columns, Rules
@@ -71,11 +71,8 @@ def _check_columns(row: Mapping[str, str], rules: Rules, shown: str) -> None:
     for field, column in rules.columns:
         if column == by_default[field] or column in row:
             continue
-        like = nearest(column, row)
         hint = f"correct datasets.{rules.name}.columns.{field}; it has {', '.join(row)}"
-        raise StudyError(
-            f"{shown}: no column {column!r}", hint=f"{like!r} is meant? {hint}" if like else hint
-        )
+        raise StudyError(f"{shown}: no column {column!r}", hint=did_you_mean(column, row) + hint)
 
 
 def _participant(row: Mapping[str, str], rules: Rules, *, where: str) -> Participant:

@@ -19,7 +19,6 @@ from cordstudy.base.tables import MISSING, known
 from cordstudy.pipeline.sources.rules import Rules
 
 
-
 def person_of(participant: str, row: Mapping[str, str], rules: Rules, *, where: str) -> str:
     """The person that a participant is, by its row of participants.tsv.
 
