@@ -115,13 +115,17 @@ def sidecar_files(dataset: Dataset) -> Iterator[str]:
 def source_files(dataset: Dataset) -> Iterator[str]:
     """What a study reads of a source, as globs: participants, images, masks and their sidecars.
 
-    All images of the rules' datatypes, in any session, are among them: those that are not used are
-    told of.
+    All images of the kinds that the rules ask for, in any session and run, are among them: those
+    that are not used are told of.
     """
     yield from participant_files(dataset)
     yield from sidecar_files(dataset)
-    for datatype in sorted({image.partition("/")[0] for image in dataset.images}):
-        yield f"{dataset.path}/sub-*/**/{datatype}/sub-*{IMAGE}"
+    kinds = set()
+    for image in dataset.images:
+        datatype, contrast = image.split("/")
+        kinds.add(f"{datatype}/sub-*_{contrast.rpartition('_')[2]}{IMAGE}")
+    for kind in sorted(kinds):
+        yield f"{dataset.path}/sub-*/**/{kind}"
     for mask in _masks(dataset):
         yield f"{mask}{IMAGE}"
 
@@ -131,8 +135,8 @@ def _masks(dataset: Dataset) -> Iterator[str]:
     folder = f"sub-*/{dataset.session}" if dataset.session else "sub-*"
     subject = f"sub-*_{dataset.session}" if dataset.session else "sub-*"
     for image in dataset.images:
-        datatype, entities = image.split("/")
-        mask = dataset.mask.format(stem=f"{subject}_{entities}", subject=subject)
+        datatype, contrast = image.split("/")
+        mask = dataset.mask.format(stem=f"{subject}_{contrast}", subject=subject)
         yield f"{dataset.path}/{dataset.labels}/{folder}/{datatype}/{mask}"
 
 

@@ -208,7 +208,7 @@ def test_a_mask_stored_in_another_orientation_is_turned_to_its_image(tmp_path):
 
 
 def test_a_mask_on_another_grid_is_resampled_to_the_nearest_voxel_where_the_study_allows(tmp_path):
-    image = nib.Nifti1Image(np.ones((8, 8, 8), np.int16), np.diag([-1, 1, 1, 1]))
+    image = nib.Nifti1Image(np.arange(512, dtype=np.int16).reshape(8, 8, 8), np.diag([-1, 1, 1, 1]))
     fine = np.zeros((16, 16, 16), np.float32)
     fine[4:8, 4:8, 4:8] = 0.7
     half = np.diag([-0.5, 0.5, 0.5, 1])

@@ -57,7 +57,7 @@ def test_what_is_no_sex_is_an_error_with_its_line(table, sex):
 @pytest.mark.parametrize("word", ["", "NA", "nan", "None", "NULL", "unknown", "n/a"])
 def test_what_is_not_known_is_one_word_in_every_column(table, word):
     row = "\t".join([word] * 5)
-    expected = Participant("sub-a1", *["n/a"] * 5)
+    expected = Participant("sub-a1", *["n/a"] * 5, person="sub-a1")
     assert table(f"{HEADER}sub-a1\t{row}\n") == {"sub-a1": expected}
 
 
@@ -84,7 +84,7 @@ def test_an_id_that_stands_twice_is_an_error_with_its_line(table):
 
 def test_a_column_that_is_not_there_is_known_of_nobody(table):
     row = table("participant_id\tsex\nsub-a1\tF\n")["sub-a1"]
-    assert row == Participant("sub-a1", "F", *["n/a"] * 4)
+    assert row == Participant("sub-a1", "F", *["n/a"] * 4, person="sub-a1")
 
 
 @pytest.mark.parametrize(

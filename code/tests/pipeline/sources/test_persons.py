@@ -67,7 +67,7 @@ def test_a_column_names_the_person_as_text(tmp_path, column, named, own):
         (rules("sub-(\\d+)Ses", person="who"), "who", "its column 'who' names persons, and so"),
         (rules(person="whom"), "who", "no column 'whom'"),
         (rules("sub-9709(x?)Ses"), "", "sub-9709Ses1, and its group holds '', which names no per"),
-        (rules("sub-9709(x)?Ses"), "", "row 3: datasets.x.person = 'sub-9709"),
+        (rules("sub-9709(x)?Ses"), "", "line 3: datasets.x.person = 'sub-9709"),
     ],
 )
 def test_a_rule_or_a_column_that_tells_no_persons_is_an_error(tmp_path, told, column, said):
@@ -76,9 +76,9 @@ def test_a_rule_or_a_column_that_tells_no_persons_is_an_error(tmp_path, told, co
     assert said in str(raised.value) and raised.value.hint
 
 
-@pytest.mark.parametrize("cell", ['"a\tb"', '"a\rb"', "a\x1bb", "a\u202eb"])
+@pytest.mark.parametrize("cell", ['"a\tb"', "a\x1bb", "a\u202eb"])
 def test_a_person_whose_name_is_no_text_is_an_error_that_names_the_row(tmp_path, cell):
-    with pytest.raises(StudyError, match="row 2: the column 'person' holds"):
+    with pytest.raises(StudyError, match="line 2: the column 'person' holds"):
         persons(tmp_path, rules(), column="person", cells=(cell, "b", "c", "d", "e"))
 
 

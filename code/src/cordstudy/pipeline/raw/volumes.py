@@ -335,6 +335,7 @@ def _is_usual(image: nib.Nifti1Image, stored: nib.Nifti1Header, affine: Affine) 
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     axes = affine[:3, :3] / sizes
     is_square = np.abs(axes.T @ axes - np.eye(3)).max() <= SQUARE
+    is_square = is_square or header["qform_code"]  # which always is: ITK takes it in that case
     return bool(is_square and np.allclose(stored["pixdim"][1:4], sizes, rtol=SAME_SIZE))
 
 

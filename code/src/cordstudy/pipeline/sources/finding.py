@@ -22,12 +22,11 @@ from cordstudy.pipeline.sources.cases import Case, LeftOut
 from cordstudy.pipeline.sources.exclusions import Exclusions, Reason, read_exclusions
 from cordstudy.pipeline.sources.images import FilePair, ScannedImage, pair_of, scan
 from cordstudy.pipeline.sources.keys import content_key
-from cordstudy.pipeline.sources.kinds import datatypes_of
+from cordstudy.pipeline.sources.kinds import is_known
 from cordstudy.pipeline.sources.label_origin import read_label
 from cordstudy.pipeline.sources.names import (
     ENDING,
     contrast_of,
-    datatype_of,
     ending_of,
     place_of,
     stem_of,
@@ -43,7 +42,8 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Images:
-    """The images of a source in the rules' datatypes."""
+    """The images of a source of the kinds that the rules ask for: in their datatypes, with their
+    suffixes."""
 
     used: Mapping[tuple[str, str], str]
     """Paths by the participant's id and the image of the rules, in the rules' session."""
@@ -77,7 +77,7 @@ class Search:
 
 def find_cases(root: Path, rules: Rules) -> tuple[list[Case], list[LeftOut]]:
     """All cases of a source, and all images that are left out: those of the rules by participant,
-    then those of the rules' datatypes that no rule names or that are of another session.
+    then those of the same kinds that no rule names or that are of another session.
 
     `root` is the study's root. Raises StudyError for a mask without its image, a participant
     with a folder and no row in participants.tsv, two images for one rule, an image in the folder
@@ -130,7 +130,8 @@ def _images(rules: Rules, scanned: Iterable[ScannedImage], participants: Iterabl
                 hint="add the row, or remove the folder from the source",
             )
         if image.rule is None or image.session != rules.session:
-            others.append(image)
+            if any(_is_like(image, rule) for rule in rules.images):
+                others.append(image)
             continue
         key = (image.participant, image.rule)
         if key in used:
@@ -181,16 +182,16 @@ def _check_excluded(rules: Rules, images: Images, exclusions: Exclusions) -> Non
 def _check_listed(rules: Rules, scanned: Iterable[ScannedImage], exclusions: Exclusions) -> None:
     """Raise StudyError for an image that the source's list names and that is not there.
 
-    What BIDS has in other folders than the rules' is not looked for: no rule is about it.
+    What BIDS knows and no rule asks for is not looked for: a step does not have it.
     """
     places = {without_ending(image.path).removeprefix(f"{rules.path}/") for image in scanned}
     stems = {stem_of(place) for place in places}
-    read = {datatype_of(rule) for rule in rules.images}
+    asked = {suffix_of(rule) for rule in rules.images}
     for image in exclusions.listed:
         if image.place in places or image.place in stems:
             continue
-        datatypes = datatypes_of(suffix_of(image.stem))
-        if not datatypes or datatypes & read:
+        suffix = suffix_of(image.stem)
+        if suffix in asked or not is_known(suffix):
             raise image.fault(rules, stems)
 
 

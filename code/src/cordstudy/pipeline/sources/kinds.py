@@ -1,4 +1,4 @@
-"""The kinds of images that BIDS knows, and the folders that they lie in.
+"""The kinds of images that BIDS knows.
 
 Owns: asking BIDS's own schema.
 Does not own: which images a source has (`images`).
@@ -11,11 +11,10 @@ from bidsschematools.schema import load_schema
 from cordstudy.pipeline.sources.names import ENDING
 
 
-def datatypes_of(suffix: str) -> set[str]:
-    """The folders that BIDS has images with this suffix in; none for one that it does not know."""
-    datatypes: set[str] = set()
+def is_known(suffix: str) -> bool:
+    """Whether BIDS has images with a suffix."""
     for group in load_schema().rules.files.raw.values():
         for rule in group.values():
             if ENDING in rule.get("extensions", ()) and suffix in rule.get("suffixes", ()):
-                datatypes.update(rule["datatypes"])
-    return datatypes
+                return True
+    return False

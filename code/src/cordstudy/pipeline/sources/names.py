@@ -58,8 +58,8 @@ def contrast_of(rule: str) -> str:
 
 
 def suffix_of(contrast: str) -> str:
-    """The last part of a contrast or stem: what kind of image it is."""
-    return contrast.rpartition("_")[2]
+    """The last part of a rule, contrast or stem: what kind of image it is."""
+    return contrast.rpartition("/")[2].rpartition("_")[2]
 
 
 def place_of(rules: SourceRules, participant: str, rule: str) -> str:
