@@ -1,13 +1,16 @@
 """Two thousand files that a seed has mutated: each is read rightly or refused in one line.
 
-What is right is what nibabel says of the same file, and what ITK reads of what it became.
+What is right of an image is what nibabel says of the same file, and what ITK reads of what it
+became; of a text, what each of its readers promises.
 """
 
 import gzip
+import re
 import struct
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import nibabel as nib
 import numpy as np
@@ -19,6 +22,10 @@ from cordstudy.pipeline.raw.conversion import Job, convert_case
 from cordstudy.pipeline.raw.grids import RPI
 from cordstudy.pipeline.raw.volumes import GZIP
 from cordstudy.pipeline.sources.cases import FOUND_COLUMNS, Case
+from cordstudy.pipeline.sources.exclusions import read_exclusions
+from cordstudy.pipeline.sources.label_origin import read_label
+from cordstudy.pipeline.sources.participants import read_participants
+from cordstudy.pipeline.sources.rules import ExcludeFile, LabelOrigin, Rules
 
 SHAPE = (9, 8, 7)
 FIELDS = {
@@ -129,3 +136,135 @@ def test_a_mutated_header_is_read_rightly_or_refused(tmp_path, which, capsys):
     with capsys.disabled():
         print(f"\n500 mutated headers of {which}s: {dict(told)}", end=" ")
     assert min(told["read"], told["refused"]) > 50
+
+
+PARTICIPANTS = (
+    "participant_id\tsex\tage\tmanufacturer\tpathology\n"
+    "sub-a1\tF\t30\tSiemens\tHC\n"
+    "sub-a2\tM\t31\tGE\tHC\n"
+    "sub-b1\tn/a\t32\tPhilips\tMS\n"
+)
+EXCLUDED = "motion:\n- sub-a1  # moved\n- b\nother:\n- sub-b1_T2w.nii.gz\n"
+SIDECAR = (
+    '{"SpatialReference": "orig", "GeneratedBy": [{"Name": "sct_deepseg_sc", "Version": "6.1"},'
+    ' {"Name": "Manual", "Author": "A. Person", "Date": "2021-07-25"}]}'
+)
+PIECES = (
+    *(
+        "\t",
+        "\n",
+        "\r",
+        "\r\n",
+        " ",
+        '"',
+        "'",
+        ",",
+        ":",
+        "-",
+        "#",
+        "{",
+        "}",
+        "[",
+        "]",
+        "&a",
+        "*a",
+        "!!",
+        "|",
+    ),
+    *(
+        "\ufeff",
+        "\0",
+        "\x1b",
+        "é",
+        "\u202e",
+        "😀",
+        "null",
+        "NaN",
+        "n/a",
+        "sub-",
+        "1e999",
+        "\\u0000",
+        "\\ud800",
+    ),
+    *("? ", "---\n", "%YAML 9.9\n", "<<: ", "!!python/object:os.system ", "2021-01-01", "[" * 300),
+)
+
+
+def mutated_text(text: str, rng: np.random.Generator) -> bytes:
+    """A text with pieces put in, taken out, doubled; sometimes bytes that are no text."""
+    for _ in range(rng.integers(1, 3)):
+        start, end = sorted(rng.integers(0, len(text) + 1, 2))
+        end = min(end, start + 12)
+        piece = str(rng.choice(PIECES))
+        kind = rng.integers(4)
+        if kind == 0:
+            text = text[:start] + piece + text[start:]
+        if kind == 1:
+            text = text[:start] + text[end:]
+        if kind == 2:
+            text = text[:start] + piece + text[end:]
+        if kind == 3:
+            text = text[:end] + text[start:]
+    content = bytearray(text.encode())
+    if content and not rng.integers(12):
+        content[rng.integers(len(content))] = int(rng.integers(128, 256))
+    return bytes(content)
+
+
+def check_participants(root: Path) -> None:
+    for name, row in read_participants(root, RULES).items():
+        assert re.fullmatch("sub-[A-Za-z0-9]+", name) and row.name == name
+        assert all(
+            value and "\n" not in value and "\t" not in value for value in vars(row).values()
+        )
+
+
+def check_sidecar(root: Path) -> None:
+    label = read_label(root / RULES.path / "mask.json")
+    assert label.origin in get_args(LabelOrigin) and label.made_by
+
+
+def check_excluded(root: Path) -> None:
+    participants = read_participants(root, RULES)
+    exclusions = read_exclusions(root, RULES, participants)
+    for name, rule in exclusions.by_participant:
+        assert name in participants and rule == "anat/T2w"
+
+
+RULES = Rules(
+    name="x",
+    path="inputs/x",
+    role="train",
+    images=["anat/T2w"],
+    labels="derivatives/labels",
+    mask="{stem}_seg",
+    exclude_file=ExcludeFile(keys={"motion": "all", "other": "all"}),
+)
+TEXTS = {
+    "participants.tsv": (PARTICIPANTS, check_participants, 350),
+    "exclude.yml": (EXCLUDED, check_excluded, 350),
+    "mask.json": (SIDECAR, check_sidecar, 300),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_mutated_text_is_read_rightly_or_refused(tmp_path, name, capsys):
+    rng = np.random.default_rng(15)
+    source = tmp_path / RULES.path
+    source.mkdir(parents=True)
+    for other, (text, _, _) in TEXTS.items():
+        (source / other).write_text(text)
+    text, check, count = TEXTS[name]
+    told: Counter[str] = Counter()
+    for _ in range(count):
+        (source / name).write_bytes(mutated_text(text, rng))
+        try:
+            check(tmp_path)
+        except StudyError as error:
+            one_line(error)
+            told["refused"] += 1
+        else:
+            told["read"] += 1
+    with capsys.disabled():
+        print(f"\n{count} mutated texts {name}: {dict(told)}", end=" ")
+    assert min(told["read"], told["refused"]) > 15

@@ -19,7 +19,9 @@ def words(name: str, folder: Path) -> list[str | Path]:
     """The words of a command that reads the model; what it writes goes into `folder`."""
     if name == "segment":
         image = folder / "x.nii.gz"
-        nib.save(nib.Nifti1Image(np.zeros((16, 16, 16), np.int16), np.eye(4)), image)
+        nib.save(
+            nib.Nifti1Image(np.arange(4096, dtype=np.int16).reshape(16, 16, 16), np.eye(4)), image
+        )
         options = ("--model", "inspired", "--out", folder / "out")
         return ["--study", "tiny", "segment", image, *options]
     if name == "predict":

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import click
 
-from cordstudy.base.errors import StudyError
+from cordstudy.base.errors import StudyError, inline
 from cordstudy.base.processes import in_processes
 from cordstudy.base.tables import write_table
 from cordstudy.pipeline.raw.conversion import Digests, Job, convert_case
 from cordstudy.pipeline.raw.layout import RawCase, write_cases, write_dataset_json
 from cordstudy.pipeline.raw.names import LEFT_OUT, image_path, mask_path
 from cordstudy.pipeline.raw.replacing import replacing_raw
-from cordstudy.pipeline.sources.cases import LEFT_OUT_COLUMNS, Case
+from cordstudy.pipeline.sources.cases import LEFT_OUT_COLUMNS, Case, of_unknown_origin
 from cordstudy.pipeline.sources.finding import find_cases, model_made
 from cordstudy.pipeline.sources.parts import Placement, read_split
 from cordstudy.pipeline.sources.rules import read_rules
@@ -37,9 +37,8 @@ def convert(rules_path: Path, split_path: Path, out: Path) -> None:
     rules = read_rules(rules_path)
     split = read_split(split_path)
     cases, left_out = find_cases(Path(), rules)
-    warning = model_made(cases)
-    if warning:
-        click.echo(f"warning: {warning}", err=True)
+    for warning in filter(None, [model_made(cases), *of_unknown_origin(cases)]):
+        click.echo(f"warning: {inline(warning)}", err=True)
     with replacing_raw(out) as made:
         jobs = []
         for case in cases:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
-from cordstudy.base.errors import StudyError
+from cordstudy.base.errors import StudyError, inline
 from cordstudy.base.texts import read_text
 
 LARGEST = 128 * 2**10
@@ -72,13 +72,20 @@ def _read_list(path: Path) -> CommentedMap | None:
         content = YAML(typ="rt").load(text)  # makes no object of a class that a tag names
     except (YAMLError, ValueError, RecursionError) as error:
         raise StudyError(
-            f"{path}: not YAML that is read here: {error}", hint="correct it in the source"
+            f"{path}: not YAML that is read here: {_told(error)}", hint="correct it in the source"
         ) from error
     if content is not None and not isinstance(content, CommentedMap):
         raise StudyError(
             f"{path}: not a table of lists", hint="correct exclude_file in the study's TOML"
         )
     return content
+
+
+def _told(error: Exception) -> str:
+    """What a reader of YAML says, in one line."""
+    if isinstance(error, MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {inline(error.problem)}"
+    return inline(str(error).partition("\n")[0])
 
 
 def _check_events(text: str) -> None:

@@ -79,7 +79,8 @@ def _participant(row: Mapping[str, str], rules: Rules, *, where: str) -> Partici
     name = row[REQUIRED].strip()
     if not ID.fullmatch(name):
         raise StudyError(
-            f"{where}: {name!r} is no participant's id", hint="an id is sub- and letters or digits"
+            f"{where}: {name!r} is no participant's id",
+            hint="an id is sub- and letters of ASCII or digits, as BIDS has it",
         )
     values = {field: known(row.get(column, "")) for field, column in rules.columns}
     values["sex"] = _sex(values["sex"], rules, where=where)
