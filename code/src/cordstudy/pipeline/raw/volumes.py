@@ -74,6 +74,8 @@ DAMAGED = (
 NIFTI2_HEADER = (540).to_bytes(4, "little"), (540).to_bytes(4, "big")
 PAIR = b"ni1", b"ni2"
 GZIP = b"\x1f\x8b"
+GZIP_MEMBER = 31
+"""What tells zlib to expect one, with its header and checksum."""
 CORRECT = "have the file corrected, or leave it out, with a reason"
 
 
@@ -142,16 +144,22 @@ def check_contrast(volume: Volume, path: Path) -> None:
 
 
 def _read(content: bytes, path: Path) -> Volume:
-    plain = _decompressed(content) if content[:2] == GZIP else content
+    plain, is_one_member = _unpacked(content) if content[:2] == GZIP else (content, False)
     with _quiet():
         loaded = _loaded(plain)
         stored = _header_as_stored(loaded, plain)
-        return _volume(loaded, _voxels(loaded, plain), stored, content, path)
+        packed = content if is_one_member else b""
+        return _volume(loaded, _voxels(loaded, plain), stored, packed, path)
 
 
-def _decompressed(content: bytes) -> bytes:
+def _unpacked(content: bytes) -> tuple[bytes, bool]:
+    """What a gzip file holds, and whether it is one member with nothing after it."""
+    member = zlib.decompressobj(wbits=GZIP_MEMBER)
+    plain = member.decompress(content)
+    if member.eof and not member.unused_data:
+        return plain, True
     try:
-        return gzip.decompress(content)
+        return gzip.decompress(content), False
     except gzip.BadGzipFile as error:
         if "Not a gzipped file" in str(error):  # the first member was one
             raise ValueError("after its compressed content comes something else") from error
@@ -211,7 +219,7 @@ def _volume(
     loaded: nib.Nifti1Image,
     voxels: Voxels,
     stored: nib.Nifti1Header,
-    content: bytes,
+    packed: bytes,
     path: Path,
 ) -> Volume:
     """The checked volume of a file that can be read."""
@@ -226,7 +234,7 @@ def _volume(
     return Volume(
         image=image,
         original=original,
-        packed=content if usual and _is_one_member(content) else b"",
+        packed=packed if usual else b"",
         sheared=apart(square, affine, original.shape),
     )
 
@@ -348,15 +356,6 @@ def _made_usual(original: nib.Nifti1Image, affine: Affine) -> nib.Nifti1Image:
     made.header.set_slope_inter(*original.header.get_slope_inter())
     place(made, affine, original.header)
     return made
-
-
-def _is_one_member(content: bytes) -> bool:
-    """Whether a file is gzip, of one member, and nothing after it."""
-    if content[:2] != GZIP:
-        return False
-    member = zlib.decompressobj(wbits=31)
-    member.decompress(content)
-    return member.eof and not member.unused_data
 
 
 def scaled(image: nib.Nifti1Image) -> Voxels:
