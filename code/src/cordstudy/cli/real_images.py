@@ -26,8 +26,7 @@ UNF = "spine-generic-unf"
 LEIPZIG = "epi-leipzig"
 BOLD = "sub-leipzigR01_task-rest_rec-MoCoMean_bold"
 HALF = 0.5
-"""Of a manual mask, the value from which a voxel is in the cord; and the Dice from which a cord
-counts as found."""
+"""The Dice from which a cord counts as found."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +112,12 @@ def _there(path: Path) -> Path:
 
 
 def _dice(mask: Path, reference: Path) -> float:
-    import numpy as np
-
     from cordstudy.pipeline.judging.measures import dice
-    from cordstudy.pipeline.judging.reading import inside
-    from cordstudy.pipeline.raw.volumes import read_volume, scaled
+    from cordstudy.pipeline.judging.reading import read_mask
+    from cordstudy.pipeline.raw.volumes import read_volume
 
-    ref = np.asarray(scaled(read_volume(reference)) >= HALF)
-    return dice(inside(read_volume(mask)), ref)
+    image = read_volume(reference)
+    return dice(read_mask(mask, image, of=reference), read_mask(reference, image, of=reference))
 
 
 def score_rows(scores: Scores) -> list[str]:

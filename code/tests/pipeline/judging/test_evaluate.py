@@ -105,6 +105,10 @@ OTHER = {
     "a voxel off": (moved(1), "not on the grid of"),
     "of NaN": (NAN, "64 voxels are NaN"),
     "of two volumes": (mask((4, 4, 4, 2)), "4 dimensions"),
+    "of several labels": (
+        nib.Nifti1Image(np.arange(64, dtype=np.uint8).reshape(4, 4, 4), RPI),
+        "64 different values up to 63: labels",
+    ),
 }
 
 

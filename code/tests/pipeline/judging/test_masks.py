@@ -6,7 +6,6 @@ import pytest
 
 from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.judging.masks import bounding_box
-from cordstudy.pipeline.judging.reading import inside
 from cordstudy.pipeline.raw.volumes import read_volume
 
 
@@ -17,12 +16,6 @@ def test_the_box_about_a_mask_is_the_smallest_that_holds_it(order):
     assert bounding_box(mask) == (slice(1, 3), slice(2, 3), slice(3, 6))
     empty = np.zeros((4, 5, 6), bool, order=order)
     assert empty[bounding_box(empty)].size == 0
-
-
-def test_what_is_above_zero_is_inside(tmp_path):
-    voxels = np.array([[[0, 1, 2]]], np.uint8)
-    nib.Nifti1Image(voxels, np.eye(4)).to_filename(tmp_path / "mask.nii.gz")
-    assert inside(read_volume(tmp_path / "mask.nii.gz")).tolist() == [[[False, True, True]]]
 
 
 def test_a_file_without_voxels_is_an_error_that_names_it(tmp_path):

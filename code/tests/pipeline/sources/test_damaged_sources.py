@@ -89,7 +89,7 @@ DAMAGES = {
     "map of labels": (
         voxels(lambda a: (a * a.cumsum(2)).astype(np.uint8), MASK),
         MASK,
-        "a map of labels or of percent, not a mask",
+        "labels or percent, not a mask",
     ),
     "NaN in a mask": (voxels(put((0, 0, 0), np.nan), MASK), MASK, "1 voxels are NaN"),
     "cropped mask": (

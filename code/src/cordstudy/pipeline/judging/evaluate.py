@@ -20,11 +20,12 @@ import numpy as np
 from cordstudy.base.processes import in_processes
 from cordstudy.base.tables import write_table
 from cordstudy.pipeline.judging.measures import NAMES, measure, measure_missing
-from cordstudy.pipeline.judging.reading import inside, read_mask
+from cordstudy.pipeline.judging.reading import read_mask
 from cordstudy.pipeline.raw.grids import RPI, to_orientation
 from cordstudy.pipeline.raw.layout import RawCase, read_cases
+from cordstudy.pipeline.raw.mask_values import cut
 from cordstudy.pipeline.raw.names import TEST, mask_file, mask_path
-from cordstudy.pipeline.raw.volumes import read_volume
+from cordstudy.pipeline.raw.volumes import read_volume, scaled
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Pair:
 def score(pair: Pair) -> Score:
     """Judge one prediction. Raises StudyError if it is not on the reference's grid."""
     image = to_orientation(read_volume(pair.reference), RPI)
-    ref = inside(image)
+    ref = cut(scaled(image), pair.reference) > 0
     spacing_mm = image.header.get_zooms()[:3]
     if os.path.lexists(pair.prediction):
         pred = read_mask(pair.prediction, image, of=pair.reference)

@@ -1,7 +1,8 @@
 """One case of a BIDS source made an image and a mask of an nnU-Net raw dataset.
 
-Owns: images in RPI, binary masks at 0.5 on the image's grid, what a mask must be.
-Does not own: which cases (`convert`), or what an image must be (`volumes`).
+Owns: images in RPI, binary masks on the image's grid.
+Does not own: which cases (`convert`), what an image must be (`volumes`), or what values make a mask
+(`mask_values`).
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import write_file
 from cordstudy.pipeline.raw.grids import (
     RPI,
-    Voxels,
     axes_of,
     described,
     on_grid_of,
     to_orientation,
     voxels_on,
 )
+from cordstudy.pipeline.raw.mask_values import reference_mask
 from cordstudy.pipeline.raw.volumes import (
     check_contrast,
     check_square,
@@ -36,14 +37,6 @@ from cordstudy.pipeline.raw.volumes import (
     volume_bytes,
 )
 from cordstudy.pipeline.sources.cases import Case
-
-THRESHOLD = 0.5
-"""From where on a value of a mask is one of the cord."""
-OVERSHOOT = 0.1
-"""By how much an interpolation may pass 0 and 1."""
-LARGEST_SHARE = 0.25
-"""Of an image that a cord can fill: one that is cropped to it has some margin."""
-OTHER_MASK = "correct the name of the mask in the study's TOML, or exclude the image, with a reason"
 
 
 @dataclass(frozen=True)
@@ -105,12 +98,12 @@ def voxels_sha256(image: nib.Nifti1Image) -> str:
 def mask_on_grid(image: nib.Nifti1Image, job: Job) -> NDArray[np.uint8]:
     """The binary mask (at 0.5), voxel by voxel that of `image`.
 
-    Raises StudyError for what is no mask (`binary`), and for another grid that the study does not
+    Raises StudyError for what is no mask (`mask_values`), and for another grid that the study does not
     allow to be resampled.
     """
     source = Path(job.case.mask)
     stored = read_volume(source)
-    mask = on_grid_of(binary(scaled(stored), source), stored)
+    mask = on_grid_of(reference_mask(scaled(stored), source), stored)
     voxels = voxels_on(mask, image)
     if voxels is None:
         _check_not_mirrored(image, mask, job)
@@ -124,50 +117,6 @@ def mask_on_grid(image: nib.Nifti1Image, job: Job) -> NDArray[np.uint8]:
                 hint="exclude the image, with a reason",
             )
     return voxels.astype(np.uint8)
-
-
-def binary(values: Voxels, source: Path) -> NDArray[np.uint8]:
-    """The mask in the values of a file, 1 where it is cord: 0 and one other value, or shares from 0
-    to 1, cut at 0.5.
-
-    Raises StudyError for values that are neither, no background, an empty mask, and one that fills
-    more of the image than a cord does.
-    """
-    low, high = float(values.min()), float(values.max())
-    _check_values(values, low, high, source)
-    mask = (values >= THRESHOLD).astype(np.uint8)
-    if not mask.any():
-        raise StudyError(
-            f"{source}: the mask is empty at {THRESHOLD}", hint="exclude the image, with a reason"
-        )
-    share = float(mask.mean())
-    if share > LARGEST_SHARE:
-        raise StudyError(
-            f"{source}: {share:.0%} of the image is cord: background and cord exchanged, "
-            "or the mask of something else",
-            hint=OTHER_MASK,
-        )
-    return mask
-
-
-def _check_values(values: Voxels, low: float, high: float, source: Path) -> None:
-    """Raise StudyError for values that are no mask's."""
-    fault = ""
-    if low < -OVERSHOOT:
-        fault = f"values from {low:g}: a mask has none below 0"
-    elif low >= THRESHOLD:
-        fault = (
-            f"values from {low:g} to {high:g}: no background (0), 100% of the image would be cord"
-        )
-    elif high > 1 + OVERSHOOT:  # counted only here, as it takes its time
-        count = len(np.unique(values))
-        if count > 2:
-            fault = (
-                f"{count} different values up to {high:g}: a map of labels or of percent, "
-                "not a mask"
-            )
-    if fault:
-        raise StudyError(f"{source}: {fault}", hint=OTHER_MASK)
 
 
 def _check_not_mirrored(image: nib.Nifti1Image, mask: nib.Nifti1Image, job: Job) -> None:

@@ -227,7 +227,7 @@ def _judge(participant: Participant, rule: str, search: Search) -> Case | LeftOu
     _check_files(pair, search)
     label = read_label(search.root / pair.sidecar, broken=rules.broken_sidecars)
     if label.origin not in rules.label_origins:
-        reason = Reason(f"label origin {label.origin}", f"datasets.{rules.name}.label_origins")
+        reason = Reason(label.told, f"datasets.{rules.name}.label_origins")
         return _left_out(rules, participant.name, pair, reason)
     return Case(
         case_id=f"{rules.name}_{pair.stem}",

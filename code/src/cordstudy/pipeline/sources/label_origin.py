@@ -31,6 +31,13 @@ class Label:
     origin: LabelOrigin
     made_by: str = MISSING
 
+    @property
+    def told(self) -> str:
+        """Its origin in words; of an unknown one, what is to be added to the table of makers."""
+        if self.origin != "unknown" or self.made_by == MISSING:
+            return f"label origin {self.origin}"
+        return f"label origin unknown: made by {self.made_by!r}"
+
 
 @dataclass(frozen=True)
 class Step:

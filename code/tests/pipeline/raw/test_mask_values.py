@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.raw.conversion import binary
+from cordstudy.pipeline.raw.mask_values import cut, reference_mask
 
 MASK = np.zeros((9, 8, 7), np.uint8)
 MASK[3:5, 3:5, 2:6] = 1
@@ -35,7 +35,7 @@ PATH = Path("sub-1_mask.nii.gz")
     ],
 )
 def test_a_mask_is_one(values, voxels):
-    made = binary(values, PATH)
+    made = reference_mask(values, PATH)
     assert made.dtype == np.uint8 and int(made.sum()) == voxels
 
 
@@ -46,16 +46,28 @@ def test_a_mask_is_one(values, voxels):
         (THREE, "3 different values up to 2"),
         (NEGATIVE, "values from -1"),
         (MASK.astype(np.int8) * -1, "values from -1"),
-        (MASK + 1, "from 1 to 2: no background .0., 100% of the image would be cord"),
-        (np.ones_like(MASK), "from 1 to 1: no background .0., 100% of the image would be cord"),
+        (MASK + 1, "from 1 to 2: no background .0., 100% of it would be cord"),
+        (np.ones_like(MASK), "100% of the image is cord: no background"),
         (MASK * 254 + 1, "no background"),
         (1 - MASK, "97% of the image is cord"),
         (np.arange(504).reshape(MASK.shape) % 2, "50% of the image is cord"),
+        (np.where(MASK, 7, 0.4), "no background"),
         (MASK * 0, "empty at 0.5"),
         (SOFT * np.float32(0.4), "empty at 0.5"),
     ],
 )
 def test_a_mask_is_refused_with_what_is_wrong(values, words):
     with pytest.raises(StudyError, match=words) as raised:
-        binary(values, PATH)
+        reference_mask(values, PATH)
     assert str(PATH) in str(raised.value) and raised.value.hint
+
+
+@pytest.mark.parametrize("values", [MASK * 0, np.ones_like(MASK), 1 - MASK, SOFT])
+def test_a_prediction_may_be_empty_or_fill_the_image_and_is_cut_alike(values):
+    assert (cut(values, PATH) == (values >= 0.5)).all()
+
+
+@pytest.mark.parametrize("values", [THREE, MASK + 1, NEGATIVE, SOFT * 100])
+def test_a_prediction_of_several_labels_is_refused(values):
+    with pytest.raises(StudyError):
+        cut(values, PATH)
