@@ -98,8 +98,8 @@ def voxels_sha256(image: nib.Nifti1Image) -> str:
 def mask_on_grid(image: nib.Nifti1Image, job: Job) -> NDArray[np.uint8]:
     """The binary mask (at 0.5), voxel by voxel that of `image`.
 
-    Raises StudyError for what is no mask (`mask_values`), and for another grid that the study does not
-    allow to be resampled.
+    Raises StudyError for what is no mask (`mask_values`), and for another grid that the study does
+    not allow to be resampled.
     """
     source = Path(job.case.mask)
     stored = read_volume(source)
