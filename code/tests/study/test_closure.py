@@ -71,6 +71,7 @@ CLOSURES = {
         "pipeline/learning/plan.py",
         "pipeline/learning/planner.py",
         "pipeline/learning/plans.py",
+        "pipeline/raw/names.py",
     },
     "train": TEXTS
     | {

@@ -5,7 +5,7 @@ user's own do not reach them, and the option by which a step may do without some
 Does not own: seeds, which each step is given; what steers git and Python (`code/study`).
 
 One thread a process: two threads change float sums (and are slower here). The caps keep
-numpy, oneDNN, ATen and MKL on AVX2 code paths, so that processors with and without
+numpy, its OpenBLAS, oneDNN, ATen and MKL on AVX2 code paths, so that processors with and without
 AVX-512 agree. `code/study` imports this module before any numeric package, which click is not.
 A step that may do without the caps says so in its recorded command: `--identical here`.
 """
@@ -79,6 +79,7 @@ CAPS = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "MKL_CBWR": "COMPATIBLE",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    "OPENBLAS_CORETYPE": "Haswell",
 }
 """What makes processors of different kinds agree; costs a training some of its speed."""
 

@@ -20,6 +20,7 @@ from cordstudy.base.errors import StudyError
 OBJECTS = "annex/objects"
 POINTER = b"/annex/objects/"
 """How the content of an unlocked annexed file starts where it is not here; its key follows."""
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 LONGEST_POINTER = 32 * 2**10
 """The bytes of the longest that git-annex writes."""
 RESERVE_BYTES = 100_000_000
@@ -92,9 +93,12 @@ def regular(path: Path) -> Path:
     check_kind(path)
     if (path.is_symlink() and not path.exists()) or _pointed_to(path):
         raise missing(path)
-    if path.exists():
-        return path
-    raise StudyError(f"there is no {path}", hint="is the source installed, and its content here?")
+    if not path.exists():
+        hint = "is the source installed, and its content here?"
+        raise StudyError(f"there is no {path}", hint=hint)
+    if _beginning(path).startswith(LFS_POINTER):
+        raise StudyError(f"{path}: its content is not here", hint="git lfs pull, in its repository")
+    return path
 
 
 def check_kind(path: Path) -> None:
@@ -118,13 +122,20 @@ def check_kind(path: Path) -> None:
 
 
 def _pointed_to(path: Path) -> str:
-    """The key that an unlocked annexed file names where its content is not here; else empty."""
+    """The key that an annexed file names where its content is not here and it is no link: an
+    unlocked one, or a link that was checked out as text; else empty."""
+    text = _beginning(path).decode(errors="replace").partition("\n")[0].strip()
+    is_link = text.startswith(("../", ".git/")) and f"/{OBJECTS}/" in text
+    if is_link or text.startswith(POINTER.decode()):
+        return os.path.basename(text)
+    return ""
+
+
+def _beginning(path: Path) -> bytes:
+    """The content of a file that is small enough to be a pointer; else empty."""
     if not path.exists() or path.stat().st_size > LONGEST_POINTER:
-        return ""
-    content = path.read_bytes()
-    if not content.startswith(POINTER):
-        return ""
-    return os.path.basename(content.decode(errors="replace").split()[0])
+        return b""
+    return path.read_bytes()
 
 
 def _size(key: str) -> int:

@@ -52,8 +52,11 @@ def raw(tmp_path: Path) -> Path:
     return folder
 
 
-def test_every_test_case_is_paired_with_each_training_of_each_model(raw):
+def test_every_test_case_is_paired_with_each_training_of_each_model(raw, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     folders = [Path("predictions/general"), Path("predictions/general.2")]
+    for folder in folders:
+        (folder / "epi").mkdir(parents=True)
     made = list(pairs([raw], folders, 1.0))
     assert [(pair.model, pair.replicate) for pair in made] == [("general", 1), ("general", 2)]
     assert {pair.case.case_id for pair in made} == {CASE}
@@ -70,6 +73,7 @@ def test_a_row_has_every_column_and_a_perfect_prediction_the_best_measures(raw, 
 
 
 def test_a_missing_prediction_is_a_row_and_not_a_case_less(raw, tmp_path):
+    (tmp_path / "general/epi").mkdir(parents=True)
     (pair,) = pairs([raw], [tmp_path / "general"], 1.0)
     row = dict(zip(COLUMNS, score(pair).row(), strict=True))
     assert (row["voxels_ref"], row["voxels_pred"], row["dice"]) == (2, 0, 0)
@@ -121,6 +125,21 @@ def test_a_prediction_is_refused(raw, tmp_path, name):
     with pytest.raises(StudyError, match=words) as raised:
         score(pair)
     assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "name", [f"{CASE}.nii", f"{CASE}.NII.GZ", f"{CASE}_0000.nii.gz", f"{CASE}_seg.nii.gz", "x.nii"]
+)
+def test_a_prediction_under_another_name_is_refused_and_no_failure(raw, tmp_path, name):
+    write_mask(tmp_path / "general/epi" / "x.nii.gz")
+    (tmp_path / "general/epi/x.nii.gz").rename(tmp_path / "general/epi" / name)
+    with pytest.raises(StudyError, match=f"{name}: no prediction of a case of epi"):
+        list(pairs([raw], [tmp_path / "general"], 1.0))
+
+
+def test_a_test_set_that_was_not_predicted_is_refused_and_no_failure(raw, tmp_path):
+    with pytest.raises(StudyError, match=r"there is no folder .* with predictions of epi"):
+        list(pairs([raw], [tmp_path / "general"], 1.0))
 
 
 def test_a_prediction_that_is_damaged_or_not_here_is_refused_and_no_failure(raw, tmp_path):

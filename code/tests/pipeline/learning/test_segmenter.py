@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cordstudy.pipeline.learning.segmenter import output_path, touched
+from cordstudy.base.errors import StudyError
+from cordstudy.pipeline.learning.segmenter import output_path, segment, touched
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.NII.GZ", "a.Nii", "a"])
@@ -28,3 +29,31 @@ def test_the_sides_that_a_mask_touches_are_named_as_in_rpi(place, sides):
     mask = np.zeros((5, 5, 5), np.uint8)
     mask[place] = 1
     assert touched(mask) == sides
+
+
+OPTIONS = {"folds": [0], "mirror_axes": [], "tile_step": 0.5}
+
+
+def refused(images: list[Path], out: Path) -> str:
+    """Segment, expecting an error before any model is looked at; the error."""
+    with pytest.raises(StudyError) as raised:
+        segment({"one": Path("nowhere")}, images, out, **OPTIONS)
+    assert raised.value.hint
+    return str(raised.value)
+
+
+def test_two_images_of_one_name_are_named(tmp_path):
+    images = [tmp_path / "a.nii", tmp_path / "a.nii.gz"]
+    assert refused(images, tmp_path) == (
+        f"{images[0]} and {images[1]} have one name, so one mask in {tmp_path}"
+    )
+
+
+def test_a_mask_replaces_no_image(tmp_path):
+    images = [tmp_path / "a.nii.gz", tmp_path / "a_seg.nii.gz"]
+    assert "would replace an image" in refused(images, tmp_path)
+
+
+def test_a_file_is_no_folder_for_masks(tmp_path):
+    (tmp_path / "out").write_text("x")
+    assert "out: no folder" in refused([tmp_path / "a.nii.gz"], tmp_path / "out")

@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import read_table
 from cordstudy.pipeline.raw.conversion import Job, convert_case
 from cordstudy.pipeline.raw.grids import RPI, to_orientation
@@ -219,6 +220,38 @@ def test_a_mask_on_another_grid_is_resampled_to_the_nearest_voxel_where_the_stud
     assert found.shape == (8, 8, 8)
     marked = np.argwhere(found.get_fdata()).tolist()
     assert marked == [list(corner) for corner in product((2, 3), repeat=3)]
+
+
+def test_a_mask_that_lies_outside_its_image_is_refused_where_masks_may_be_resampled(tmp_path):
+    voxels = np.arange(512, dtype=np.int16).reshape(8, 8, 8)
+    image = nib.Nifti1Image(voxels, np.diag([-1, 1, 1, 1]))
+    affine = np.diag([-1.0, 1, 1, 1])
+    affine[2, 3] = 5
+    made = job(image, nib.Nifti1Image(cube(image.shape), affine), tmp_path, resample=True)
+    with pytest.raises(StudyError, match="50% of the mask lies outside the image"):
+        convert_case(made)
+
+
+def test_a_mask_that_is_cut_to_the_cord_is_resampled_whatever_it_fills_of_its_own_field(tmp_path):
+    voxels = np.arange(4096, dtype=np.int16).reshape(16, 16, 16)
+    image = nib.Nifti1Image(voxels, np.diag([-1, 1, 1, 1]))
+    affine = np.diag([-1.0, 1, 1, 1])
+    affine[:3, 3] = (-6, 6, 6)
+    made = job(
+        image, nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), affine), tmp_path, resample=True
+    )
+    convert_case(made)
+    assert np.asarray(nib.load(made.mask).dataobj).sum() == 64
+
+
+def test_a_mask_a_share_of_a_voxel_away_and_stored_the_other_way_is_not_told_as_mirrored(tmp_path):
+    voxels = np.arange(693, dtype=np.int16).reshape(9, 11, 7)
+    image = nib.Nifti1Image(voxels, np.diag([-1, 1, 1, 1]))
+    affine = np.diag([1.0, 1, 1, 1])
+    affine[0, 3] = -8.3
+    mask = nib.Nifti1Image(cube(image.shape), affine)
+    with pytest.raises(StudyError, match="not on the image's grid"):
+        convert_case(job(image, mask, tmp_path))
 
 
 def test_converting_twice_gives_the_same_bytes(tmp_path):

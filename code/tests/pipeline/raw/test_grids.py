@@ -53,6 +53,18 @@ def test_one_grid_is_known_however_it_is_stored(degrees):
         assert found is not None and (found == VOXELS).all()
 
 
+@pytest.mark.parametrize("degrees", ANGLES)
+def test_an_orientation_is_the_same_whatever_rounding_has_left_of_an_affine(degrees):
+    rng = np.random.default_rng(1)
+    expected = to_orientation(nib.Nifti1Image(VOXELS, affine_of(degrees)), RPI)
+    for _ in range(20):
+        affine = affine_of(degrees)
+        affine[:3, :3] += rng.uniform(-1e-6, 1e-6, (3, 3))
+        found = to_orientation(nib.Nifti1Image(VOXELS, affine), RPI)
+        assert found.shape == expected.shape
+        assert (np.asarray(found.dataobj) == np.asarray(expected.dataobj)).all()
+
+
 def moved(by: tuple[float, float, float] = (0, 0, 0), scale: float = 1) -> nib.Nifti1Image:
     """The image with its voxels moved, in voxels, and larger."""
     affine = affine_of((8, -5, 3))

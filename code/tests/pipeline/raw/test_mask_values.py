@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.raw.mask_values import cut, reference_mask
+from cordstudy.pipeline.raw.mask_values import check_reference, cut
 
 MASK = np.zeros((9, 8, 7), np.uint8)
 MASK[3:5, 3:5, 2:6] = 1
@@ -17,6 +17,13 @@ NEGATIVE[0] = -1
 THREE = MASK.copy()
 THREE[3, 3, 2] = 2
 PATH = Path("sub-1_mask.nii.gz")
+
+
+def reference_mask(values: np.ndarray, path: Path) -> np.ndarray:
+    """A mask that a model may learn from."""
+    mask = cut(values, path)
+    check_reference(mask, path)
+    return mask
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,10 @@ READ = {
     "int64": packed(plain(STORED.astype(np.int64))),
     "float64": packed(plain(STORED.astype(np.float64))),
     "a unit of time that is none": packed(poked(((123, "<B"), 2 | 56))),
+    "an intent that is no image's": packed(poked(((68, "<h"), 1006))),
+    "a quaternion that is longer than 1": packed(
+        poked(*(((256 + 4 * n, "<f"), value) for n, value in enumerate((0, 1.0000004, 0))))
+    ),
     "sheared by rounding": packed(plain(affine=sheared(1e-3), codes=(1, 0))),
 }
 
@@ -151,17 +155,33 @@ REFUSED = {
     "is no image": (b"hello world" * 100, "cannot be read as NIfTI"),
     "is empty": (b"", "cannot be read as NIfTI"),
     "is cut short": (WHOLE[:500], "cannot be read as NIfTI"),
-    "lacks voxels": (packed(plain()[:-1]), "its voxels end at"),
+    "lacks voxels": (packed(plain()[:-1]), "its voxels are to be"),
     "says that it is huge": (
         packed(poked(*(((42 + 2 * n, "<h"), 32767) for n in range(3)))),
-        "end",
+        "are to be",
     ),
     "has no voxels": (packed(poked(((44, "<h"), 0))), "no voxels"),
     "is shorter than nothing": (packed(poked(((44, "<h"), -5))), "no voxels"),
     "has something after its gzip": (WHOLE + b"garbage!", "cannot be read as NIfTI"),
     "has a length after its gzip": (WHOLE + struct.pack("<I", 3 << 30), "cannot be read as NIfTI"),
+    "begins with its header": (packed(poked(((108, "<f"), 0))), "its voxels are to be bytes 0 to"),
+    "has a code of its sform that is none": (packed(poked((SFORM, 6))), "its sform_code is 6"),
+    "has a code of its qform that is none": (packed(poked((QFORM, -1))), "its qform_code is -1"),
+    "has a qfac that is none": (packed(poked((SFORM, 0), ((76, "<f"), -2))), "its qfac .* is -2"),
+    "has voxels larger than a head": (
+        packed(plain(affine=np.diag([-60, 1, 1, 1]))),
+        "voxels of 60",
+    ),
+    "is larger than a person": (
+        packed(plain(np.zeros((60, 8, 7), np.uint8), np.diag([-49, 1, 1, 1]))),
+        r"2\.94e\+03 mm from end to end",
+    ),
+    "is smaller than a thumb": (
+        packed(plain(affine=np.diag([-0.05, 0.05, 0.05, 1]))),
+        "0.45 mm from end to end",
+    ),
     "begins nowhere": (packed(poked(((108, "<f"), NAN))), "cannot be read as NIfTI"),
-    "begins beyond its end": (packed(poked(((108, "<f"), 1e9))), "its voxels end at"),
+    "begins beyond its end": (packed(poked(((108, "<f"), 1e9))), "its voxels are to be"),
     "is one of two files": (packed(plain()[:344] + b"ni1\0" + plain()[348:]), "one of two files"),
     "has two axes": (packed(plain(STORED[..., 0])), "2 dimensions"),
     "has two volumes": (packed(plain(np.stack([STORED, STORED], -1))), "4 dimensions"),
@@ -231,6 +251,28 @@ def test_content_that_is_not_here_says_how_to_get_it(tmp_path):
         with pytest.raises(StudyError, match="its content is not here") as raised:
             read(path)
         assert raised.value.hint == f"datalad get {path}"
+
+
+def test_small_values_are_values(tmp_path):
+    volume = read(stored_as(tmp_path, packed(plain(STORED * 1e-9))))
+    check_contrast(volume, tmp_path / "image.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (
+            b"../../.git/annex/objects/Xx/Yy/SHA256E-s1--a.nii.gz/SHA256E-s1--a.nii.gz",
+            "datalad get",
+        ),
+        (b"/annex/objects/\xff\xfe\n", "datalad get"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n", "git lfs pull"),
+    ],
+)
+def test_what_stands_for_content_elsewhere_says_how_to_get_it(tmp_path, content, hint):
+    with pytest.raises(StudyError, match="its content is not here") as raised:
+        read(stored_as(tmp_path, content))
+    assert raised.value.hint.startswith(hint)
 
 
 def test_nothing_is_printed_about_what_is_mended(tmp_path, capfd):

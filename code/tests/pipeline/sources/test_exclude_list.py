@@ -20,9 +20,13 @@ LISTS = {
     "closed brackets": ("motion: " + "[" * 20_000 + "]" * 20_000, "lists in lists"),
     "list in the list": ("motion:\n- [sub-a1, sub-a2]\n", "motion: entry 1 is no name"),
     "table in the list": ("motion:\n- sub-a1\n- sub-a2: moved\n", "motion: entry 2 is no name"),
-    "number of 5,000 digits": ("motion: [" + "9" * 5_000 + "]", "Exceeds the limit"),
     "too large": ("# " + "x" * 300_000 + "\nmotion: [sub-a1]\n", "bytes, at most"),
     "NUL": ("motion: [sub-a1\0]\n", "it holds NUL"),
+    "another version": ("%YAML 1.0\n---\nmotion: [sub-a1]\n", "not YAML that is read here"),
+    "a tag that does not fit": ("motion: [!!bool sub-a1]\n", "not YAML that is read here"),
+    "a set of a word": ("motion: !!set x\n", "not YAML that is read here"),
+    "a list as a key": ("? - [a]\n", "not YAML that is read here"),
+    "nothing as a number": ("motion: !!float\n", "not YAML that is read here"),
     "a tag of Python's": (
         "motion: [!!python/object/apply:os.getcwd []]\n",
         "motion: entry 1 is no name",
@@ -50,6 +54,20 @@ def test_an_entry_has_its_key_and_the_comment_at_its_line(tmp_path):
         ListEntry("motion", "sub-a1", "moved"),
         ListEntry("motion", "site7", ""),
     ]
+
+
+def test_a_name_is_what_stands_there_and_no_number_or_date(tmp_path):
+    path = tmp_path / "exclude.yml"
+    names = ["01", "0x10", "1e1", "12:30", "2020-01-01", "true", "~", "1_0", "No"]
+    path.write_text("motion:\n" + "".join(f"- {name}\n" for name in names))
+    assert [entry.name for entry in read_entries(path, ["motion"], hint="")] == names
+
+
+def test_a_list_whose_content_is_not_here_says_so_and_not_to_remove_it(tmp_path):
+    (tmp_path / "exclude.yml").symlink_to(".git/annex/objects/x")
+    with pytest.raises(StudyError, match="its content is not here") as raised:
+        list(read_entries(tmp_path / "exclude.yml", ["motion"], hint=""))
+    assert raised.value.hint.startswith("datalad get")
 
 
 def test_an_empty_list_leaves_nothing_out_and_one_without_the_key_is_an_error(tmp_path):

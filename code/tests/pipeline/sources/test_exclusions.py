@@ -69,13 +69,19 @@ def test_an_entry_is_a_participant_a_site_or_an_image(tmp_path, name):
     [
         ("sub-b2", ["anat/T1w"], B2_T1W),
         ("sub-b2_T1w", ["anat/T1w"], B2_T1W),
-        ("sub-b2_T2w", ["anat/T1w"], set()),
-        ("sub-b2/anat/sub-b2_T2w.nii.gz", ["anat/T1w"], set()),
         ("sub-a1", ["anat/T1w"], set()),
     ],
 )
 def test_an_entry_leaves_out_the_images_that_its_key_is_about(tmp_path, entry, about, meant):
     assert out(tmp_path, excluding(tmp_path, f"\n- {entry}", about=about)) == meant
+
+
+@pytest.mark.parametrize("entry", ["sub-b2_T2w", "sub-b2/anat/sub-b2_T2w.nii.gz"])
+def test_an_image_under_a_key_that_is_about_others_is_an_error(tmp_path, entry):
+    with pytest.raises(
+        StudyError, match="is an image anat/T2w, and the study follows this key for"
+    ):
+        find_cases(tmp_path, excluding(tmp_path, f"\n- {entry}", about=["anat/T1w"]))
 
 
 @pytest.mark.parametrize("empty", ["", " null", " ~", " []", "\n# nobody"])
@@ -91,6 +97,9 @@ NOTHING = {
     "two in one": ("sub-b2, sub-b1", ""),
     "two with a blank": ("sub-a1 sub-b2", ""),
     "number": ("1", ""),
+    "number with a nought": ("07", ""),
+    "number in another base": ("0x7", ""),
+    "folder of another, of a kind that no rule asks for": ("sub-a1/func/sub-b2_bold", ""),
     "yes": ("true", ""),
     "date": ("2020-01-01", ""),
     "what stands for no site": ("n/a", ""),

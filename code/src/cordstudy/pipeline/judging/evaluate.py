@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,8 +18,10 @@ from pathlib import Path
 import click
 import numpy as np
 
+from cordstudy.base.errors import StudyError
 from cordstudy.base.processes import in_processes
 from cordstudy.base.tables import write_table
+from cordstudy.base.texts import did_you_mean
 from cordstudy.pipeline.judging.measures import NAMES, measure, measure_missing
 from cordstudy.pipeline.judging.reading import read_mask
 from cordstudy.pipeline.raw.grids import RPI, to_orientation
@@ -26,6 +29,8 @@ from cordstudy.pipeline.raw.layout import RawCase, read_cases
 from cordstudy.pipeline.raw.mask_values import cut
 from cordstudy.pipeline.raw.names import TEST, mask_file, mask_path
 from cordstudy.pipeline.raw.volumes import read_volume, scaled
+
+NIFTI = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -104,20 +109,44 @@ def score(pair: Pair) -> Score:
 def pairs(
     raws: Sequence[Path], predictions: Sequence[Path], nsd_tolerance_mm: float
 ) -> Iterator[Pair]:
-    """Every test case of every raw dataset with each model's prediction of it."""
+    """Every test case of every raw dataset with each model's prediction of it.
+
+    Raises StudyError for a test set without any folder of predictions, and for predictions of none
+    of its cases: those under another name would count as missing.
+    """
     for folder in predictions:
         model, _, number = folder.name.partition(".")
         for raw in raws:
-            for case in read_cases(raw):
-                if case.is_to_test:
-                    yield Pair(
-                        model=model,
-                        replicate=int(number or 1),
-                        case=case,
-                        reference=raw / mask_path(TEST, case.case_id),
-                        prediction=folder / case.dataset / mask_file(case.case_id),
-                        nsd_tolerance_mm=nsd_tolerance_mm,
-                    )
+            cases = [case for case in read_cases(raw) if case.is_to_test]
+            _check_names(cases, folder)
+            for case in cases:
+                yield Pair(
+                    model=model,
+                    replicate=int(number or 1),
+                    case=case,
+                    reference=raw / mask_path(TEST, case.case_id),
+                    prediction=folder / case.dataset / mask_file(case.case_id),
+                    nsd_tolerance_mm=nsd_tolerance_mm,
+                )
+
+
+def _check_names(cases: Sequence[RawCase], folder: Path) -> None:
+    """Look at the predictions of one test set by one model."""
+    if not cases:
+        return
+    place = folder / cases[0].dataset
+    if not place.is_dir():
+        raise StudyError(
+            f"there is no folder {place} with predictions of {cases[0].dataset}",
+            hint="predict the dataset first, or do not name it: --dataset",
+        )
+    expected = {mask_file(case.case_id) for case in cases}
+    for path in sorted(place.iterdir()):
+        if NIFTI.search(path.name) and path.name not in expected and path.name[0] != ".":
+            raise StudyError(
+                f"{path}: no prediction of a case of {cases[0].dataset}",
+                hint=f"{did_you_mean(path.name, expected)}a prediction is called after its case",
+            )
 
 
 def positive(context: click.Context, parameter: click.Parameter, value: float) -> float:

@@ -23,7 +23,9 @@ from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner
 )
 
 from cordstudy.base.errors import StudyError
+from cordstudy.base.tables import read_table
 from cordstudy.base.texts import read_json
+from cordstudy.base.within import regular
 from cordstudy.pipeline.learning.nnunet import in_place_of, nnunet_folders, quiet
 from cordstudy.pipeline.learning.plans import (
     Architecture,
@@ -31,9 +33,12 @@ from cordstudy.pipeline.learning.plans import (
     Plans,
     check_dataset,
 )
+from cordstudy.pipeline.raw.names import CASES, TRAIN, image_path, mask_path
 
 PLANS = "nnUNetPlans"
 READER = "SimpleITKIO"
+UNREADABLE = (RuntimeError, ValueError, LookupError, StopIteration, AssertionError)
+"""What ITK raises for a file that it does not read, and nnU-Net for one that it cannot use."""
 THREADS = SimpleNamespace(get_context=lambda method: multiprocessing.dummy)
 """What stands in for `multiprocessing`."""
 
@@ -94,6 +99,7 @@ def plan(
     """
     dataset_json = read_json(dataset / "dataset.json")
     check_dataset(dataset_json, dataset / "dataset.json")
+    _check_files(dataset)
     with tempfile.TemporaryDirectory() as scratch:
         made = _run_nnunet(dataset, Path(scratch), fingerprint_only=shared is not None)
         fingerprint = json.loads((made / "dataset_fingerprint.json").read_text("utf-8"))
@@ -127,9 +133,18 @@ def _run_nnunet(dataset: Path, scratch: Path, *, fingerprint_only: bool) -> Path
             extractor.run(overwrite_existing=True)
             if not fingerprint_only:
                 ExperimentPlanner(dataset.name).plan_experiment()
-        except RuntimeError as error:  # what ITK raises for a file that it does not read
+        except UNREADABLE as error:
             raise _unreadable(dataset, str(error)) from error
     return scratch / dataset.name
+
+
+def _check_files(dataset: Path) -> None:
+    """Raise StudyError unless the images and masks to train on are those of the table of cases, and
+    here: nnU-Net plans for the images that it finds."""
+    for row in read_table(dataset / CASES, "case_id", "part"):
+        if row["part"] == TRAIN:
+            regular(dataset / image_path(TRAIN, row["case_id"]))
+            regular(dataset / mask_path(TRAIN, row["case_id"]))
 
 
 def _check_reader(plans: Plans, dataset: Path) -> None:
@@ -142,6 +157,6 @@ def _check_reader(plans: Plans, dataset: Path) -> None:
 def _unreadable(dataset: Path, why: str) -> StudyError:
     lines = [line.strip() for line in why.splitlines() if line.strip()]
     return StudyError(
-        f"{dataset}: ITK does not read all of its images: {lines[-1] if lines else 'no reason'}",
-        hint="make the dataset with `code/study run convert`, which writes what ITK reads",
+        f"{dataset}: nnU-Net cannot use all of its images: {lines[-1] if lines else 'no reason'}",
+        hint="make the dataset with `code/study convert`, which writes what it reads",
     )

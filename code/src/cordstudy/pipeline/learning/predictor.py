@@ -10,9 +10,11 @@ from __future__ import annotations
 import errno
 import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cc3d
 import numpy as np
@@ -21,6 +23,7 @@ from nnunetv2.inference.export_prediction import (
     convert_predicted_logits_to_segmentation_with_correct_shape,
 )
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.preprocessing.resampling.default_resampling import compute_new_shape
 from numpy.typing import NDArray
 
 from cordstudy.base.errors import StudyError
@@ -40,6 +43,8 @@ NO_NETWORK = (
 )
 """What nnU-Net and torch raise for plans of which no network can be made, or not that of the
 checkpoints."""
+LARGEST = 10**9
+"""The voxels of the largest image that is segmented: 4 GB a class."""
 OF_THE_PLANS = ("image_reader_writer", "transpose_forward")
 OF_THE_CONFIGURATION = (
     "preprocessor_name",
@@ -134,11 +139,33 @@ def _predict_file(
     for predictor, path in zip(predictors, masks, strict=True):
         key = preprocessing(predictor)
         if key not in prepared:
+            _check_size(predictor, array, properties, image)
             prepared[key] = _preprocess(predictor, array, properties)
         mask = _predict(predictor, prepared[key])
         path.parent.mkdir(parents=True, exist_ok=True)
         reader.write_seg(largest_component(mask), str(path), properties)
         _check_written(path)
+
+
+def _check_size(
+    predictor: nnUNetPredictor,
+    array: NDArray[np.floating],
+    properties: Mapping[str, Any],
+    image: Path,
+) -> None:
+    """Raise StudyError for an image (c, z, y, x) of which nothing is left at the spacing of the
+    plans, or more than a machine holds."""
+    chosen, order = predictor.configuration_manager, predictor.plans_manager.transpose_forward
+    shape = [array.shape[1:][axis] for axis in order]
+    spacing_mm = [properties["spacing"][axis] for axis in order]
+    wanted_mm = [*spacing_mm[: 3 - len(chosen.spacing)], *chosen.spacing]  # 2D leaves slices alone
+    resampled = compute_new_shape(shape, spacing_mm, wanted_mm)
+    if min(resampled) < 1 or math.prod(int(length) for length in resampled) > LARGEST:
+        told = " × ".join(str(int(length)) for length in resampled)
+        raise StudyError(
+            f"{image}: {told} voxels (z, y, x) at the model's spacing of {wanted_mm} mm",
+            hint="an image that is thicker, or cut to the neck, can be segmented",
+        )
 
 
 def _check_written(path: Path) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -55,21 +56,22 @@ def segment(
     """
     from cordstudy.pipeline.learning.predictor import predict_files  # nnU-Net: 5 s to import
 
-    _check_names(images, out)
+    _check_names(images, out, models)
     with tempfile.TemporaryDirectory() as scratch:
         turned, turned_masks = [], []
         for number, image in enumerate(images):
             turned.append(Path(scratch) / f"{number:04d}.nii.gz")
             turned_masks.append(_scratch_masks(turned[-1], len(models)))
             _turn(image, turned[-1])
-        predict_files(
-            list(models.values()),
-            turned,
-            turned_masks,
-            folds=folds,
-            mirror_axes=mirror_axes,
-            tile_step=tile_step,
-        )
+        with _named(dict(zip(turned, images))):
+            predict_files(
+                list(models.values()),
+                turned,
+                turned_masks,
+                folds=folds,
+                mirror_axes=mirror_axes,
+                tile_step=tile_step,
+            )
         written = []
         for image, masks in zip(images, turned_masks):
             for name, mask in zip(models, masks):
@@ -79,19 +81,45 @@ def segment(
     return written
 
 
+@contextmanager
+def _named(copies: Mapping[Path, Path]) -> Iterator[None]:
+    """Have an error name the image that a copy is of."""
+    try:
+        yield
+    except StudyError as error:
+        message = str(error)
+        for copy, image in copies.items():
+            message = message.replace(str(copy), str(image))
+        raise StudyError(message, hint=error.hint) from error
+
+
 def _scratch_masks(turned: Path, count: int) -> list[Path]:
     """Where the masks of a turned image go, one a model."""
     stem = turned.name.removesuffix(".nii.gz")
     return [turned.with_name(f"{stem}_{number}.nii.gz") for number in range(count)]
 
 
-def _check_names(images: Sequence[Path], out: Path) -> None:
-    """Raise StudyError where two images would have one mask."""
-    if len({output_path(image, out) for image in images}) < len(images):
-        raise StudyError(
-            f"two of the images have one name, so one mask in {out}",
-            hint="segment them one by one",
-        )
+def _check_names(images: Sequence[Path], out: Path, models: Iterable[str]) -> None:
+    """Raise StudyError where two images would have one mask, where a mask or its sidecar would
+    replace an image, and where there is no folder for them."""
+    named: dict[Path, Path] = {}
+    for image in images:
+        other = named.setdefault(output_path(image, out), image)
+        if other is not image:
+            raise StudyError(
+                f"{other} and {image} have one name, so one mask in {out}",
+                hint="segment them one by one",
+            )
+    given = {image.resolve() for image in images}
+    for image in images:
+        for model in ("", *models):
+            output = output_path(image, out, model)
+            if output.resolve() in given and not output.is_symlink():
+                raise StudyError(
+                    f"{output}: the mask of {image} would replace an image", hint="another --out"
+                )
+    if out.exists() and not out.is_dir():
+        raise StudyError(f"{out}: no folder", hint="another --out")
 
 
 def _turn(image: Path, copy: Path) -> None:

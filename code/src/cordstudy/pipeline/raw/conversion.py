@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import apply_affine
 from nibabel.processing import resample_from_to
 from numpy.typing import NDArray
 
@@ -21,13 +22,14 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import write_file
 from cordstudy.pipeline.raw.grids import (
     RPI,
+    apart,
     axes_of,
     described,
     on_grid_of,
     to_orientation,
     voxels_on,
 )
-from cordstudy.pipeline.raw.mask_values import reference_mask
+from cordstudy.pipeline.raw.mask_values import check_reference, cut
 from cordstudy.pipeline.raw.volumes import (
     check_contrast,
     check_square,
@@ -37,6 +39,9 @@ from cordstudy.pipeline.raw.volumes import (
     volume_bytes,
 )
 from cordstudy.pipeline.sources.cases import Case
+
+LARGEST_OUTSIDE = 0.05
+"""Of a mask that may lie beyond the borders of its image where it is resampled."""
 
 
 @dataclass(frozen=True)
@@ -103,20 +108,30 @@ def mask_on_grid(image: nib.Nifti1Image, job: Job) -> NDArray[np.uint8]:
     """
     source = Path(job.case.mask)
     stored = read_volume(source)
-    mask = on_grid_of(reference_mask(scaled(stored), source), stored)
+    mask = on_grid_of(cut(scaled(stored), source), stored)
     voxels = voxels_on(mask, image)
     if voxels is None:
         _check_not_mirrored(image, mask, job)
         if not job.resample:
             raise _other_grid(image, mask, job)
+        _check_within(mask, image, job)
         resampled = resample_from_to(mask, (image.shape, image.affine), order=0)
         voxels = np.asarray(resampled.dataobj)
-        if not voxels.any():
-            raise StudyError(
-                f"{source}: on the grid of its image the mask is empty",
-                hint="exclude the image, with a reason",
-            )
+    check_reference(voxels, source)
     return voxels.astype(np.uint8)
+
+
+def _check_within(mask: nib.Nifti1Image, image: nib.Nifti1Image, job: Job) -> None:
+    """Raise StudyError for a mask that lies outside its image, more than a little."""
+    inside = np.argwhere(np.asarray(mask.dataobj))
+    places = apply_affine(np.linalg.inv(image.affine) @ mask.affine, inside)
+    outside = ((places < -0.5) | (places > np.array(image.shape) - 0.5)).any(axis=1)
+    if len(inside) and outside.mean() > LARGEST_OUTSIDE:
+        raise StudyError(
+            f"{job.case.mask}: {outside.mean():.0%} of the mask lies outside the image "
+            f"{job.case.image}",
+            hint="exclude the image, with a reason",
+        )
 
 
 def _check_not_mirrored(image: nib.Nifti1Image, mask: nib.Nifti1Image, job: Job) -> None:
@@ -129,7 +144,8 @@ def _check_not_mirrored(image: nib.Nifti1Image, mask: nib.Nifti1Image, job: Job)
     image_steps, mask_steps = np.abs(image.affine[:3, :3]), np.abs(mask.affine[:3, :3])
     if not np.allclose(image_steps, mask_steps, atol=1e-3):
         return
-    if image_axes[lateral] != mask_axes[lateral]:
+    away = apart(to_orientation(image, RPI).affine, to_orientation(mask, RPI).affine, image.shape)
+    if image_axes[lateral] != mask_axes[lateral] and away > 1:
         raise StudyError(
             f"{job.case.mask}: left and right are exchanged: its axes are {mask_axes}, "
             f"those of the image {job.case.image} {image_axes}, at other places",

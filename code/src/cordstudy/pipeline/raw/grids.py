@@ -20,6 +20,7 @@ from nibabel.orientations import (
     axcodes2ornt,
     inv_ornt_aff,
     io_orientation,
+    ornt2axcodes,
     ornt_transform,
 )
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ Voxels = NDArray[Any]
 """Numbers on a grid, of whatever data type a file has them in."""
 Affine = NDArray[np.floating]
 """4×4: from the indices of a voxel to a place in mm."""
+TILT = np.array([[1, -3e-3, 2e-3], [3e-3, 1, -1e-3], [-2e-3, 1e-3, 1]])
+"""A turn by about 0.2° about an axis that is none of the image's."""
 RPI = ("L", "A", "S")
 TOLERANCE = 0.1
 """How far the corners of a grid may lie apart and be at the same place, as a share of a voxel: more
@@ -75,7 +78,7 @@ def squared(affine: Affine) -> Affine:
 
 def axes_of(image: nib.Nifti1Image) -> str:
     """Where the voxel axes run to, a letter each: RPI is `LAS`."""
-    return "".join(nib.aff2axcodes(image.affine))
+    return "".join(ornt2axcodes(_orientation(image.affine)))
 
 
 def described(image: nib.Nifti1Image) -> str:
@@ -94,7 +97,7 @@ def to_orientation(image: nib.Nifti1Image, codes: Sequence[str]) -> nib.Nifti1Im
 
     Data type, scaling, oblique axes and the codes of sform and qform stay.
     """
-    turn = ornt_transform(io_orientation(image.affine), axcodes2ornt(codes))
+    turn = ornt_transform(_orientation(image.affine), axcodes2ornt(codes))
     turned: nib.Nifti1Image = image.as_reoriented(turn)
     if turned is not image:
         turned.header.set_slope_inter(*image.header.get_slope_inter())
@@ -107,9 +110,20 @@ def from_orientation(voxels: Voxels, codes: Sequence[str], image: nib.Nifti1Imag
 
     By the affine of the image alone, so that the way back is the way there, also where its axes
     lie half between two."""
-    back = ornt_transform(axcodes2ornt(codes), io_orientation(image.affine))
+    back = ornt_transform(axcodes2ornt(codes), _orientation(image.affine))
     turned: Voxels = apply_orientation(voxels, back)
     return turned
+
+
+def _orientation(affine: Affine) -> NDArray[np.floating]:
+    """Which way each voxel axis runs, as nibabel's `io_orientation`.
+
+    Asked of axes that are tilted a little, the same for all, so that axes half between two (45°)
+    go one way whatever rounding has left of them, on any machine.
+    """
+    tilted = np.array(affine, np.float64)
+    tilted[:3, :3] = TILT @ tilted[:3, :3]
+    return np.asarray(io_orientation(tilted))
 
 
 def on_grid_of(voxels: Voxels, image: nib.Nifti1Image) -> nib.Nifti1Image:

@@ -45,13 +45,9 @@ def cut(values: Voxels, source: Path) -> NDArray[np.uint8]:
     return (values >= THRESHOLD).astype(np.uint8)
 
 
-def reference_mask(values: Voxels, source: Path) -> NDArray[np.uint8]:
-    """The mask in the values of a file, as a model may learn from it.
-
-    Raises StudyError as `cut` does, for an empty mask, and for one that fills more of the image
-    than a cord does.
-    """
-    mask = cut(values, source)
+def check_reference(mask: NDArray[np.uint8], source: Path) -> None:
+    """Raise StudyError for a mask that no model may learn from: an empty one, and one that fills
+    more of its image than a cord does."""
     if not mask.any():
         raise StudyError(
             f"{source}: the mask is empty at {THRESHOLD}", hint="exclude the image, with a reason"
@@ -63,4 +59,3 @@ def reference_mask(values: Voxels, source: Path) -> NDArray[np.uint8]:
             "exchanged, or the mask of something else",
             hint=OTHER_MASK,
         )
-    return mask

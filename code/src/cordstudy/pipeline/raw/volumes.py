@@ -46,20 +46,28 @@ LENGTH = 7
 """The bits of `xyzt_units` that say the unit of length."""
 TIMES = (0, 8, 16, 24, 32, 40, 48)
 """What the others may be: a unit of time, of frequency, or none."""
-SIZES_MM = (0.01, 100.0)
+SIZES_MM = (0.01, 50.0)
 """The smallest and largest side of a voxel that an image of a person has."""
+FIELD_MM = (2.0, 2500.0)
+"""Between which the longest side of such an image is."""
+FORMS = range(6)
+"""The codes that sform and qform may have; nibabel takes any other for none, ITK for some."""
 LARGEST = 1e12
 """The largest value of a voxel that single precision can take the variance of."""
 SQUARE = 5e-5
 """How far the cosine of two axes may be from 0 for ITK to take them as at right angles, and half
 of it for safety."""
+LONGEST_QUATERNION = 1 + 1e-4
 FLAT = 1e-6
 """A voxel of less than such a share of the product of its sides is flat: no inverse."""
 SAME_SIZE = 1e-3
 """By which share pixdim may differ from what the affine says."""
 CONTRAST = 1e-6
-"""The least that values may differ by, as a share of the largest of them and of 1: single precision
-and nnU-Net's normalization see no less."""
+"""The least that values may differ by, as a share of the largest: single precision sees no less."""
+LEAST_CONTRAST = 1e-7
+"""The least that they may differ by: nnU-Net's normalization sees no less."""
+NO_IMAGE = (1004, 1005, 1006)
+"""Intents of matrices and displacements, with which ITK refuses what is an image all the same."""
 DAMAGED = (
     ImageFileError,
     HeaderDataError,
@@ -120,7 +128,7 @@ def read(path: Path) -> Volume:
         why = str(error).partition("\n")[0] or type(error).__name__
         raise StudyError(
             f"{path}: cannot be read as NIfTI: {why}",
-            hint="get it again: `git annex fsck` tells a damaged copy from a damaged original",
+            hint="is it an image, and whole? `git annex fsck` tells a damaged copy",
         ) from error
 
 
@@ -138,7 +146,7 @@ def check_square(volume: Volume, path: Path) -> None:
 def check_contrast(volume: Volume, path: Path) -> None:
     """Raise StudyError for an image in which there is nothing to see."""
     low, high = _extremes(volume.image)
-    if high - low <= CONTRAST * max(1.0, abs(low), abs(high)):
+    if high - low <= max(LEAST_CONTRAST, CONTRAST * max(abs(low), abs(high))):
         values = f"every voxel is {low:g}" if low == high else f"its values are {low:g} to {high:g}"
         raise StudyError(f"{path}: {values}: there is nothing to see", hint=CORRECT)
 
@@ -146,9 +154,13 @@ def check_contrast(volume: Volume, path: Path) -> None:
 def _read(content: bytes, path: Path) -> Volume:
     plain, is_one_member = _unpacked(content) if content[:2] == GZIP else (content, False)
     with _quiet():
-        loaded = _loaded(plain)
+        kind: type[nib.Nifti1Image] = nib.Nifti1Image
+        if plain[:4] in NIFTI2_HEADER:
+            kind = nib.Nifti2Image
+        mended = _with_unit_quaternion(plain, kind)
+        loaded = kind.from_bytes(mended)
         stored = _header_as_stored(loaded, plain)
-        packed = content if is_one_member else b""
+        packed = content if is_one_member and mended is plain else b""
         return _volume(loaded, _voxels(loaded, plain), stored, packed, path)
 
 
@@ -180,12 +192,17 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _loaded(plain: bytes) -> nib.Nifti1Image:
-    """An image with a header that nibabel takes; what it mends of one, it mends silently."""
-    kind: type[nib.Nifti1Image] = nib.Nifti1Image
-    if plain[:4] in NIFTI2_HEADER:
-        kind = nib.Nifti2Image
-    return kind.from_bytes(plain)
+def _with_unit_quaternion(plain: bytes, kind: type[nib.Nifti1Image]) -> bytes:
+    """A file whose quaternion is not, by rounding, longer than 1: nibabel takes none of those."""
+    size = kind.header_class.template_dtype.itemsize
+    header = kind.header_class(plain[:size], check=False)
+    names = ("quatern_b", "quatern_c", "quatern_d")
+    length = math.hypot(*(float(header[name]) for name in names))
+    if not 1 < length <= LONGEST_QUATERNION:
+        return plain
+    for name in names:
+        header[name] = float(header[name]) / (length * (1 + 1e-7))
+    return bytes(header.binaryblock) + plain[size:]
 
 
 def _header_as_stored(loaded: nib.Nifti1Image, plain: bytes) -> nib.Nifti1Header:
@@ -203,8 +220,9 @@ def _voxels(loaded: nib.Nifti1Image, plain: bytes) -> Voxels:
     if not shape or min(shape) < 1:
         raise ValueError(f"it has no voxels: {shape}")
     end = start + math.prod(shape) * kind.itemsize
-    if end > len(plain):
-        raise ValueError(f"it has {len(plain):,} bytes, its voxels end at {end:,}")
+    if start < loaded.header.single_vox_offset or end > len(plain):
+        told = f"its voxels are to be bytes {start:,} to {end:,}"
+        raise ValueError(f"it has {len(plain):,} bytes, {told}")
     return np.ndarray(shape, kind, plain, start, order="F")
 
 
@@ -294,6 +312,7 @@ def _check_forms(loaded: nib.Nifti1Image, stored: nib.Nifti1Header, path: Path) 
     """Raise StudyError unless the affine follows from what is stored, and sform and qform agree
     where both are set: programs choose either."""
     affine, header = loaded.affine, loaded.header
+    _check_codes(stored, path)
     if not header["sform_code"] and not (np.abs(stored["pixdim"][1:4]) > 0).all():
         raise StudyError(f"{path}: it does not say how large its voxels are", hint=CORRECT)
     volume = abs(np.linalg.det(affine[:3, :3])) if np.isfinite(affine).all() else 0
@@ -309,6 +328,18 @@ def _check_forms(loaded: nib.Nifti1Image, stored: nib.Nifti1Header, path: Path) 
             f"{apart(sform, qform, loaded.shape):.1f} voxels",
             hint=CORRECT,
         )
+
+
+def _check_codes(stored: nib.Nifti1Header, path: Path) -> None:
+    """Raise StudyError for codes that programs read in different ways."""
+    for name in ("sform_code", "qform_code"):
+        if int(stored[name]) not in FORMS:
+            raise StudyError(
+                f"{path}: its {name} is {int(stored[name])}, which is none", hint=CORRECT
+            )
+    turned = float(stored["pixdim"][0])
+    if stored["qform_code"] and turned not in (-1, 0, 1):
+        raise StudyError(f"{path}: its qfac (pixdim[0]) is {turned:g}, not 1 or -1", hint=CORRECT)
 
 
 def _affine_mm(image: nib.Nifti1Image, path: Path) -> Affine:
@@ -329,6 +360,12 @@ def _affine_mm(image: nib.Nifti1Image, path: Path) -> Affine:
             f"{path}: voxels of {told} mm, by its unit ({UNITS[code]})",
             hint="have the file corrected: xyzt_units, or the affine",
         )
+    longest = float((sizes * image.shape[:3]).max())
+    if not FIELD_MM[0] <= longest <= FIELD_MM[1]:
+        raise StudyError(
+            f"{path}: {longest:.3g} mm from end to end, by its unit ({UNITS[code]})",
+            hint="have the file corrected: xyzt_units, or the affine",
+        )
     return affine
 
 
@@ -338,6 +375,8 @@ def _is_usual(image: nib.Nifti1Image, stored: nib.Nifti1Header, affine: Affine) 
     if type(image) is not nib.Nifti1Image or not (header["sform_code"] or header["qform_code"]):
         return False
     unit = int(header["xyzt_units"])
+    if int(header["intent_code"]) in NO_IMAGE:
+        return False
     if unit & LENGTH not in USUAL_UNITS or unit & ~LENGTH not in TIMES:
         return False
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
@@ -352,6 +391,8 @@ def _made_usual(original: nib.Nifti1Image, affine: Affine) -> nib.Nifti1Image:
     voxels = np.asarray(original.dataobj)
     made = nib.Nifti1Image(voxels, affine, original.header)
     time = int(original.header["xyzt_units"]) & ~LENGTH
+    if int(made.header["intent_code"]) in NO_IMAGE:
+        made.header.set_intent("none")
     made.header["xyzt_units"] = 2 | (time if time in TIMES else 0)
     made.header.set_slope_inter(*original.header.get_slope_inter())
     place(made, affine, original.header)

@@ -6,15 +6,18 @@ Does not own: what an entry stands for, and which images a key is about (`exclus
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.nodes import Node, ScalarNode
+from ruamel.yaml.resolver import VersionedResolver
+from ruamel.yaml.tag import Tag
 
 from cordstudy.base.errors import StudyError, inline
 from cordstudy.base.texts import read_text
@@ -22,7 +25,20 @@ from cordstudy.base.texts import read_text
 LARGEST = 128 * 2**10
 """The bytes of a list: it names people, and a YAML reader in Python takes seconds for so many."""
 DEEPEST = 5
+TEXT = "tag:yaml.org,2002:str"
 ONE_A_LINE = "one participant, site or image a line"
+NOBODY = ("", "~", "null", "Null", "NULL")
+"""What YAML has for a key without anything."""
+NO_YAML = (
+    YAMLError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    RecursionError,
+)
+"""What ruamel.yaml raises for tags and directives that do not fit what they are at."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,17 @@ class ListEntry:
     key: str
     name: str
     comment: str
+
+
+class Verbatim(VersionedResolver):
+    """Every plain word is text: `01` is no 1, and no date or truth value but what stands there."""
+
+    def resolve(self, kind: type[Node], value: object, implicit: tuple[bool, bool]) -> Tag:
+        """The tag of a node that has none of its own."""
+        if kind is ScalarNode and implicit[0]:
+            return Tag(suffix=TEXT)
+        tag: Tag = super().resolve(kind, value, implicit)
+        return tag
 
 
 def read_entries(path: Path, keys: Iterable[str], *, hint: str) -> Iterator[ListEntry]:
@@ -46,7 +73,7 @@ def read_entries(path: Path, keys: Iterable[str], *, hint: str) -> Iterator[List
     if content is None:
         return
     for key in keys:
-        if key in content and content[key] is None:
+        if content.get(key) in NOBODY:
             continue
         entries = content.get(key)
         if not isinstance(entries, CommentedSeq):
@@ -55,22 +82,22 @@ def read_entries(path: Path, keys: Iterable[str], *, hint: str) -> Iterator[List
                 f"{path}: no list under the key {key!r}", hint=f"it has {known}: {hint}"
             )
         for index, value in enumerate(entries):
-            name = str(value).strip() if isinstance(value, str | int | float | date) else ""
+            name = value.strip() if isinstance(value, str) else ""
             if not name:
                 raise StudyError(f"{path}: {key}: entry {index + 1} is no name", hint=ONE_A_LINE)
             yield ListEntry(key, name, _comment(entries, index))
 
 
 def _read_list(path: Path) -> CommentedMap | None:
-    if not path.is_file():
-        raise StudyError(
-            f"there is no {path}", hint="correct exclude_file in the study's TOML, or remove it"
-        )
+    if not os.path.lexists(path):
+        raise StudyError(f"there is no {path}", hint="correct exclude_file in the study's TOML")
     text = read_text(path, largest=LARGEST)
     try:
         _check_events(text)
-        content = YAML(typ="rt").load(text)  # makes no object of a class that a tag names
-    except (YAMLError, ValueError, RecursionError) as error:
+        reader = YAML(typ="rt")  # makes no object of a class that a tag names
+        reader.Resolver = Verbatim
+        content = reader.load(text)
+    except NO_YAML as error:
         raise StudyError(
             f"{path}: not YAML that is read here: {_told(error)}", hint="correct it in the source"
         ) from error
@@ -85,7 +112,7 @@ def _told(error: Exception) -> str:
     """What a reader of YAML says, in one line."""
     if isinstance(error, MarkedYAMLError) and error.problem_mark:
         return f"line {error.problem_mark.line + 1}: {inline(error.problem)}"
-    return inline(str(error).partition("\n")[0])
+    return inline(str(error).partition("\n")[0]) or type(error).__name__
 
 
 def _check_events(text: str) -> None:

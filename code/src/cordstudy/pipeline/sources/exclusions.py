@@ -10,7 +10,7 @@ Only names are compared: `split` reads this where no image is.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +62,11 @@ class ListedImage:
     def participant(self) -> str:
         """Whose image it is; empty for the name of no image."""
         return self.stem.rpartition("_")[0].partition("_")[0]
+
+    @property
+    def is_in_its_folder(self) -> bool:
+        """Whether folders that are named are of the participant whose image it is."""
+        return "/" not in self.place or self.place.startswith(f"{self.participant}/")
 
     def fault(self, rules: Rules, known: Collection[str]) -> StudyError:
         """What to say where the source has nothing of this name, but what is `known`."""
@@ -150,25 +155,39 @@ def _by_list(
         meant = [(name, rule) for name in people for rule in about]
         if not people:
             image = ListedImage(f"{path}: {entry.key}", entry.name)
-            if image.participant not in participants:
+            if image.participant not in participants or not image.is_in_its_folder:
                 raise image.fault(rules, _names(rules, participants))
-            meant = [(image.participant, rule) for rule in about if _is_of(image, rule, rules)]
+            of_rules = [rule for rule in rules.images if _is_of(image, rule, rules)]
+            _check_about(image, of_rules, about)
+            meant = [(image.participant, rule) for rule in of_rules]
             images.append(image)
         for pair in meant:
             reasons.setdefault(pair, reason)
     return reasons, images
 
 
+def _check_about(image: ListedImage, of_rules: Sequence[str], about: Sequence[str]) -> None:
+    """Raise StudyError for an image of the rules under a key that is not about such images: left
+    out or not, one of the two would be wrong."""
+    for rule in of_rules:
+        if rule not in about:
+            raise StudyError(
+                f"{image.where}: {image.name!r} is an image {rule}, and the study follows this key "
+                f"for {', '.join(about)}",
+                hint="move the entry to a key about such images, or add them to exclude_file.keys",
+            )
+
+
 def _people(name: str, participants: Mapping[str, Participant]) -> list[str]:
     """The participants whom a name in a list stands for: it is the id, or the site.
 
     A participant is of a site by the column of participants.tsv, or by an id that is the site's
-    name and a number. By the id, no number is a site (`1` of `sub-12`), nor is an id without its
-    `sub-`.
+    name and a number. By the id, a name that ends in a digit is no site (`1` or `a1` of `sub-a12`),
+    nor is an id without its `sub-`.
     """
     if name == MISSING:
         return []
-    by_id = not name.isdecimal() and f"sub-{name}" not in participants
+    by_id = not name[-1:].isdecimal() and f"sub-{name}" not in participants
     people = []
     for participant in participants.values():
         number = participant.name.removeprefix(f"sub-{name}")

@@ -10,6 +10,7 @@ Only names, links and small text are read: no content is needed.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import MISSING
 from cordstudy.base.texts import did_you_mean
-from cordstudy.base.within import Tree, check_kind, tree
+from cordstudy.base.within import OBJECTS, Tree, check_kind, tree
 from cordstudy.pipeline.sources.cases import Case, LeftOut
 from cordstudy.pipeline.sources.exclusions import Exclusions, Reason, read_exclusions
 from cordstudy.pipeline.sources.images import FilePair, ScannedImage, pair_of, scan
@@ -82,7 +83,8 @@ def find_cases(root: Path, rules: Rules) -> tuple[list[Case], list[LeftOut]]:
     `root` is the study's root. Raises StudyError for a mask without its image, a participant
     with a folder and no row in participants.tsv, two images for one rule, an image in the folder
     of another participant or session, a rule that nothing in the source matches, an excluded
-    image that is not there, and a file that lies outside the source (`within`).
+    image that is not there, a file that lies outside the source (`within`), and where no case is
+    left.
     """
     source = tree(root, rules.path)
     participants = read_participants(root, rules)
@@ -104,6 +106,7 @@ def find_cases(root: Path, rules: Rules) -> tuple[list[Case], list[LeftOut]]:
                 left_out.append(judged)
     for image in images.others:
         left_out.append(_not_used(rules, image))
+    _check_any(rules, cases, left_out)
     return cases, left_out
 
 
@@ -165,6 +168,19 @@ def _check_all_matched(rules: Rules, images: Images) -> None:
                 f"{images.seen(rule)}",
                 hint=f"correct datasets.{rules.name}.images (or session) in the study's TOML",
             )
+
+
+def _check_any(rules: Rules, cases: Sequence[Case], left_out: Sequence[LeftOut]) -> None:
+    """Raise StudyError where every image is left out."""
+    if cases:
+        return
+    counts = Counter(item.reason for item in left_out)
+    reasons = ", ".join(f"{reason} ({count})" for reason, count in counts.most_common(SHOWN))
+    raise StudyError(
+        f"{rules.path}: no case is left: {reasons}",
+        hint=f"a mask is {rules.labels}/…/{rules.mask}{ENDING}: correct datasets.{rules.name} "
+        "in the study's TOML",
+    )
 
 
 def _check_excluded(rules: Rules, images: Images, exclusions: Exclusions) -> None:
@@ -267,10 +283,16 @@ def _why_not_there(pair: FilePair, search: Search, *, has_image: bool, seen: str
 
 def _check_files(pair: FilePair, search: Search) -> None:
     """Raise StudyError for a file of a pair that lies outside the source, or is none."""
-    for path in (pair.image, pair.mask, pair.sidecar):
-        search.source.check(search.root / path)
-    for path in (pair.image, pair.mask):
-        check_kind(search.root / path)
+    for name in (pair.image, pair.mask, pair.sidecar):
+        search.source.check(search.root / name)
+    for name in (pair.image, pair.mask):
+        path = search.root / name
+        check_kind(path)
+        if not path.exists() and OBJECTS not in os.path.realpath(path):
+            raise StudyError(
+                f"{path}: a link to {os.readlink(path)}, which is not there",
+                hint="have the source hold the file itself, or exclude the image, with a reason",
+            )
 
 
 def _left_out(rules: Rules, participant: str, pair: FilePair, reason: Reason) -> LeftOut:

@@ -32,7 +32,7 @@ def annex_key(path: Path) -> str:
         return real.name
     with path.open("rb") as stream:
         if stream.read(len(POINTER)) == POINTER:
-            return stream.readline().decode().strip()
+            return stream.readline().decode("utf-8", "surrogateescape").strip()
     return ""
 
 
