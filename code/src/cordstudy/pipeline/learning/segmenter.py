@@ -20,7 +20,13 @@ import numpy as np
 from cordstudy.base.errors import StudyError, inline
 from cordstudy.base.tables import write_file, write_json
 from cordstudy.pipeline.raw.grids import RPI, Voxels, from_orientation, to_orientation
-from cordstudy.pipeline.raw.volumes import check_contrast, read, read_volume, volume_bytes
+from cordstudy.pipeline.raw.volumes import (
+    NO_IMAGE,
+    check_contrast,
+    read,
+    read_volume,
+    volume_bytes,
+)
 
 ENDING = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 SIDES = (("right", "left"), ("posterior", "anterior"), ("inferior", "superior"))
@@ -146,6 +152,8 @@ def _with_header_of(original: nib.Nifti1Image, voxels: Voxels) -> nib.Nifti1Imag
     header = original.header.copy()
     header.set_data_dtype(np.uint8)
     header["cal_max"] = header["cal_min"] = 0
+    if int(header["intent_code"]) in NO_IMAGE:
+        header.set_intent("none")
     made = type(original)(voxels, original.affine, header)
     made.header.set_slope_inter(1, 0)
     return made
