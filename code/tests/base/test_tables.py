@@ -99,7 +99,45 @@ def test_what_is_written_can_be_read(rows):
         assert [list(row.values()) for row in read_table(path)] == in_lines
 
 
-@pytest.mark.parametrize("text", ["", " ", "n/a", "NA", "nan", "None", "NULL", " Unknown "])
+NOT_KNOWN = [
+    *(
+        "",
+        " ",
+        "n/a",
+        "NA",
+        "nan",
+        "None",
+        "NULL",
+        " Unknown ",
+        "<NA>",
+        "#N/A",
+        "N.A.",
+        "n.a",
+        "NaN",
+    ),
+    *(
+        ".",
+        "-",
+        "--",
+        "?",
+        "\u2013",
+        "missing",
+        "[missing]",
+        "not available",
+        "Not Reported",
+        "UNK",
+    ),
+    *("not_known", "unspecified", "not-applicable", "(unknown)", "-9", "-99", "-999", "-999.0"),
+]
+KNOWN = ["0", "9", "99", "999", "-1", "+", "NAN1", "Nancy", "no", "notable", "x", "89+", "-9.5"]
+
+
+@pytest.mark.parametrize("text", KNOWN)
+def test_what_says_something_is_kept(text):
+    assert known(text) == text
+
+
+@pytest.mark.parametrize("text", NOT_KNOWN)
 def test_what_says_that_a_value_is_not_known_is_one_word(text):
     assert known(text) == "n/a"
 

@@ -19,15 +19,23 @@ from cordstudy.base.texts import CORRECT, did_you_mean, read_text
 
 MISSING = "n/a"
 """What BIDS writes where a value is not known."""
-NOT_KNOWN = frozenset({"", MISSING, "na", "nan", "none", "null", "unknown"})
-"""What others write there, in lower case."""
+NOT_KNOWN = re.compile(
+    "|na|nan|none|null|nil|unk|unknown|missing|undefined|undetermined|undisclosed|unspecified"
+    "|not(applicable|available|given|known|provided|recorded|reported|specified)"
+)
+"""What others write there, in lower case and without signs: `<NA>`, `#N/A`, `n.a.` and `-` too."""
+SIGNS = re.compile(r"[\s.,:;/\\_?!#<>()\[\]'\"\u2010-\u2015\u2212-]+")
+"""Signs that say nothing alone or with such a word; `+` does."""
+CODED = re.compile(r"-9+(\.0+)?")
+"""Numbers for what is not known, such as `-9` and `-999`: no number here is below 0."""
 QUOTES = "a cell that begins with a quote ends with one, and quotes within are doubled"
 
 
 def known(text: str) -> str:
     """A value without blanks around it; `MISSING` for one that says that it is not known."""
     value = text.strip()
-    return MISSING if value.lower() in NOT_KNOWN else value
+    word = SIGNS.sub("", value).casefold()
+    return MISSING if NOT_KNOWN.fullmatch(word) or CODED.fullmatch(value) else value
 
 
 def read_table(path: Path, *needed: str) -> list[dict[str, str]]:
