@@ -36,6 +36,27 @@ from helpers import REPOSITORY, TINY, commit, git, study
             'path = "/data/epi"',
             "datasets.epi.path: String should match pattern",
         ),
+        ("folds = [0]", "folds = [0, 0]", "train.folds: 0 stands there twice"),
+        (
+            'inspired = ["inspired"]',
+            'inspired = { number = 609, datasets = ["inspired", "inspired"] }',
+            "models.inspired.datasets: 'inspired' stands there twice",
+        ),
+        ("tile_step = 1.0", "tile_step = nan", "predict.tile_step: "),
+        (
+            "tile_step = 1.0",
+            "tile_step = 1.0\nmirror_axes = [1, 1]",
+            "predict.mirror_axes: 1 stands there twice",
+        ),
+        ("[predict]", "[judge]\nmargin = inf\n[predict]", "judge.margin: "),
+        ("test_fraction = 0.25", "test_fraction = nan", "split.test_fraction: "),
+        (
+            "test_fraction = 0.25",
+            'test_fraction = 0.25\nstratify = ["sex", "sex"]',
+            "split.stratify: 'sex' stands there twice",
+        ),
+        ('role = "test"', 'role = "test"\nlicence = " "', "datasets.epi.licence: "),
+        ('role = "test"', 'role = "test"\nsplit = "code/../../x.tsv"', "datasets.epi.split: "),
         ('role = "test"', 'role = "tets"', "datasets.epi.role: Input should be 'train' or 'test'"),
         ("[split]", "[split", "Expected ']'"),
     ],
@@ -49,6 +70,18 @@ def test_a_fault_in_the_toml_is_told_with_file_and_key(tmp_path, old, new, said)
     with pytest.raises(StudyError) as raised:
         load_study(tmp_path, "tiny")
     assert str(raised.value).startswith(f"{path}: ") and said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x", "a/b", "/etc/passwd", "", "A", "x" * 300, "x" * 5000, "a\0b", "a\nb", "a.b", "\u00e9"],
+)
+def test_what_is_no_studys_name_is_one_error(tmp_path, name):
+    (tmp_path / "code/studies").mkdir(parents=True)
+    (tmp_path / "code/studies/tiny.toml").write_text("")
+    with pytest.raises(StudyError, match="there is no study") as raised:
+        load_study(tmp_path, name)
+    assert raised.value.hint.endswith("; one of: tiny") and len(str(raised.value)) < 200
 
 
 def test_a_fault_ends_the_command_with_an_error_and_nothing_written(tiny_copy):

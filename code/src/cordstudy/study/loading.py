@@ -10,26 +10,32 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.texts import check_values, faults, read_text
 from cordstudy.study.models import fairness_models, general_model, models_of
-from cordstudy.study.schema import Study
+from cordstudy.study.schema import Name, Study
 
 FOLDER = "code/studies"
+LONGEST = 80
+"""Signs of a name that are told of one that is none."""
 
 
 def load_study(root: Path, name: str) -> Study:
     """Read `code/studies/<name>.toml` of a study dataset.
 
-    Raises StudyError for a file that is missing or no TOML, a missing or unknown key or a value
-    of the wrong kind, naming file and key.
+    Raises StudyError for what is no study's name, a file that is missing or no TOML, a missing or
+    unknown key or a value of the wrong kind, naming file and key.
     """
-    path = root / FOLDER / f"{name}.toml"
-    if not path.is_file():
-        known = sorted(other.stem for other in path.parent.glob("*.toml"))
-        raise StudyError(f"there is no study {name!r}", hint=f"one of: {', '.join(known)}")
+    folder = root / FOLDER
+    path = folder / f"{name}.toml"
+    if not _is_name(name) or not path.is_file():
+        known = sorted(other.stem for other in folder.glob("*.toml"))
+        raise StudyError(
+            f"there is no study {name[:LONGEST]!r}",
+            hint=f"a study's name is lower-case letters, digits and -; one of: {', '.join(known)}",
+        )
     try:
         content = tomllib.loads(read_text(path))
         check_values(content)
@@ -39,6 +45,15 @@ def load_study(root: Path, name: str) -> Study:
     except ValueError as error:
         raise StudyError(f"{path}: {error}", hint="correct the TOML") from error
     return parse_study(content, name=name, path=path)
+
+
+def _is_name(name: str) -> bool:
+    """Whether a study may be called so."""
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError:
+        return False
+    return True
 
 
 def parse_study(content: Mapping[str, object], *, name: str, path: Path) -> Study:

@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cordstudy.pipeline.sources.rules import SourceRules, Table
+from cordstudy.pipeline.sources.rules import BELOW, Distinct, Said, SourceRules, Stratum, Table
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
+"""Of a study, dataset or model: names of files and folders are made from it."""
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(gt=0)]
 
@@ -23,13 +24,13 @@ class Dataset(SourceRules):
 
     number: Annotated[int, Field(ge=501, le=599)]
     """Of its nnU-Net dataset: told, so that no other dataset's coming or going moves it."""
-    split: Annotated[str, Field(pattern=r"^code/.+\.tsv$")] | None = None
+    split: Annotated[str, Field(pattern=r"^code/.+\.tsv$"), BELOW] | None = None
     """A published split (participant_id; split: train, val, test) in place of the study's."""
-    licence: str | None = None
+    licence: Said | None = None
     """Of a public source."""
-    ask: str | None = None
+    ask: Said | None = None
     """Whom to ask for access to a private source."""
-    phantom: str | None = None
+    phantom: Said | None = None
     """Which source the generator is to imitate; such a source is made, not fetched."""
     phantom_participants: Count | None = None
 
@@ -54,7 +55,7 @@ class ModelTable(Table):
     """A model of the TOML: the datasets that it learns from; the number of its own nnU-Net
     dataset where they are several. A list stands for the datasets alone."""
 
-    datasets: Annotated[list[Name], Field(min_length=1)]
+    datasets: Annotated[list[Name], Field(min_length=1), Distinct]
     number: Annotated[int, Field(ge=601, le=699)] | None = None
 
     @model_validator(mode="before")
@@ -81,7 +82,7 @@ class Split(Table):
     seed: int
     test_fraction: Share
     folds: Annotated[int, Field(ge=2)]
-    stratify: list[Literal["vendor", "pathology", "site", "sex"]] = []
+    stratify: Annotated[list[Stratum], Distinct] = []
 
 
 class Reduction(Table):
@@ -104,7 +105,7 @@ class Plan(Table):
 class Train(Table):
     """The same training for every model: fairness by default."""
 
-    folds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    folds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct]
     seed: int
     replicates: Count = 1
     """Trainings of each model, the n-th with the seed `seed` + n - 1; judging takes the first,
@@ -135,7 +136,7 @@ class Fairness(Table):
 class Predict(Table):
     """Test-time mirroring (axes of z, y, x as 0, 1, 2) and overlap of tiles."""
 
-    mirror_axes: list[Literal[0, 1, 2]] = []
+    mirror_axes: Annotated[list[Literal[0, 1, 2]], Distinct] = []
     tile_step: Annotated[float, Field(gt=0, le=1)]
 
 

@@ -8,10 +8,19 @@ Does not own: what the rules find (`finding`).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.texts import faults, read_json
@@ -19,16 +28,55 @@ from cordstudy.base.texts import faults, read_json
 HINT = "`code/study run` writes it from the study's TOML"
 PERSON = "person"
 """The column of persons where a study names no other: many a source has none."""
+STEM, SUBJECT = "{stem}", "{subject}"
+"""What a mask's name may have in it, as it stands here and in no other way."""
+LONGEST_NAME = 200
+"""The bytes of a name in a path: a disk takes 255, and outputs add to it."""
+LONGEST_PATH = 1000
+INDEX = re.compile(r"(?<=_)(run|echo|flip|inv|split|chunk)-0+(?=[0-9])")
+"""Zeros before a number, which BIDS does not count: `run-01` is `run-1`."""
+
+Values = TypeVar("Values", bound=Sequence[object])
 
 
 class Table(BaseModel):
-    """A table of values: unknown keys are errors, values never change."""
+    """A table of values: unknown keys are errors, values never change, numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-Image = Annotated[str, Field(pattern=r"^[a-z]+/[A-Za-z0-9_-]*[A-Za-z0-9]$")]
+def _without_repeats(values: Values) -> Values:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise ValueError(f"{value!r} stands there twice")
+    return values
+
+
+def _leads_below(path: str) -> str:
+    """A path that stays below the folder that it is relative to, on any disk."""
+    names = path.split("/")
+    if not path.isprintable() or set(path) & set("\\*?[]"):
+        raise ValueError(f"{path!r} has signs that no path here may have")
+    if len(path) > LONGEST_PATH or any(len(name.encode()) > LONGEST_NAME for name in names):
+        raise ValueError("it is too long to be a path")
+    if any(name.strip() in ("", ".", "..") for name in names):
+        raise ValueError(f"{path!r} is no path below a folder, of names with one / between them")
+    return path
+
+
+Distinct = AfterValidator(_without_repeats)
+"""A list without repeats."""
+BELOW = AfterValidator(_leads_below)
+Below = Annotated[str, BELOW]
+"""A path below a folder."""
+Said = Annotated[str, Field(pattern=r"\S")]
+"""Text that says something."""
+Image = Annotated[
+    str, Field(pattern=r"^[a-z]+/[A-Za-z0-9_-]*[A-Za-z0-9]$", max_length=LONGEST_NAME)
+]
 """An image of a source: `<datatype>/<entities>_<suffix>`, without subject and session."""
+Stratum = Literal["vendor", "pathology", "site", "sex"]
+"""What participants may be divided by, alike in each group."""
 LabelOrigin = Literal["manual", "corrected", "model", "unknown"]
 
 
@@ -37,17 +85,23 @@ class Exclusion(Table):
 
     participants: list[str] = []
     images: list[str] = []
-    reason: Annotated[str, Field(min_length=1)]
-    source: Annotated[str, Field(min_length=1)]
+    reason: Said
+    source: Said
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Exclusion:
+        if not self.participants and not self.images:
+            raise ValueError("names neither participants nor images")
+        return self
 
 
 class ExcludeFile(Table):
     """A source's own list: a YAML file with lists of participants and sites by key, and the
     images that each key which the study follows is about."""
 
-    path: str = "exclude.yml"
+    path: Below = "exclude.yml"
     keys: Annotated[
-        dict[str, Annotated[list[Image], Field(min_length=1)] | Literal["all"]],
+        dict[str, Annotated[list[Image], Field(min_length=1), Distinct] | Literal["all"]],
         Field(min_length=1),
     ]
 
@@ -71,11 +125,11 @@ class SourceRules(Table):
     in the folder that the image has below the source.
     """
 
-    path: Annotated[str, Field(pattern=r"^inputs/[^/]+$")]
+    path: Annotated[str, Field(pattern=r"^inputs/[^/]+$"), BELOW]
     role: Literal["train", "test"]
-    images: Annotated[list[Image], Field(min_length=1)]
-    labels: Annotated[str, Field(pattern=r"^[^/*].*[^/]$")]
-    mask: str
+    images: Annotated[list[Image], Field(min_length=1), Distinct]
+    labels: Below
+    mask: Below
     session: Annotated[str, Field(pattern=r"^ses-[A-Za-z0-9]+$")] | None = None
     columns: Columns = Columns()
     person: str | None = None
@@ -83,7 +137,7 @@ class SourceRules(Table):
     has several ids."""
     exclude: list[Exclusion] = []
     exclude_file: ExcludeFile | None = None
-    label_origins: Annotated[list[LabelOrigin], Field(min_length=1)] = [
+    label_origins: Annotated[list[LabelOrigin], Field(min_length=1), Distinct] = [
         "manual",
         "corrected",
         "model",
@@ -95,15 +149,33 @@ class SourceRules(Table):
     resample_masks: bool = False
     """Whether a mask on another grid is brought to the image's by nearest neighbour."""
 
+    @field_validator("images")
+    @classmethod
+    def _are_different_images(cls, images: list[str]) -> list[str]:
+        same: dict[tuple[str, frozenset[str], str], str] = {}
+        for image in images:
+            datatype, contrast = image.split("/")
+            *entities, suffix = INDEX.sub(r"\1-", f"_{contrast}").split("_")
+            other = same.setdefault((datatype, frozenset(entities), suffix), image)
+            if other != image:
+                raise ValueError(f"{image!r} and {other!r} have the same entities")
+            keys = [entity.partition("-")[0] for entity in entities if "-" in entity]
+            if len(set(keys)) < len(keys):
+                raise ValueError(f"{image!r} has an entity twice")
+        return images
+
     @field_validator("mask")
     @classmethod
-    def _has_known_fields(cls, mask: str) -> str:
-        try:
-            mask.format(stem="", subject="")
-        except (KeyError, IndexError, ValueError) as error:
+    def _is_a_name_with_known_fields(cls, mask: str) -> str:
+        rest = mask.replace(STEM, "").replace(SUBJECT, "")
+        if rest == mask or set(rest) & set("{}"):
             raise ValueError(
-                f"{mask!r} may have the fields {{stem}} and {{subject}} only"
-            ) from error
+                f"{mask!r} may have the fields {STEM} and {SUBJECT} only, at least one of them"
+            )
+        if "/" in mask or ".." in mask:
+            raise ValueError(f"{mask!r} is a mask's name, without its folder (labels)")
+        if re.search(r"\.(nii|gz)$", mask, re.IGNORECASE):
+            raise ValueError(f"{mask!r} is a mask's name without its ending")
         return mask
 
     @field_validator("person")
@@ -121,6 +193,13 @@ class SourceRules(Table):
                 "such as sub-([0-9]+)Ses"
             )
         return person
+
+    @model_validator(mode="after")
+    def _each_image_has_its_own_mask(self) -> SourceRules:
+        datatypes = [image.partition("/")[0] for image in self.images]
+        if STEM not in self.mask and len(set(datatypes)) < len(datatypes):
+            raise ValueError(f"mask: without {STEM} it is one mask for several of the images")
+        return self
 
     @model_validator(mode="after")
     def _keys_name_its_images(self) -> SourceRules:
