@@ -54,15 +54,92 @@ def test_the_first_group_of_a_rule_names_the_person_and_who_is_not_matched_is_th
 @pytest.mark.parametrize(("column", "named"), [("person", {}), ("who", {"person": "who"})])
 @pytest.mark.parametrize("own", ["n/a", "", " ", "nan", "NA"])
 def test_a_column_names_the_person_as_text(tmp_path, column, named, own):
-    cells = (own, "007", " 007 ", "7", "sub-9418")
+    cells = (own, "007", " 007 ", "8", "sub-9418")
     told = persons(tmp_path, rules(**named), column=column, cells=cells)
-    assert told == ["sub-9418", "007", "007", "7", "sub-9418"]
+    assert told == ["sub-9418", "007", "007", "8", "sub-9418"]
+
+
+def test_a_whole_number_is_one_person_however_a_program_writes_it(tmp_path):
+    cells = ("7", "7.0", "7.00", "70", "7.5")
+    assert persons(tmp_path, rules(), column="person", cells=cells) == ["7", "7", "7", "70", "7.5"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("7", "07"),
+        ("7.0", "007"),
+        ("p7", "p07"),
+        ("Jane Doe", "Jane  Doe"),
+        ("Jane Doe", "jane doe"),
+        ("jane-doe", "jane_doe"),
+        ("jane-doe", "jane doe"),
+        ("jane-doe", "jane\u2013doe"),
+        ("Zo\u00eb", "Zoe\u0308"),
+        ("stra\u00dfe", "STRASSE"),
+        ("\uff2a1", "J1"),
+        ("x", "sub-x"),
+        ("9709Ses1", ""),
+        ("SUB-9709ses1", "n/a"),
+        ("sub-9709Ses1", "p9"),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_persons_who_differ_only_in_how_they_are_written_are_refused(tmp_path, one, other, turned):
+    cells = ("a", other, one, "b", "c")
+    if turned and "9709" not in one:
+        cells = ("a", one, other, "b", "c")
+    with pytest.raises(StudyError, match="one person, or two") as raised:
+        persons(tmp_path, rules(), column="person", cells=cells)
+    assert "line 3" in str(raised.value) and "line 4" in str(raised.value) and raised.value.hint
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ("1", "1", "2", "3", "3"),
+        ("1.5", "1.05", "15", "105", "10.5"),
+        ("A+", "A-", "B+", "B", "A"),
+        ("sub-10062Ses1", "x", "x", "", "sub-10062Ses1"),
+        ("9709Ses3", "x", "x", "y", "y"),
+    ],
+)
+def test_persons_who_differ_in_more_are_told_apart(tmp_path, cells):
+    told = persons(tmp_path, rules(), column="person", cells=cells)
+    assert told == [cell or name for cell, name in zip(cells, IDS)]
+
+
+@pytest.mark.parametrize("word", ["<NA>", "#N/A", ".", "-", "?", "missing", "n.a.", "-999"])
+def test_strangers_whose_person_is_not_known_are_not_one(tmp_path, word):
+    assert persons(tmp_path, rules(), column="person", cells=(word,) * 5) == list(IDS)
+
+
+@pytest.mark.parametrize("column", ["Person", "PERSON"])
+def test_a_column_of_persons_may_be_in_any_case(tmp_path, column):
+    cells = ("a", "b", "b", "c", "c")
+    assert persons(tmp_path, rules(), column=column, cells=cells) == list(cells)
+
+
+@pytest.mark.parametrize("own", ["sub-9418", "sub-09418", "sub-9418A"])
+def test_a_person_by_a_rule_who_is_also_a_participant_by_id_is_refused(tmp_path, own):
+    (tmp_path / "inputs/x").mkdir(parents=True)
+    table = tmp_path / "inputs/x/participants.tsv"
+    table.write_text(f"participant_id\n{own}\nsub-9418aSes1\nsub-9418Ses2\n")
+    with pytest.raises(StudyError, match=f"and {own} is '{own}'"):
+        read_participants(tmp_path, rules("sub-([0-9]+a?)Ses"))
+
+
+def test_ids_of_participants_are_told_apart_letter_by_letter(tmp_path):
+    (tmp_path / "inputs/x").mkdir(parents=True)
+    (tmp_path / "inputs/x/participants.tsv").write_text("participant_id\nsub-1\nsub-01\nsub-001\n")
+    assert len(read_participants(tmp_path, rules())) == 3
 
 
 @pytest.mark.parametrize(
     ("told", "column", "said"),
     [
         (rules("sub-(\\d+)run"), "", "matches no participant's id, such as sub-9418"),
+        (rules("sub-(\\d+)Ses"), "Person", "its column 'Person' names persons, and so does datas"),
         (rules("sub-(\\d+)Ses"), "person", "its column 'person' names persons, and so does datas"),
         (rules("sub-(\\d+)Ses", person="who"), "who", "its column 'who' names persons, and so"),
         (rules(person="whom"), "who", "no column 'whom'"),

@@ -15,16 +15,18 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import MISSING, known, read_lines
 from cordstudy.base.texts import did_you_mean
 from cordstudy.base.within import tree
-from cordstudy.pipeline.sources.persons import check_persons, person_of
+from cordstudy.pipeline.sources.persons import Named, check_persons, check_told_apart, person_of
 from cordstudy.pipeline.sources.rules import Columns, Rules
 
 REQUIRED = "participant_id"
 ID = re.compile(r"sub-[A-Za-z0-9]+")
-SEXES = {"f", "m", "o", "female", "male", "other"}
-"""What BIDS allows in `sex`, in lower case."""
-CODES = re.compile(r"[0129](\.0+)?")
+CODES = re.compile(r"[0129]([.,]0+)?")
 """Sexes as numbers (ISO/IEC 5218), which are kept: what they mean differs between sources."""
-SEX_NOT_KNOWN = {"u", "undefined"}
+AGE = re.compile(
+    r"\W*\d[\d\W]*((d|days?|w|weeks?|m|mo|months?|y|yo|yrs?|years?)(\W?old)?\W*)?", re.IGNORECASE
+)
+"""What is no sex but an age, or another number. Words are none, in whatever language."""
+SEX_NOT_KNOWN = "u"
 """What stands in a column of sexes, beside the words for it in any, where one is not known."""
 
 
@@ -46,33 +48,52 @@ def read_participants(root: Path, rules: Rules) -> dict[str, Participant]:
     """The participants of a source by id, sorted. `root` is the study's.
 
     Raises StudyError, naming file and line, for an id that is no `sub-` name or stands there
-    twice, for a sex that is none, for persons that cannot be told (`persons`), and where the
+    twice, for a sex that is a number, for persons that cannot be told (`persons`), and where the
     table lies outside the source. A column that the file lacks is `n/a` for everyone, but an
-    error where the rules name it.
+    error where the rules name it; where they do not, its name may be in any case.
     """
     path = tree(root, rules.path).check(root / rules.path / "participants.tsv")
     shown = f"{rules.path}/participants.tsv"
     by_name: dict[str, Participant] = {}
+    people: list[Named] = []
     lines = list(read_lines(path, REQUIRED))
+    if lines:
+        columns = _columns(lines[0][1], rules, shown)
+        rules = rules.model_copy(update={"columns": columns})
     for number, row in lines:
         where = f"{shown}, line {number}"
-        _check_columns(row, rules, shown)
         participant = _participant(row, rules, where=where)
         if participant.name in by_name:
             raise StudyError(f"{where}: {participant.name} stands there twice", hint="keep one row")
         by_name[participant.name] = participant
+        people.append(Named(participant.name, participant.person, where))
     check_persons([row for _, row in lines], rules, shown=shown)
+    check_told_apart(people)
     return dict(sorted(by_name.items()))
 
 
-def _check_columns(row: Mapping[str, str], rules: Rules, shown: str) -> None:
-    """Raise StudyError for a column that the rules name, other than BIDS does, and no row has."""
+def _columns(row: Mapping[str, str], rules: Rules, shown: str) -> Columns:
+    """The columns of the rules as this table writes them.
+
+    Raises StudyError for a column that the rules name, other than BIDS does, and no row has, and
+    for two that are called like BIDS's but for their case.
+    """
     by_default = dict(Columns())
+    written: dict[str, str] = {}
     for field, column in rules.columns:
-        if column == by_default[field] or column in row:
-            continue
-        hint = f"correct datasets.{rules.name}.columns.{field}; it has {', '.join(row)}"
-        raise StudyError(f"{shown}: no column {column!r}", hint=did_you_mean(column, row) + hint)
+        alike = [other for other in row if other.casefold() == column.casefold()]
+        key = f"datasets.{rules.name}.columns.{field}"
+        if column in row or (column == by_default[field] and not alike):
+            written[field] = column
+        elif column != by_default[field]:
+            hint = f"{did_you_mean(column, row)}correct {key}; it has {', '.join(row)}"
+            raise StudyError(f"{shown}: no column {column!r}", hint=hint)
+        elif len(alike) > 1:
+            told = f"{shown}: the columns {alike[0]!r} and {alike[1]!r} differ only in case"
+            raise StudyError(told, hint=f"say which it is: {key} = {alike[0]!r}")
+        else:
+            written[field] = alike[0]
+    return Columns(**written)
 
 
 def _participant(row: Mapping[str, str], rules: Rules, *, where: str) -> Participant:
@@ -89,11 +110,10 @@ def _participant(row: Mapping[str, str], rules: Rules, *, where: str) -> Partici
 
 
 def _sex(value: str, rules: Rules, *, where: str) -> str:
-    """A sex as the table has it; raises StudyError for what is none."""
-    lower = value.lower()
-    if lower in SEX_NOT_KNOWN or value == MISSING:
+    """A sex as the table has it; raises StudyError for a number that is none."""
+    if value.lower() == SEX_NOT_KNOWN:
         return MISSING
-    if lower in SEXES or CODES.fullmatch(value):
+    if CODES.fullmatch(value) or not AGE.fullmatch(value):
         return value
     raise StudyError(
         f"{where}: the column {rules.columns.sex!r}, read as sex, holds {value!r}",
