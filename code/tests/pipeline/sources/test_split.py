@@ -1,13 +1,21 @@
 """Dividing participants."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.sources.parts import Placement
-from cordstudy.pipeline.sources.split import divide, divide_persons, published
+from cordstudy.pipeline.sources.parts import Placement, read_split
+from cordstudy.pipeline.sources.split import (
+    command,
+    divide,
+    divide_persons,
+    published,
+    write_splits,
+)
 from helpers import commit, git, steps_of, study
 
 NAMES = [f"sub-{n:03d}" for n in range(40)]
@@ -82,6 +90,93 @@ def test_a_participant_with_two_rows_in_a_published_split_is_an_error(tmp_path):
     table.write_text("participant_id\tsplit\nsub-000\ttrain\nsub-000\ttest\n")
     with pytest.raises(StudyError, match="line 3: sub-000 stands there twice"):
         published(table, own(NAMES[:1]), seed=1, folds=3)
+
+
+def test_blanks_around_a_participant_and_a_part_of_a_published_split_are_none_of_it(tmp_path):
+    table = tmp_path / "split.tsv"
+    table.write_text("participant_id\tsplit\nsub-000 \ttrain \n sub-001\t val\n")
+    rows = published(table, own(NAMES[:2]), seed=1, folds=2)
+    assert rows == [Placement(NAMES[0], "train", "1"), Placement(NAMES[1], "train", "0")]
+    table.write_text("participant_id\tsplit\nsub-000\ttrain\nsub-000 \ttrain\n")
+    with pytest.raises(StudyError, match="line 3: sub-000 stands there twice"):
+        published(table, own(NAMES[:1]), seed=1, folds=2)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--test-fraction", "0"), "--test-fraction"),
+        (("--test-fraction", "1"), "--test-fraction"),
+        (("--test-fraction", "nan"), "nan is no number"),
+        (("--test-fraction", "inf"), "--test-fraction"),
+        (("--folds", "1"), "--folds"),
+        (("--folds", "-3"), "--folds"),
+        (("--stratify", "age"), "--stratify"),
+        (("--stratify", "__class__"), "--stratify"),
+        (("--published", "x", "a.tsv", "--published", "x", "b.tsv"), "x stands there twice"),
+    ],
+)
+def test_an_option_that_no_division_can_have_is_an_error_of_it(tmp_path, option, said):
+    rules = tmp_path / "rules.json"
+    rules.write_text("{}")
+    settings = ("--seed", "1", "--test-fraction", "0.2", "--folds", "5", "--out", str(tmp_path))
+    result = CliRunner().invoke(command, [str(rules), *settings, *option])
+    assert result.exit_code == 2 and said in result.output
+
+
+@pytest.mark.parametrize("name", ["smal", "tested", ""])
+def test_a_published_split_of_what_is_not_divided_is_an_error(tmp_path, name):
+    for dataset, role in (("small", "train"), ("tested", "test")):
+        rules = {
+            "name": dataset,
+            "path": "inputs/x",
+            "role": role,
+            "images": ["anat/T2w"],
+            "labels": "derivatives",
+            "mask": "{stem}_seg",
+        }
+        (tmp_path / f"{dataset}.json").write_text(json.dumps(rules))
+    with pytest.raises(StudyError, match=f"--published {name}: ") as raised:
+        write_splits(
+            [tmp_path / "small.json", tmp_path / "tested.json"],
+            tmp_path / "out",
+            **SETTINGS,
+            stratify=(),
+            published_splits={name: tmp_path / "x.tsv"},
+        )
+    assert "divided are small" in raised.value.hint
+
+
+ROWS = "participant_id\tpart\tfold\nsub-a\ttrain\t0\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("sub-a\ttrain\t0", "line 3: sub-a stands there twice"),
+        ("sub-a \ttest\tn/a", "line 3: sub-a stands there twice"),
+        ("sub-b\tval\t0", "line 3: sub-b is in the part 'val'"),
+        ("sub-b\tTest\tn/a", "line 3: sub-b is in the part 'Test'"),
+        ("sub-b\t\t", "line 3: sub-b is in the part ''"),
+        ("sub-b\ttest\t1", "line 3: sub-b is in the part 'test' and the fold '1'"),
+        ("sub-b\ttrain\tn/a", "line 3: sub-b is in the part 'train' and the fold 'n/a'"),
+        ("sub-b\ttrain\t1.0", "line 3: sub-b is in the part 'train' and the fold '1.0'"),
+        ("sub-b\ttrain\t-1", "line 3: sub-b is in the part 'train' and the fold '-1'"),
+        ("sub-b\ttrain\t01", "line 3: sub-b is in the part 'train' and the fold '01'"),
+        ("sub-b\ttrain\t\u0661", "line 3: sub-b is in the part 'train' and the fold"),
+    ],
+)
+def test_a_row_of_parts_that_places_nobody_or_somebody_twice_is_an_error(tmp_path, row, said):
+    (tmp_path / "split.tsv").write_text(f"{ROWS}{row}\n")
+    with pytest.raises(StudyError) as raised:
+        read_split(tmp_path / "split.tsv")
+    assert said in str(raised.value) and raised.value.hint
+
+
+def test_a_table_of_parts_comes_back_without_blanks(tmp_path):
+    (tmp_path / "split.tsv").write_text(f"{ROWS} sub-b\ttest \tn/a \n")
+    placed = [Placement("sub-a", "train", "0"), Placement("sub-b", "test", "n/a")]
+    assert list(read_split(tmp_path / "split.tsv").values()) == placed
 
 
 def test_where_nobody_has_several_ids_the_division_is_that_of_participants():

@@ -19,16 +19,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import MISSING, read_lines, write_table
+from cordstudy.base.texts import did_you_mean
 from cordstudy.base.within import tree
 from cordstudy.pipeline.sources.exclusions import read_exclusions
 from cordstudy.pipeline.sources.participants import Participant, read_participants
 from cordstudy.pipeline.sources.parts import COLUMNS, Placement
-from cordstudy.pipeline.sources.rules import Rules, read_rules
+from cordstudy.pipeline.sources.rules import Rules, Stratum, read_rules
 
 PUBLISHED = ("train", "val", "test")
 """The parts of a published split."""
@@ -177,14 +179,14 @@ def _parts_of_persons(
 
 
 def _read_published(path: Path) -> dict[str, str]:
-    """The part of each participant in a published split.
+    """The part of each participant in a published split. Blanks around either are none of it.
 
     Raises StudyError for a table that is none, for a part that is none of `PUBLISHED`, and for a
     participant with two rows.
     """
     parts: dict[str, str] = {}
     for number, row in read_lines(path, "participant_id", "split"):
-        name, part = row["participant_id"], row["split"]
+        name, part = row["participant_id"].strip(), row["split"].strip()
         fault = ""
         if name in parts:
             fault = "stands there twice"
@@ -208,8 +210,16 @@ def write_splits(
     stratify: Sequence[str],
     published_splits: Mapping[str, Path],
 ) -> None:
-    """Write `<dataset>.tsv` into `out` for each rules file."""
+    """Write `<dataset>.tsv` into `out` for each rules file.
+
+    Raises StudyError for a published split of what is none of them, or not to be divided.
+    """
     sources = [read_rules(path) for path in rules]
+    divided = {source.name for source in sources if source.role == "train"}
+    for name in published_splits:
+        if name not in divided:
+            hint = f"{did_you_mean(name, divided)}divided are {', '.join(sorted(divided))}"
+            raise StudyError(f"--published {name}: no source of this name is divided", hint=hint)
     tables: dict[str, list[Placement]] = {}
     for source in sources:
         participants = _participants(source)
@@ -236,6 +246,25 @@ def _checked(table: Path, sources: Sequence[Rules]) -> Path:
     return table
 
 
+def _finite(_context: object, _option: object, share: float) -> float:
+    """A share that is a number, which `click.FloatRange` does not ask for."""
+    if math.isnan(share):
+        raise click.BadParameter("nan is no number")
+    return share
+
+
+def _by_dataset(
+    _context: object, _option: object, tables: Iterable[tuple[str, str]]
+) -> dict[str, Path]:
+    """The published split of each dataset, of which each has one at most."""
+    by_dataset: dict[str, Path] = {}
+    for name, table in tables:
+        if name in by_dataset:
+            raise click.BadParameter(f"{name} stands there twice")
+        by_dataset[name] = Path(table)
+    return by_dataset
+
+
 def _participants(rules: Rules) -> list[Participant]:
     """The participants of whom the study does not leave out every image, sorted."""
     participants = read_participants(Path(), rules)
@@ -256,16 +285,26 @@ def _stratum(participant: Participant, stratify: Sequence[str]) -> str:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the tables.")
 @click.option("--seed", required=True, type=int, help="Seed of the division.")
 @click.option(
-    "--test-fraction", required=True, type=float, help="Share of participants kept for testing."
+    "--test-fraction",
+    required=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    callback=_finite,
+    help="Share of participants kept for testing.",
 )
-@click.option("--folds", required=True, type=int, help="Folds of the training part.")
-@click.option("--stratify", multiple=True, help="Divide alike in each group of this; repeatable.")
+@click.option("--folds", required=True, type=click.IntRange(2), help="Folds of the training part.")
+@click.option(
+    "--stratify",
+    multiple=True,
+    type=click.Choice(get_args(Stratum)),
+    help="Divide alike in each group of this; repeatable.",
+)
 @click.option(
     "--published",
     "published_splits",
     multiple=True,
     nargs=2,
     metavar="DATASET TABLE",
+    callback=_by_dataset,
     help="A published split of one dataset; repeatable.",
 )
 def command(
@@ -275,7 +314,7 @@ def command(
     test_fraction: float,
     folds: int,
     stratify: tuple[str, ...],
-    published_splits: tuple[tuple[str, str], ...],
+    published_splits: dict[str, Path],
 ) -> None:
     """Divide the participants of the sources that the RULES files describe."""
     write_splits(
@@ -285,5 +324,5 @@ def command(
         test_fraction=test_fraction,
         folds=folds,
         stratify=stratify,
-        published_splits={name: Path(table) for name, table in published_splits},
+        published_splits=published_splits,
     )
