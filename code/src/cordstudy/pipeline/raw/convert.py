@@ -37,6 +37,7 @@ def convert(rules_path: Path, split_path: Path, out: Path) -> None:
     rules = read_rules(rules_path)
     split = read_split(split_path)
     cases, left_out = find_cases(Path(), rules)
+    _check_persons(cases, split, split_path)
     for warning in filter(None, [model_made(cases), *of_unknown_origin(cases)]):
         click.echo(f"warning: {inline(warning)}", err=True)
     with replacing_raw(out) as made:
@@ -58,6 +59,20 @@ def _placement(case: Case, split: Mapping[str, Placement], split_path: Path) -> 
             f"{split_path}: no row for {case.participant_id}", hint="code/study run split"
         )
     return split[case.participant_id]
+
+
+def _check_persons(cases: Sequence[Case], split: Mapping[str, Placement], split_path: Path) -> None:
+    """Raise StudyError for a person who is in two parts or folds."""
+    first: dict[str, Case] = {}
+    for case in cases:
+        other = first.setdefault(case.person, case)
+        places = [_placement(one, split, split_path)[1:] for one in (other, case)]
+        if places[0] != places[1]:
+            raise StudyError(
+                f"{split_path}: {other.participant_id} ({' '.join(places[0])}) and "
+                f"{case.participant_id} ({' '.join(places[1])}) are one person, {case.person}",
+                hint="code/study run split",
+            )
 
 
 def _job(case: Case, part: str, out: Path, *, resample: bool) -> Job:
