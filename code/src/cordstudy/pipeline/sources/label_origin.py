@@ -20,6 +20,8 @@ from cordstudy.pipeline.sources.rules import LabelOrigin
 LARGEST = 16 * 2**20
 SHOWN = 200
 """The characters that are kept of the names of whoever made a mask."""
+SAID = ("description", "method")
+"""The keys of a sidecar whose text tells of the whole mask."""
 BROKEN = "correct it in the source, or say in the TOML who made such masks: broken_sidecars"
 
 
@@ -48,16 +50,17 @@ class Step:
 
     @property
     def kind(self) -> Kind:
-        """Who or what did it."""
-        return kind_of_step(self.name, self.description)
+        """Who or what did it; nobody knows of a step without a name."""
+        return "unknown" if self.name == MISSING else kind_of_step(self.name, self.description)
 
 
 def read_label(sidecar: Path, *, broken: LabelOrigin | None = None) -> Label:
     """Who made a mask: `unknown` where the sidecar is absent or does not say.
 
     From the order of `GeneratedBy` (BIDS derivatives): whoever came last, a person or a model. An
-    older sidecar has only an `Author`, a person. `broken` is the origin to assume where a sidecar
-    is not JSON; without it that is a StudyError, as is always what is no file, or not here.
+    older sidecar has only an `Author`, a person, or BIDS' key `Manual`. What contradicts that is
+    `unknown`. `broken` is the origin to assume where a sidecar is not JSON; without it that is a
+    StudyError, as is always what is no file, or not here.
     """
     if not os.path.lexists(sidecar):
         return Label("unknown")
@@ -78,22 +81,27 @@ def read_label(sidecar: Path, *, broken: LabelOrigin | None = None) -> Label:
 def _label(content: Mapping[str, object], sidecar: Path) -> Label:
     """What a sidecar tells, by its keys in lower case."""
     steps = _steps(content.get("generatedby"), sidecar)
-    kinds = [step.kind for step in steps if step.kind != "tool"]
     made_by = _short("; ".join(step.name for step in steps)) or MISSING
-    if kinds:
-        return Label(_origin(kinds), made_by)
+    said = " ; ".join(filter(None, (_words(content.get(key)) for key in SAID)))
+    kinds: list[Kind] = [step.kind for step in steps if step.kind != "tool"]
     author = _author(content.get("author"))
-    if author == MISSING:
-        return Label("unknown", made_by)
-    kind = kind_of_author(author)
-    if kind != "person" and not steps:
-        made_by = _short(author)  # no person's name: those stay in the source
-    return Label(_origin([kind]), made_by)
+    if not kinds and author:
+        kinds = [kind_of_author(author, said)]
+        if kinds == ["model"] and not steps:
+            made_by = _short(author)  # no person's name: those stay in the source
+    is_manual = content.get("manual")
+    if not kinds and isinstance(is_manual, bool):
+        kinds = ["person" if is_manual else "model"]
+    origin = _origin(kinds)
+    contradicts = is_manual not in (None, origin != "model")
+    if contradicts or (origin == "manual" and kind_of_step(said) == "model"):
+        origin = "unknown"
+    return Label(origin, made_by)
 
 
 def _origin(kinds: Sequence[Kind]) -> LabelOrigin:
     """The origin by the kinds of the steps, in their order, of which none is a tool."""
-    if "unknown" in kinds:
+    if not kinds or "unknown" in kinds:
         return "unknown"
     if set(kinds) == {"person"}:
         return "manual"
@@ -101,27 +109,28 @@ def _origin(kinds: Sequence[Kind]) -> LabelOrigin:
 
 
 def _steps(told: object, sidecar: Path) -> list[Step]:
-    """The steps that have a name, of a list of them or of one."""
+    """The steps of a list of them, or of one, of which anything is said."""
     steps = []
     for values in told if isinstance(told, list) else [told or {}]:
         if not isinstance(values, dict):
             raise _of_another_form(sidecar)
         values = _in_lower_case(values, sidecar)
-        name = _text(values.get("name"))
-        if name != MISSING:
-            steps.append(Step(name, _text(values.get("description"))))
+        if any(value not in (None, "", [], {}) for value in values.values()):
+            name = _words(values.get("name")) or MISSING
+            steps.append(Step(name, _words(values.get("description"))))
     return steps
 
 
 def _author(told: object) -> str:
     """The author, or all of them."""
-    if isinstance(told, list):
-        return known(", ".join(_text(name) for name in told if _text(name) != MISSING))
-    return _text(told)
+    names = told if isinstance(told, list) else [told]
+    return "; ".join(filter(None, map(_words, names)))
 
 
-def _text(value: object) -> str:
-    return known(" ".join(value.split())) if isinstance(value, str) else MISSING
+def _words(value: object) -> str:
+    """A text in one line; none where it is no text, or says that it is not known."""
+    text = known(" ".join(value.split())) if isinstance(value, str) else MISSING
+    return "" if text == MISSING else text
 
 
 def _short(text: str) -> str:

@@ -1,65 +1,82 @@
 """What kind of maker a step of a mask's history names: a person, a model, a tool that only moves
 or reckons with what is there.
 
-Owns: the table of known makers (makers.tsv, which people extend), how a name is looked up in it,
-and what words about work by hand say of a model's mask.
+Owns: the table of known makers and words (makers.tsv, which people extend), how a text is read by
+it, and which texts are people's names.
 Does not own: sidecars, or what the steps together make of a mask (`label_origin`).
 
-A name is that of the longest entry that it begins with, in any case and however the words of the
-entry are joined (`ITK-SNAP`, `itksnap`, `ITK SNAP 3.8`). What no entry names, and words that can be
-read in two ways, are `unknown`: nothing is guessed.
+A text is read from left to right, at each place the longest entry of the table, in any case and
+however its words are joined (`ITK-SNAP`, `itksnap`, `ITK SNAP 3.8`). A kind is told only of what is
+understood to the last word: any other word makes it `unknown`, and nothing is guessed. Only after
+the name of a tool may other words stand, as its options.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import read_lines
 
 Kind = Literal["person", "model", "corrected", "tool", "unknown"]
-"""`corrected` is a person's work on a model's; `tool` makes no label; `unknown` may be several."""
-KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
-ByHand = Literal["done", "not done", "unclear", "not said"]
-"""What a text says of work by hand."""
+"""`corrected` is a person's change of what was there; `tool` makes no label; `unknown` may be
+several."""
+SIGNS = {
+    "person": "P",
+    "model": "M",
+    "corrected": "K",
+    "tool": "T",
+    "unknown": "U",
+    "change": "C",
+    "not": "N",
+    "author": "A",
+    "work": "W",
+    "then": ">",
+    "nothing": "_",
+}
+"""The kinds of the table's entries, and the sign of each in what was read. Of words that are no
+makers: a `change` is `corrected` beside a person, `not` takes that back, an `author` is who a
+person is, `work` is a person's beside one, `then` keeps an order, and `nothing` says nothing of who
+made a mask. Other signs are `X` of a word that is not understood, `=` and `0` of values, and `Z` of
+a change that was not made."""
+KIND_OF: Mapping[str, Kind] = {
+    "P": "person",
+    **dict.fromkeys(("M", "MZ"), "model"),
+    **dict.fromkeys(("T", "TX", "TZ"), "tool"),
+    **dict.fromkeys(("K", "KP", "KM", "KMP"), "corrected"),
+}
+"""The kind of a text by the signs in it; one of any others is `unknown`."""
+DOUBT = re.compile(r"0[PCK]|[PCK][=0]|[PK].*>.*M|^[^T]*X")
+"""Signs in an order that may say otherwise: of a count or a value of work by hand, of a model after
+it, of words before a tool's name."""
 TABLE = Path(__file__).with_name("makers.tsv")
-SHORTEST = 4
-"""The letters of a name that stands for a maker also with words after it: a shorter one may be a
-person's (Sam), or of another word."""
-VERSION = r"[\W_]*(?:v(?:ersion)?[\W_]*)?(?:\d[\d.]*)?\W*$"
+ALSO_NAMES = ("SAM", "JIM")
+"""Makers as people are called too: meant where written so, or where nothing else is."""
 LONGEST = 2_000
 """The characters of a name and what is said of it that are looked at; more is `unknown`."""
 
-FILES = re.compile(r"\S+\.(?:nii|mgz|mgh|nrrd|mha|json|mat)\b\S*")
-"""Names of files in a command line, which say nothing of who made them."""
-CHANGED = (
-    r"(?:re-?)?(?:correct|edit|fix|adjust|refin|modif|revis|retouch|clean|amend|redraw|improv)\w*"
+COMMAND = re.compile(
+    r"\S+\.(?:nii|mgz|mgh|nrrd|mha|json|mat)\b\S*|(?<!\S)-[a-z](?:\s+[a-z\d])?(?!\S)"
+    r"|\bno\.?(?=\s*\d)"
 )
-HAND = r"(?:manual(?:ly)?|by[\W_]+hand|hand)"
-DONE = re.compile(rf"\b(?:{HAND}[\W_]+{CHANGED}|{CHANGED}[\W_]+(?:manually|by[\W_]+hand)\b)", re.I)
-"""A person changed what was there."""
-NOT_DONE = re.compile(
-    r"\b(?:no|not|non|never|without|w/o)[\W_]+"
-    r"(?:(?:any|been|be|further|subsequent|additional|more|was|were)[\W_]+)*"
-    rf"{HAND}\b(?:[\W_]+{CHANGED})?",
-    re.I,
+"""What says nothing of who made a mask: files, options of one letter, and `no.` of a number."""
+TOKEN = re.compile(r"[^\W_]+(?:\.\d+)*|[^\w\s.'\"/*-]")
+QUIET = ",;()[]{}|&"
+NUMBER = re.compile(r"[vr]?\d+(?:\.\d+)*(?:mm)?|(?=[a-f]*\d)[\da-f]{7,40}", re.I)
+ZERO = re.compile(r"v?0+(?:\.0+)?")
+VERSION = re.compile(r"v?[\d.]+$", re.I)
+
+MAIL = re.compile(r"<?([\w.+-]+)@[\w-]+(?:\.[\w-]+)+>?")
+DATE = re.compile(r"\d[\d/-]*")
+CAPITAL_INSIDE = re.compile(r"\b(?:Mc|Mac|De|Di|Du|Fitz|La|Le|Van)(?=[A-Z][a-z])")
+PARTICLE = re.compile(
+    r"al|and|ben|bin|d[aeiou]|del|della|den|der|dos|el?|et|l[ae]|md|msc|phd|ten|ter|v[ao]n|y|zu"
 )
-DOUBT = re.compile(
-    r"\?|n't\b|\b(?:no(?!\.?\s*\d)|not|non|never|none|without|cannot|needs?|needed|needing|necessary"
-    r"|requires?|required|recommended|should|shall|must|might|may be|can be|could|would|will be"
-    r"|to be|todo|pending|planned|if|unless|before|optional(?:ly)?|partly|partially|some)\b",
-    re.I,
-)
-"""Words by which what is said of work by hand may not be so, or not of this mask."""
-HINTS = re.compile(
-    r"\b(?:manual\w*|hand|human|rater|reviewer|(?:correct|edit|revis|modifi)ed[\W_]+by)\b", re.I
-)
-"""Words about people's work, of which nothing more is understood."""
 
 
 @dataclass(frozen=True)
@@ -67,133 +84,141 @@ class Entry:
     """A row of the table."""
 
     name: str
-    kind: Kind
+    kind: str
 
-    @property
-    def is_short(self) -> bool:
-        """Whether the name alone says little."""
-        return self.name.isalpha() and len(self.name) < SHORTEST
 
-    @property
-    def pattern(self) -> str:
-        """The name in a text; a command's name does not end at an underscore."""
-        words = re.findall(r"[^\W_]+", self.name)
-        end = r"(?!\w)" if "_" in self.name else r"(?![^\W_])"
-        return r"[\W_]*".join(map(re.escape, words)) + end
+@dataclass(frozen=True)
+class Token:
+    """A piece of a text, its sign, and whether the table has it."""
+
+    text: str
+    sign: str
+    is_entry: bool = False
 
 
 def kind_of_step(name: str, description: str = "") -> Kind:
-    """The kind of a step by its name, and for a person's or a model's by what is said of it."""
-    if len(name) + len(description) > LONGEST:
-        return "unknown"
-    name = FILES.sub(" ", name)
-    said = f"{name}. {FILES.sub(' ', description)}"
-    entry, rest = _entry(name)
-    if entry is None:
-        return "unknown"
-    if entry.kind == "person":
-        return _of_person(name, said)
-    if entry.kind == "tool":
-        return "unknown" if _mentions(rest, "model", "person") else "tool"
-    if entry.kind == "corrected":
-        return "unknown" if DOUBT.search(name) else "corrected"
-    return _of_others(entry.kind, said)
+    """The kind of a step by its name and what is said of it."""
+    return _kind(_signs(f"{name} ; {description}"))
 
 
-def kind_of_author(name: str) -> Kind:
-    """The kind of whoever is named as an author, where nothing else is: a person, but for the
-    names of programs. A short one is a program's where it is written as in the table."""
+def kind_of_author(name: str, description: str = "") -> Kind:
+    """The kind of whoever is named as an author, where nothing else is: a person by what is plainly
+    a person's name, with what is said of the mask."""
     if len(name) > LONGEST:
         return "unknown"
-    entry, _ = _entry(name)
-    if entry and (not entry.is_short or name.startswith(entry.name)):
-        kind = kind_of_step(name)
-        return "unknown" if kind == "tool" else kind
-    if _mentions(name, "model"):
-        return "corrected" if _by_hand(name) == "done" else "unknown"
-    return "person"
+    said = _signs(description)
+    if _is_name(name) or set(_signs(name)) == {"A"}:
+        return _kind(f"P;{said}")
+    kind = kind_of_step(name, description)
+    return "unknown" if kind == "tool" else kind
 
 
-def _of_person(name: str, said: str) -> Kind:
-    if DOUBT.search(name) or NOT_DONE.search(said):
+def _kind(signs: str) -> Kind:
+    signs = re.sub("PC|CP", "K", signs)
+    if DOUBT.search(signs):
         return "unknown"
-    if not _mentions(said, "model"):
-        return "person"
-    return "corrected" if _by_hand(said) == "done" else "unknown"
+    quiet = "=0>;AW" if re.search("[PK]", signs) else "=0>;"
+    return KIND_OF.get("".join(sorted(set(signs) - set(quiet))), "unknown")
 
 
-def _of_others(kind: Kind, said: str) -> Kind:
-    """The kind of a step that a model made, or something of several kinds."""
-    by_hand = _by_hand(said)
-    if by_hand == "done":
-        return "corrected"
-    return "unknown" if by_hand == "unclear" else kind
+def _signs(text: str) -> str:
+    """The signs of a text that say something."""
+    if len(text) > LONGEST:
+        return "U"
+    signs = "".join(token.sign for token in _tokens(text))
+    return re.sub("N(?:PC|CP|C|K)", "Z", signs).replace("_", "")
 
 
-def _by_hand(text: str) -> ByHand:
-    """What a text says of work by hand."""
-    rest, not_done = NOT_DONE.subn(" ", text)
-    rest, done = DONE.subn(" ", rest)
-    rest, with_editor = _corrected_with_editor().subn(" ", rest)
-    if done or with_editor:
-        return "unclear" if not_done or DOUBT.search(rest) else "done"
-    if HINTS.search(rest) or _mentions(rest, "person"):
-        return "unclear"
-    return "not done" if not_done else "not said"
+def _is_name(text: str) -> bool:
+    """Whether a text is plainly the names of people, or their mail addresses."""
+    text = MAIL.sub(lambda mail: mail[1].replace(".", " ").title(), text)
+    known = (token.text.lower() for token in _tokens(text, people=True) if token.is_entry)
+    if any(len(word) > 1 and not PARTICLE.fullmatch(word) for word in known):
+        return False
+    words = [word for word in re.split(r"[\s.,;&/()]+", text) if word and not DATE.fullmatch(word)]
+    words = [word for word in words if not PARTICLE.fullmatch(word.lower())]
+    return bool(words) and all(map(_is_part_of_name, words))
 
 
-def _entry(text: str) -> tuple[Entry | None, str]:
-    """The longest entry of the table that a text begins with, and what follows it."""
-    text = re.sub(r"^[\W_]+", "", text)
-    found = []
-    for entry, pattern in _starts():
-        match = pattern.match(text)
-        if match:
-            found.append((entry, text[match.end() :]))
-    return max(found, key=lambda one: len(one[0].name), default=(None, text))
+def _is_part_of_name(word: str) -> bool:
+    letters = re.sub(r"['’-]", "", word)
+    if not letters.isalpha():
+        return False
+    is_initials = letters.isupper() and len(letters) <= 3
+    is_caseless = letters.lower() == letters.upper()
+    return is_initials or is_caseless or CAPITAL_INSIDE.sub("", word).istitle()
 
 
-def _mentions(text: str, *kinds: Kind) -> bool:
-    """Whether a text names a maker of some kinds."""
-    return any(_anywhere(kind).search(text) for kind in kinds)
+def _tokens(text: str, *, people: bool = False) -> Iterator[Token]:
+    """What a text is read as; one that may name people."""
+    entries, longest = _entries()
+    pieces = TOKEN.findall(COMMAND.sub(" ", text))
+    is_alone = not people and sum(piece[0].isalpha() for piece in pieces) == 1
+    before, at = Token("", "_"), 0
+    while at < len(pieces):
+        for end in range(min(len(pieces), at + longest), at, -1):
+            words = pieces[at:end]
+            entry = entries.get(_key(words)) if _is_phrase(words) else None
+            if entry and (is_alone or entry.name not in ALSO_NAMES or words[0] == entry.name):
+                token = Token("".join(words), SIGNS[entry.kind], is_entry=True)
+                break
+        else:
+            token = _other(pieces[at], before)
+        yield token
+        before, at = token, end
+
+
+def _other(piece: str, before: Token) -> Token:
+    """What no entry of the table names: a number, a sign, who a person is, a maker's version."""
+    entries, _ = _entries()
+    known = entries.get(_key([VERSION.sub("", piece)]))
+    is_initials = piece.isalpha() and piece.isupper() and 1 < len(piece) <= 3
+    is_by_whom = before.text.lower() == "by" or before.sign == "A"
+    if ZERO.fullmatch(piece):
+        sign = "0"
+    elif NUMBER.fullmatch(piece) or piece in QUIET:
+        sign = "_"
+    elif piece in ":=":
+        sign = "="
+    elif piece in "+>":
+        sign = ">"
+    elif known and known.name not in ALSO_NAMES:
+        return Token(piece, SIGNS[known.kind], is_entry=True)
+    elif is_initials or (is_by_whom and piece[0].isupper()):
+        sign = "A"
+    else:
+        sign = "X"
+    return Token(piece, sign)
+
+
+def _is_phrase(pieces: Sequence[str]) -> bool:
+    """Whether pieces are words from the first to the last, with nothing but pauses between."""
+    ends = pieces[0][0].isalnum() and pieces[-1][0].isalnum()
+    return ends and all(piece[0].isalnum() or piece in QUIET for piece in pieces)
+
+
+def _key(words: Sequence[str]) -> str:
+    """Words by their letters and digits, whatever joins them."""
+    return "".join(filter(str.isalnum, "".join(words))).lower()
 
 
 @cache
-def _starts() -> Sequence[tuple[Entry, re.Pattern[str]]]:
-    starts = []
-    for entry in read_makers(TABLE):
-        end = VERSION if entry.is_short else ""
-        starts.append((entry, re.compile(entry.pattern + end, re.I)))
-    return starts
+def _entries() -> tuple[Mapping[str, Entry], int]:
+    """The entries by their keys, and how many pieces the longest has."""
+    entries = read_makers(TABLE)
+    longest = max(len(TOKEN.findall(entry.name)) for entry in entries)
+    return {_key([entry.name]): entry for entry in entries}, longest
 
 
-@cache
-def _anywhere(kind: Kind) -> re.Pattern[str]:
-    """The names of a kind, as they may stand in a text."""
-    return re.compile(rf"(?<!\w)(?:{_alternatives([kind])})", re.I)
-
-
-@cache
-def _corrected_with_editor() -> re.Pattern[str]:
-    editors = _alternatives(["person"])
-    return re.compile(rf"\b{CHANGED}[\W_]+(?:in|with|using|on)[\W_]+(?:{editors})", re.I)
-
-
-def _alternatives(kinds: Iterable[Kind]) -> str:
-    entries = [entry for entry in read_makers(TABLE) if entry.kind in kinds and not entry.is_short]
-    return "|".join(entry.pattern for entry in entries)
-
-
-@cache
 def read_makers(path: Path) -> Sequence[Entry]:
     """The entries of a table of makers. Raises StudyError, naming the line, for one of another
     kind, and for a name that is none or stands there twice."""
     entries: dict[str, Entry] = {}
     for number, row in read_lines(path, "name", "kind"):
         name, kind = row["name"], row["kind"]
-        key = "".join(re.findall(r"[^\W_]+", name)).lower()
+        key = _key([name])
         fault = ""
-        if kind not in KINDS:
+        if kind not in SIGNS:
             fault = f"is of the kind {kind!r}"
         elif not key:
             fault = "is no name"
@@ -202,7 +227,7 @@ def read_makers(path: Path) -> Sequence[Entry]:
         if fault:
             raise StudyError(
                 f"{path}, line {number}: {name!r} {fault}",
-                hint=f"one row a name, of a kind: {', '.join(KINDS)}",
+                hint=f"one row a name, of a kind: {', '.join(SIGNS)}",
             )
-        entries[key] = Entry(name, KINDS[kind])
+        entries[key] = Entry(name, kind)
     return list(entries.values())
