@@ -20,18 +20,34 @@ FULL = {
     errno.EDQUOT: "the quota of this user is used up",
     errno.EFBIG: "the file is larger than may be written",
 }
-FAULTS = FULL | {
-    errno.EROFS: "the disk is mounted for reading only",
-    errno.EACCES: "this user may not read or write it",
-    errno.EPERM: "this user may not read or write it",
-    errno.EIO: "the disk cannot be read or written",
-    errno.EMFILE: "too many files are open",
+WRONG_PLACE = {
+    errno.ENOTDIR: "a file is in the place of a folder",
+    errno.EISDIR: "a folder is in its place",
+    errno.EEXIST: "something else is in its place",
+    errno.ENAMETOOLONG: "its name is too long",
+    errno.ELOOP: "links lead in a circle",
 }
+FAULTS = (
+    FULL
+    | WRONG_PLACE
+    | {
+        errno.EROFS: "the disk is mounted for reading only",
+        errno.EACCES: "this user may not read or write it",
+        errno.EPERM: "this user may not read or write it",
+        errno.EIO: "the disk cannot be read or written",
+        errno.EMFILE: "too many files are open",
+    }
+)
 MAKE_ROOM = "make room there, then run the same again: what is not whole was not kept"
-HINTS = dict.fromkeys(FULL, MAKE_ROOM) | {
-    errno.EIO: "look at the disk's health, then run the same again",
-    errno.EMFILE: "raise `ulimit -n`, then run the same again",
-}
+ELSEWHERE = "choose another path, or move what is there"
+HINTS = (
+    dict.fromkeys(FULL, MAKE_ROOM)
+    | dict.fromkeys(WRONG_PLACE, ELSEWHERE)
+    | {
+        errno.EIO: "look at the disk's health, then run the same again",
+        errno.EMFILE: "raise `ulimit -n`, then run the same again",
+    }
+)
 LITTLE_BYTES = 1 << 20
 """A disk with less room than this is full: programs that fail on it leave a rest."""
 

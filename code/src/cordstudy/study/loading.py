@@ -14,8 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.texts import check_values, faults, read_text
+from cordstudy.pipeline.sources.rules import Name
 from cordstudy.study.models import fairness_models, general_model, models_of
-from cordstudy.study.schema import Name, Study
+from cordstudy.study.schema import Study
 
 FOLDER = "code/studies"
 LONGEST = 80

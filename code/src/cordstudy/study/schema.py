@@ -11,10 +11,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cordstudy.pipeline.sources.rules import BELOW, Distinct, Said, SourceRules, Stratum, Table
+from cordstudy.pipeline.sources.rules import (
+    BELOW,
+    Distinct,
+    Name,
+    Said,
+    SourceRules,
+    Stratum,
+    Table,
+)
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
-"""Of a study, dataset or model: names of files and folders are made from it."""
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(gt=0)]
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.judging.evaluate import COLUMNS, command, pairs, score
+from cordstudy.pipeline.judging.evaluate import COLUMNS, command, pairs, score, training_of
 from cordstudy.pipeline.judging.scores import COLUMNS as NEEDED
 from cordstudy.pipeline.raw.layout import CASE_COLUMNS, RawCase, write_cases
 
@@ -171,3 +171,24 @@ def test_measures_are_in_mm_whatever_the_unit_of_the_files(raw, tmp_path, mm, un
 def test_a_tolerance_that_is_none_is_refused(tolerance):
     told = CliRunner().invoke(command, ["x", "--dataset", "x", "--nsd-tolerance", tolerance])
     assert told.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("folder", "training"),
+    [
+        ("general", ("general", 1)),
+        ("general.2", ("general", 2)),
+        ("m.v2", ("m.v2", 1)),
+        ("m.0", ("m.0", 1)),
+        ("model.1.5", ("model.1", 5)),
+    ],
+)
+def test_a_folder_of_predictions_is_called_after_a_training(folder, training):
+    assert training_of(Path("predictions") / folder) == training
+
+
+def test_two_folders_of_one_model_are_refused(raw, tmp_path):
+    for place in ("a", "b"):
+        write_mask(tmp_path / place / f"general/epi/{CASE}.nii.gz")
+    with pytest.raises(StudyError, match="are of one model"):
+        list(pairs([raw], [tmp_path / "a/general", tmp_path / "b/general"], 1.0))

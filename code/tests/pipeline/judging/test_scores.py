@@ -58,7 +58,8 @@ def test_several_ids_of_a_person_are_one_unit_of_every_mean_and_count():
 
 @pytest.mark.parametrize("told", ["nan", "NA", "007", "1", "1e5", "None", "", "n/a", "TRUE", "inf"])
 def test_what_a_column_of_text_holds_is_a_value_whatever_it_reads_like(tmp_path, told):
-    written = simulated(np.random.default_rng(1), n=2, shift=0.0).assign(case_id="x", more=told)
+    written = simulated(np.random.default_rng(1), n=2, shift=0.0).assign(more=told)
+    written["case_id"] = [f"x{number}" for number in range(len(written))]
     names = ["participant_id", "person", *STRATA]
     for name in names:
         written[name] = told

@@ -222,26 +222,55 @@ def test_a_mask_on_another_grid_is_resampled_to_the_nearest_voxel_where_the_stud
     assert marked == [list(corner) for corner in product((2, 3), repeat=3)]
 
 
-def test_a_mask_that_lies_outside_its_image_is_refused_where_masks_may_be_resampled(tmp_path):
-    voxels = np.arange(512, dtype=np.int16).reshape(8, 8, 8)
-    image = nib.Nifti1Image(voxels, np.diag([-1, 1, 1, 1]))
-    affine = np.diag([-1.0, 1, 1, 1])
-    affine[2, 3] = 5
-    made = job(image, nib.Nifti1Image(cube(image.shape), affine), tmp_path, resample=True)
-    with pytest.raises(StudyError, match="50% of the mask lies outside the image"):
-        convert_case(made)
-
-
-def test_a_mask_that_is_cut_to_the_cord_is_resampled_whatever_it_fills_of_its_own_field(tmp_path):
+def resampled(tmp_path: Path, mask: np.ndarray, corner: tuple[float, float, float]) -> Job:
+    """A case of an image of 16 voxels of 1 mm and a mask of as large ones that begins elsewhere."""
     voxels = np.arange(4096, dtype=np.int16).reshape(16, 16, 16)
-    image = nib.Nifti1Image(voxels, np.diag([-1, 1, 1, 1]))
     affine = np.diag([-1.0, 1, 1, 1])
-    affine[:3, 3] = (-6, 6, 6)
-    made = job(
-        image, nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), affine), tmp_path, resample=True
-    )
+    affine[:3, 3] = corner
+    image = nib.Nifti1Image(voxels, np.diag([-1, 1, 1, 1]))
+    return job(image, nib.Nifti1Image(mask, affine), tmp_path, resample=True)
+
+
+def cord(*shape: int) -> np.ndarray:
+    """A cord of 2×2 voxels in the middle, from the first to the last slice."""
+    voxels = np.zeros(shape, np.uint8)
+    middle = slice(shape[0] // 2 - 1, shape[0] // 2 + 1)
+    voxels[middle, middle] = 1
+    return voxels
+
+
+def test_a_mask_may_be_longer_than_its_image_and_cut_to_the_cord(tmp_path):
+    made = resampled(tmp_path / "longer", cord(16, 16, 40), (0, 0, -12))
     convert_case(made)
     assert np.asarray(nib.load(made.mask).dataobj).sum() == 64
+    made = resampled(tmp_path / "cut", np.ones((4, 4, 16), np.uint8), (-6, 6, 0))
+    convert_case(made)
+    assert np.asarray(nib.load(made.mask).dataobj).sum() == 256
+
+
+@pytest.mark.parametrize(
+    ("corner", "shape", "words"),
+    [
+        ((8, 0, 0), (16, 16, 16), "50% of the mask lies outside the image"),
+        ((0, 0, 4), (16, 16, 8), "the mask ends with its own field of view"),
+        ((0, 0, 8), (16, 16, 40), "the mask ends with its own field of view"),
+        ((0, 0, 40), (16, 16, 8), "the mask is empty"),
+    ],
+)
+def test_a_mask_of_another_field_of_view_is_refused(tmp_path, corner, shape, words):
+    with pytest.raises(StudyError, match=words):
+        convert_case(resampled(tmp_path, cord(*shape), corner))
+
+
+@pytest.mark.parametrize("moved", [(2, 0, 0), (0, 0, -3), (0, 2, -1)])
+def test_a_mask_of_another_crop_that_is_stored_the_other_way_is_not_told_as_mirrored(
+    tmp_path, moved
+):
+    made = resampled(tmp_path, cord(16, 16, 24), moved)
+    mask = nib.load(made.case.mask)
+    nib.save(mask.as_reoriented([[0, -1], [1, 1], [2, 1]]), made.case.mask)
+    convert_case(made)
+    assert np.asarray(nib.load(made.mask).dataobj).any()
 
 
 def test_a_mask_a_share_of_a_voxel_away_and_stored_the_other_way_is_not_told_as_mirrored(tmp_path):

@@ -39,6 +39,7 @@ def reference_mask(values: np.ndarray, path: Path) -> np.ndarray:
         (SOFT * np.float64(1.0000001), 17),
         (SOFT * np.float32(1.05), 17),
         (np.where(SOFT == 0, np.float32(-0.05), SOFT), 17),
+        (np.where(SOFT == 0, np.float32(-0.23), SOFT * np.float32(1.2)), 17),
     ],
 )
 def test_a_mask_is_one(values, voxels):

@@ -101,6 +101,8 @@ READ = {
     "a quaternion that is longer than 1": packed(
         poked(*(((256 + 4 * n, "<f"), value) for n, value in enumerate((0, 1.0000004, 0))))
     ),
+    "a qfac that is above 0": packed(poked(((76, "<f"), 4), content=plain(codes=(1, 0)))),
+    "an intercept without a slope": packed(poked((SLOPE, 0), (INTER, 500))),
     "sheared by rounding": packed(plain(affine=sheared(1e-3), codes=(1, 0))),
 }
 
@@ -119,7 +121,16 @@ def test_whatever_programs_write_is_read_alike_by_nibabel_and_itk(tmp_path, name
     assert nib.load(tmp_path / "usual.nii.gz").header.get_xyzt_units()[0] in ("mm", "unknown")
 
 
-KEPT = {"usual", "big-endian", "no unit", "a slope of 0", "no slope", "int64", "float64"}
+KEPT = {
+    "a qfac that is above 0",
+    "usual",
+    "big-endian",
+    "no unit",
+    "a slope of 0",
+    "no slope",
+    "int64",
+    "float64",
+}
 
 
 @pytest.mark.parametrize("name", READ)
@@ -165,6 +176,7 @@ REFUSED = {
     "has something after its gzip": (WHOLE + b"garbage!", "cannot be read as NIfTI"),
     "has a length after its gzip": (WHOLE + struct.pack("<I", 3 << 30), "cannot be read as NIfTI"),
     "begins with its header": (packed(poked(((108, "<f"), 0))), "its voxels are to be bytes 0 to"),
+    "does not say how it lies": (packed(poked((SFORM, 0), (QFORM, 0))), "how it lies"),
     "has a code of its sform that is none": (packed(poked((SFORM, 6))), "its sform_code is 6"),
     "has a code of its qform that is none": (packed(poked((QFORM, -1))), "its qform_code is -1"),
     "has a qfac that is none": (packed(poked((SFORM, 0), ((76, "<f"), -2))), "its qfac .* is -2"),

@@ -111,6 +111,8 @@ NOTHING = {
     "image that is not there": ("sub-a1_T1w", "did you mean 'sub-a1_T2w'?"),
     "image of nobody": ("sub-b3_T2w.nii.gz", "did you mean 'sub-b2_T2w'?"),
     "unknown kind of image": ("sub-b2_T3w", "did you mean 'sub-b2_T"),
+    "slip in a kind": ("sub-b2_T2", ""),
+    "two kinds in one": ("sub-b2_T2w_bold", ""),
     "unknown run": ("sub-b2_run-2_T2w", "did you mean 'sub-b2_T2w'?"),
     "wrong folder": ("sub-a1/anat/sub-b2_T2w.nii.gz", "did you mean 'sub-b2_T2w'?"),
     "folder above": ("anat/sub-b2_T2w.nii.gz", "did you mean 'sub-b2_T2w'?"),

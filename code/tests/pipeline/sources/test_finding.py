@@ -1,5 +1,7 @@
 """Finding cases in sources that are laid out in one way or another."""
 
+import os
+
 import pytest
 
 from bare_source import PLACE, pair, rules, write_files
@@ -251,3 +253,20 @@ def test_a_mask_without_its_image_is_an_error_that_says_what_was_seen(tmp_path):
     write_files(tmp_path, [pair("sub-a1_T2w")[1], *pair("sub-a1_run-1_T2w"), *pair("sub-b2_T2w")])
     with pytest.raises(StudyError, match=r"this mask has no image .*; seen: sub-a1_run-1_T2w"):
         find_cases(tmp_path, rules())
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_link_to_the_file_of_another_participant_is_refused(tmp_path, number):
+    write_files(tmp_path, [*pair("sub-a1_T2w"), *pair("sub-b2_T2w")])
+    own, other = (tmp_path / PLACE / pair(f"{name}_T2w")[number] for name in ("sub-a1", "sub-b2"))
+    own.unlink()
+    own.symlink_to(os.path.relpath(other, own.parent))
+    with pytest.raises(StudyError, match="the file of another participant"):
+        find_cases(tmp_path, rules())
+
+
+def test_a_source_without_any_mask_is_refused(tmp_path):
+    write_files(tmp_path, [pair("sub-a1_T2w")[0], pair("sub-b2_T2w")[0]])
+    with pytest.raises(StudyError, match=r"no case is left: no mask \(2\)") as raised:
+        find_cases(tmp_path, rules())
+    assert "_seg-manual" in raised.value.hint

@@ -32,7 +32,8 @@ KINDS = {
         U-Net | deep learning | sct_deepseg_sc without manual correction
         sct_deepseg_sc, not manually corrected | sct_propseg (no manual editing)
         automatic, without any manual correction | sct_deepseg_sc, not corrected
-        sct_deepseg_sc 6.1
+        sct_deepseg_sc 6.1 | SCT v6.1 sct_deepseg_sc | sct_deepseg_sc (SCT v5.8)
+        spinalcordtoolbox/sct_deepseg | sct_deepseg lesion_ms | sct_deepseg_sc -c t2 -qc ~/qc
         sct_deepseg_sc -c t2 -centerline svm | nnUNetv2 3d_fullres fold 0 | nnU-Net prediction
         Automatic segmentation of the spinal cord | contrast-agnostic model""",
     "tool": """
@@ -51,6 +52,7 @@ KINDS = {
         sct_deepseg_sc -i t2.nii.gz -c t2, manually corrected (JC) | sct_propseg + FSLeyes edits
         sct_deepseg_sc 5.8, manually edited with FSLeyes | nnU-Net output corrected by hand""",
     "unknown": """
+        sct_deepseg_sc MRI corrected by hand | sct_deepseg_sc contrast manually adjusted
         my_tool | sct_deepseg_scx | sct_something | fslmathsx | manuals | Itk | x manual
         no manual correction | not manual | without manual correction | non-manual
         manual? | Manual correction needed | needs manual correction | sct_deepseg_sc (manual?)

@@ -52,7 +52,7 @@ def test_a_sex_is_kept_as_it_is_written(table, sex):
     assert table(f"{HEADER}sub-a1\t {sex} \t30\tGE\tHC\tx\n")["sub-a1"].sex == sex
 
 
-@pytest.mark.parametrize("sex", ["0", "1", "2", "9", "1.0", "1,0"])
+@pytest.mark.parametrize("sex", ["0", "1", "2", "3", "9", "99", "1.0", "1,0", "1 (M)", "0 = M"])
 def test_a_sex_may_be_a_number(table, sex):
     assert table(f"{HEADER}sub-a1\t{sex}\t30\tGE\tHC\tx\n")["sub-a1"].sex == sex
 

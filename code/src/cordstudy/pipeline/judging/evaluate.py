@@ -111,23 +111,36 @@ def pairs(
 ) -> Iterator[Pair]:
     """Every test case of every raw dataset with each model's prediction of it.
 
-    Raises StudyError for a test set without any folder of predictions, and for predictions of none
-    of its cases: those under another name would count as missing.
+    Raises StudyError for a test set without any folder of predictions, for predictions of none
+    of its cases (those under another name would count as missing), and for two folders of one
+    training.
     """
+    seen: dict[tuple[str, int], Path] = {}
     for folder in predictions:
-        model, _, number = folder.name.partition(".")
+        model, number = training_of(folder)
+        other = seen.setdefault((model, number), folder)
+        if other is not folder:
+            raise StudyError(f"{other} and {folder} are of one model", hint="name each model once")
         for raw in raws:
             cases = [case for case in read_cases(raw) if case.is_to_test]
             _check_names(cases, folder)
             for case in cases:
                 yield Pair(
                     model=model,
-                    replicate=int(number or 1),
+                    replicate=number,
                     case=case,
                     reference=raw / mask_path(TEST, case.case_id),
                     prediction=folder / case.dataset / mask_file(case.case_id),
                     nsd_tolerance_mm=nsd_tolerance_mm,
                 )
+
+
+def training_of(folder: Path) -> tuple[str, int]:
+    """The model that a folder of predictions is called after, and the number of its training:
+    `general.2` is the second of `general`."""
+    name = folder.name or folder.resolve().name
+    numbered = re.fullmatch(r"(.+)\.([1-9][0-9]*)", name)
+    return (numbered[1], int(numbered[2])) if numbered else (name, 1)
 
 
 def _check_names(cases: Sequence[RawCase], folder: Path) -> None:

@@ -78,6 +78,10 @@ def compare_all(models: Sequence[Side], raws: Sequence[Path]) -> list[Overlap]:
     """
     tests: dict[str, list[RawCase]] = {}
     for raw in raws:
+        if name_without_number(raw.name) in tests:
+            raise StudyError(
+                f"{raw}: there is another raw dataset of this name", hint="name each dataset once"
+            )
         tests[name_without_number(raw.name)] = [case for case in _cases(raw) if case.is_to_test]
     overlaps: list[Overlap] = []
     for model in models:

@@ -25,6 +25,8 @@ STRATA = ("contrast", "vendor", "pathology", "label_origin")
 SUMMARISED_NAMES = [kind.name for kind in SUMMARISED]
 COLUMNS = ("model", "replicate", "testset", "case_id", "participant_id", *SUMMARISED_NAMES, *STRATA)
 """What `compare` needs of cases.tsv, which may also have `PERSON`."""
+KEY = ("model", "replicate", "testset", "case_id")
+"""What tells one row from another."""
 PERSON = "person"
 """The column of persons; a table of an earlier version lacks it."""
 NUMBERS = ("replicate", "voxels_ref", "voxels_pred", *NAMES)
@@ -51,6 +53,10 @@ def read_scores(path: Path) -> pd.DataFrame:
     for name in NUMBERS:
         if name in scores and len(scores) and scores[name].dtype.kind not in "iuf":
             raise StudyError(f"{path}: the column {name!r} holds words", hint=HINT)
+    if set(KEY) <= set(scores) and scores.duplicated(list(KEY)).any():
+        row = scores[scores.duplicated(list(KEY))].iloc[0]
+        told = ", ".join(f"{name} {row[name]}" for name in KEY)
+        raise StudyError(f"{path}: two rows of {told}", hint=HINT)
     if PERSON not in scores and "participant_id" in scores:
         scores[PERSON] = scores["participant_id"]
     return scores

@@ -124,8 +124,9 @@ def _check_names(images: Sequence[Path], out: Path, models: Iterable[str]) -> No
                 raise StudyError(
                     f"{output}: the mask of {image} would replace an image", hint="another --out"
                 )
-    if out.exists() and not out.is_dir():
-        raise StudyError(f"{out}: no folder", hint="another --out")
+    there = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise StudyError(f"{out}: no folder, as {there} is a file", hint="another --out")
 
 
 def _turn(image: Path, copy: Path) -> None:

@@ -8,6 +8,7 @@ Does not own: which cases (`convert`), what an image must be (`volumes`), or wha
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,6 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import write_file
 from cordstudy.pipeline.raw.grids import (
     RPI,
-    apart,
     axes_of,
     described,
     on_grid_of,
@@ -32,7 +32,7 @@ from cordstudy.pipeline.raw.grids import (
 from cordstudy.pipeline.raw.mask_values import check_reference, cut
 from cordstudy.pipeline.raw.volumes import (
     check_contrast,
-    check_square,
+    check_placed,
     read,
     read_volume,
     scaled,
@@ -40,8 +40,8 @@ from cordstudy.pipeline.raw.volumes import (
 )
 from cordstudy.pipeline.sources.cases import Case
 
-LARGEST_OUTSIDE = 0.05
-"""Of a mask that may lie beyond the borders of its image where it is resampled."""
+LARGEST_BESIDE = 0.05
+"""Of a mask that may lie beside its image, left, right, before or behind, where it is resampled."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def convert_case(job: Job) -> Digests:
     """
     source = Path(job.case.image)
     volume = read(source)
-    check_square(volume, source)
+    check_placed(volume, source)
     check_contrast(volume, source)
     image = to_orientation(volume.image, RPI)
     mask = to_orientation(on_grid_of(mask_on_grid(volume.image, job), volume.image), RPI)
@@ -122,35 +122,50 @@ def mask_on_grid(image: nib.Nifti1Image, job: Job) -> NDArray[np.uint8]:
 
 
 def _check_within(mask: nib.Nifti1Image, image: nib.Nifti1Image, job: Job) -> None:
-    """Raise StudyError for a mask that lies outside its image, more than a little."""
+    """Raise StudyError for a mask that lies beside its image, more than a little, and for one that
+    ends with its own field of view, where the cord and the image go on. A mask may be longer than
+    its image."""
+    mask, image = to_orientation(mask, RPI), to_orientation(image, RPI)
     inside = np.argwhere(np.asarray(mask.dataobj))
     places = apply_affine(np.linalg.inv(image.affine) @ mask.affine, inside)
-    outside = ((places < -0.5) | (places > np.array(image.shape) - 0.5)).any(axis=1)
-    if len(inside) and outside.mean() > LARGEST_OUTSIDE:
+    beside = ~_are_within(places[:, :2], image.shape[:2])
+    if len(inside) and beside.mean() > LARGEST_BESIDE:
         raise StudyError(
-            f"{job.case.mask}: {outside.mean():.0%} of the mask lies outside the image "
+            f"{job.case.mask}: {beside.mean():.0%} of the mask lies outside the image "
             f"{job.case.image}",
             hint="exclude the image, with a reason",
         )
+    for slice_at, step in ((0, -1), (mask.shape[2] - 1, 1)):
+        beyond = inside[inside[:, 2] == slice_at] + [0, 0, step]
+        places = apply_affine(np.linalg.inv(image.affine) @ mask.affine, beyond)
+        if _are_within(places, image.shape).any():
+            raise StudyError(
+                f"{job.case.mask}: the mask ends with its own field of view, within the image "
+                f"{job.case.image}: what lies beyond would be no cord",
+                hint="exclude the image, with a reason, or have the whole of it segmented",
+            )
+
+
+def _are_within(places: NDArray[np.floating], shape: Sequence[int]) -> NDArray[np.bool_]:
+    """Which places, in indices of voxels, a row each, lie within a grid."""
+    within = (places >= -0.5) & (places <= np.array(shape) - 0.5)
+    return np.asarray(within.all(axis=1))
 
 
 def _check_not_mirrored(image: nib.Nifti1Image, mask: nib.Nifti1Image, job: Job) -> None:
-    """Raise StudyError for voxel axes of one size that run left to right in one file and right to
-    left in the other: the same voxels, stored with one another's orientation."""
-    image_axes, mask_axes = axes_of(image), axes_of(mask)
-    lateral = _lateral(image_axes)
-    if image.shape != mask.shape or lateral != _lateral(mask_axes):
-        return
-    image_steps, mask_steps = np.abs(image.affine[:3, :3]), np.abs(mask.affine[:3, :3])
-    if not np.allclose(image_steps, mask_steps, atol=1e-3):
-        return
-    away = apart(to_orientation(image, RPI).affine, to_orientation(mask, RPI).affine, image.shape)
-    if image_axes[lateral] != mask_axes[lateral] and away > 1:
-        raise StudyError(
-            f"{job.case.mask}: left and right are exchanged: its axes are {mask_axes}, "
-            f"those of the image {job.case.image} {image_axes}, at other places",
-            hint="have the source corrected, or exclude the image, with a reason",
-        )
+    """Raise StudyError for a mask that is on the image's grid once left and right are exchanged: in
+    the world, or in the order of its voxels."""
+    lateral = _lateral(axes_of(mask))
+    mirrored, reversed_axis = mask.affine.copy(), mask.affine.copy()
+    mirrored[0] *= -1
+    reversed_axis[:, lateral] *= -1
+    for affine in (mirrored, reversed_axis):
+        if voxels_on(nib.Nifti1Image(np.asarray(mask.dataobj), affine), image) is not None:
+            raise StudyError(
+                f"{job.case.mask}: left and right are exchanged: its axes are {axes_of(mask)}, "
+                f"those of the image {job.case.image} {axes_of(image)}, at other places",
+                hint="have the source corrected, or exclude the image, with a reason",
+            )
 
 
 def _lateral(axes: str) -> int:

@@ -18,8 +18,8 @@ from cordstudy.pipeline.raw.grids import Voxels
 
 THRESHOLD = 0.5
 """From where on a value of a mask is one of the cord."""
-OVERSHOOT = 0.1
-"""By how much an interpolation may pass 0 and 1."""
+OVERSHOOT = 0.35
+"""By how much an interpolation may pass 0 and 1: a cubic spline by a third."""
 LARGEST_SHARE = 0.25
 """Of an image that a cord can fill: one that is cropped to it has some margin."""
 OTHER_MASK = "name the right mask, or leave the image out, with a reason"

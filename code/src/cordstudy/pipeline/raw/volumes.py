@@ -106,10 +106,10 @@ def read_volume(path: Path) -> nib.Nifti1Image:
     """A 3D image, whole and checked: voxels as stored (not scaled), in mm, its axes at right
     angles.
 
-    Raises StudyError as `read` does, and for axes that are not at right angles.
+    Raises StudyError as `read` and `check_placed` do.
     """
     volume = read(path)
-    check_square(volume, path)
+    check_placed(volume, path)
     return volume.image
 
 
@@ -132,9 +132,15 @@ def read(path: Path) -> Volume:
         ) from error
 
 
-def check_square(volume: Volume, path: Path) -> None:
-    """Raise StudyError for axes that are not at right angles: ITK, with which nnU-Net reads, has
-    no such images."""
+def check_placed(volume: Volume, path: Path) -> None:
+    """Raise StudyError for an image that does not say how it lies, of which programs think in
+    different ways; and for axes that are not at right angles: ITK, with which nnU-Net reads, has no
+    such images."""
+    header = volume.original.header
+    if not (header["sform_code"] or header["qform_code"]):
+        raise StudyError(
+            f"{path}: it does not say how it lies: sform_code and qform_code are 0", hint=CORRECT
+        )
     if volume.sheared > TOLERANCE:
         raise StudyError(
             f"{path}: its axes are not at right angles: sheared by up to "
@@ -338,7 +344,7 @@ def _check_codes(stored: nib.Nifti1Header, path: Path) -> None:
                 f"{path}: its {name} is {int(stored[name])}, which is none", hint=CORRECT
             )
     turned = float(stored["pixdim"][0])
-    if stored["qform_code"] and turned not in (-1, 0, 1):
+    if stored["qform_code"] and not (turned >= 0 or turned == -1):  # all but below 0 stand for 1
         raise StudyError(f"{path}: its qfac (pixdim[0]) is {turned:g}, not 1 or -1", hint=CORRECT)
 
 
@@ -375,7 +381,9 @@ def _is_usual(image: nib.Nifti1Image, stored: nib.Nifti1Header, affine: Affine) 
     if type(image) is not nib.Nifti1Image or not (header["sform_code"] or header["qform_code"]):
         return False
     unit = int(header["xyzt_units"])
-    if int(header["intent_code"]) in NO_IMAGE:
+    if int(header["intent_code"]) in NO_IMAGE or _has_lone_intercept(stored):
+        return False
+    if header["qform_code"] and stored["pixdim"][0] not in (-1, 1):
         return False
     if unit & LENGTH not in USUAL_UNITS or unit & ~LENGTH not in TIMES:
         return False
@@ -384,6 +392,12 @@ def _is_usual(image: nib.Nifti1Image, stored: nib.Nifti1Header, affine: Affine) 
     is_square = np.abs(axes.T @ axes - np.eye(3)).max() <= SQUARE
     is_square = is_square or header["qform_code"]  # which always is: ITK takes it in that case
     return bool(is_square and np.allclose(stored["pixdim"][1:4], sizes, rtol=SAME_SIZE))
+
+
+def _has_lone_intercept(stored: nib.Nifti1Header) -> bool:
+    """Whether there is an intercept and no slope, which nibabel ignores and ITK adds."""
+    slope, inter = float(stored["scl_slope"]), float(stored["scl_inter"])
+    return (slope == 0 or math.isnan(slope)) and inter != 0 and not math.isnan(inter)
 
 
 def _made_usual(original: nib.Nifti1Image, affine: Affine) -> nib.Nifti1Image:

@@ -206,9 +206,18 @@ def _check_listed(rules: Rules, scanned: Iterable[ScannedImage], exclusions: Exc
     for image in exclusions.listed:
         if image.place in places or image.place in stems:
             continue
-        suffix = suffix_of(image.stem)
-        if suffix in asked or not is_known(suffix):
+        if not _is_of_another_kind(image.stem, asked):
             raise image.fault(rules, stems)
+
+
+def _is_of_another_kind(stem: str, asked: Iterable[str]) -> bool:
+    """Whether an image's name is of a kind that BIDS knows and no rule asks for; not where it may
+    be a slip for one that is asked for (`T2star` of `T2starw`), or has two suffixes."""
+    suffix = suffix_of(stem)
+    if any(suffix.startswith(other) or other.startswith(suffix) for other in asked):
+        return False
+    parts = stem.split("_")[:-1]
+    return is_known(suffix) and all("-" in part for part in parts)
 
 
 def _not_used(rules: Rules, image: ScannedImage) -> LeftOut:
@@ -288,11 +297,24 @@ def _check_files(pair: FilePair, search: Search) -> None:
     for name in (pair.image, pair.mask):
         path = search.root / name
         check_kind(path)
-        if not path.exists() and OBJECTS not in os.path.realpath(path):
+        real = os.path.realpath(path)
+        named = os.path.basename(real)
+        if OBJECTS not in real and _is_of_another(named, pair):
+            raise StudyError(
+                f"{path}: a link to {real}, the file of another participant or session",
+                hint="have the source hold the file itself, or exclude the image, with a reason",
+            )
+        if not path.exists() and OBJECTS not in real:
             raise StudyError(
                 f"{path}: a link to {os.readlink(path)}, which is not there",
                 hint="have the source hold the file itself, or exclude the image, with a reason",
             )
+
+
+def _is_of_another(name: str, pair: FilePair) -> bool:
+    """Whether a file is named as of another participant or session than a pair."""
+    whose = pair.stem.removesuffix(f"_{pair.contrast}")
+    return name.startswith("sub-") and not name.startswith(f"{whose}_")
 
 
 def _left_out(rules: Rules, participant: str, pair: FilePair, reason: Reason) -> LeftOut:

@@ -14,7 +14,7 @@ from pathlib import Path
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import MISSING, known
 from cordstudy.base.texts import parse_json, read_text
-from cordstudy.pipeline.sources.makers import Kind, kind_of_author, kind_of_step
+from cordstudy.pipeline.sources.makers import Kind, kind_of_author, kind_of_step, names_a_model
 from cordstudy.pipeline.sources.rules import LabelOrigin
 
 LARGEST = 16 * 2**20
@@ -47,11 +47,17 @@ class Step:
 
     name: str
     description: str
+    beside: str
+    """What its other keys say."""
 
     @property
     def kind(self) -> Kind:
-        """Who or what did it; nobody knows of a step without a name."""
-        return "unknown" if self.name == MISSING else kind_of_step(self.name, self.description)
+        """Who or what did it; nobody knows of a step without a name, or of a person's beside whom
+        a model is named."""
+        if self.name == MISSING:
+            return "unknown"
+        kind = kind_of_step(self.name, self.description)
+        return "unknown" if kind != "model" and names_a_model(self.beside) else kind
 
 
 def read_label(sidecar: Path, *, broken: LabelOrigin | None = None) -> Label:
@@ -94,7 +100,8 @@ def _label(content: Mapping[str, object], sidecar: Path) -> Label:
         kinds = ["person" if is_manual else "model"]
     origin = _origin(kinds)
     contradicts = is_manual not in (None, origin != "model")
-    if contradicts or (origin == "manual" and kind_of_step(said) == "model"):
+    beside = _beside(content, "generatedby", "author")
+    if contradicts or (origin == "manual" and names_a_model(beside)):
         origin = "unknown"
     return Label(origin, made_by)
 
@@ -116,9 +123,16 @@ def _steps(told: object, sidecar: Path) -> list[Step]:
             raise _of_another_form(sidecar)
         values = _in_lower_case(values, sidecar)
         if any(value not in (None, "", [], {}) for value in values.values()):
-            name = _words(values.get("name")) or MISSING
-            steps.append(Step(name, _words(values.get("description"))))
+            name = values.get("name")
+            name = _words(name) if isinstance(name, str) else ""
+            beside = _beside(values, "name", "description", "author")
+            steps.append(Step(name or MISSING, _words(values.get("description")), beside))
     return steps
+
+
+def _beside(values: Mapping[str, object], *but: str) -> str:
+    """What an object says under other keys than these."""
+    return " ; ".join(_words(value) for key, value in values.items() if key not in but)
 
 
 def _author(told: object) -> str:
@@ -128,7 +142,12 @@ def _author(told: object) -> str:
 
 
 def _words(value: object) -> str:
-    """A text in one line; none where it is no text, or says that it is not known."""
+    """The texts of a value in one line; none where it has none, or they say that nothing is
+    known."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return " ; ".join(filter(None, map(_words, value)))
     text = known(" ".join(value.split())) if isinstance(value, str) else MISSING
     return "" if text == MISSING else text
 

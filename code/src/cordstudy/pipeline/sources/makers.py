@@ -37,13 +37,16 @@ SIGNS = {
     "author": "A",
     "work": "W",
     "then": ">",
+    "suite": "S",
+    "image": "I",
     "nothing": "_",
 }
 """The kinds of the table's entries, and the sign of each in what was read. Of words that are no
 makers: a `change` is `corrected` beside a person, `not` takes that back, an `author` is who a
-person is, `work` is a person's beside one, `then` keeps an order, and `nothing` says nothing of who
-made a mask. Other signs are `X` of a word that is not understood, `=` and `0` of values, and `Z` of
-a change that was not made."""
+person is, `work` is a person's beside one, a `suite` says nothing beside one of its commands, an
+`image` is none of a mask, `then` keeps an order, and `nothing` says nothing of who made a mask.
+Other signs are `X` of a word that is not understood, `=` and `0` of values, and `Z` of a change
+that was not made."""
 KIND_OF: Mapping[str, Kind] = {
     "P": "person",
     **dict.fromkeys(("M", "MZ"), "model"),
@@ -51,9 +54,9 @@ KIND_OF: Mapping[str, Kind] = {
     **dict.fromkeys(("K", "KP", "KM", "KMP"), "corrected"),
 }
 """The kind of a text by the signs in it; one of any others is `unknown`."""
-DOUBT = re.compile(r"0[PCK]|[PCK][=0]|[PK].*>.*M|^[^T]*X")
-"""Signs in an order that may say otherwise: of a count or a value of work by hand, of a model after
-it, of words before a tool's name."""
+DOUBT = re.compile(r"0[PCK]|[PCK][=0]|I[PCK]|[PK].*>.*M|^[^T]*X")
+"""Signs in an order that may say otherwise: of a count or a value of work by hand, of an image that
+was changed, of a model after it, of words before a tool's name."""
 TABLE = Path(__file__).with_name("makers.tsv")
 ALSO_NAMES = ("SAM", "JIM")
 """Makers as people are called too: meant where written so, or where nothing else is."""
@@ -61,10 +64,11 @@ LONGEST = 2_000
 """The characters of a name and what is said of it that are looked at; more is `unknown`."""
 
 COMMAND = re.compile(
-    r"\S+\.(?:nii|mgz|mgh|nrrd|mha|json|mat)\b\S*|(?<!\S)-[a-z](?:\s+[a-z\d])?(?!\S)"
-    r"|\bno\.?(?=\s*\d)"
+    r"\S+\.(?:nii|mgz|mgh|nrrd|mha|json|mat)\b\S*|(?<!\S)-c\s+\w+|(?<!\S)-[a-z](?:\s+[a-z\d])?(?!\S)"
+    r"|\bno\.?(?=\s*\d)|https?://\S+|(?<!\S)-[a-z][\w-]*\s+[~./]\S*"
 )
-"""What says nothing of who made a mask: files, options of one letter, and `no.` of a number."""
+"""What says nothing of who made a mask: files, addresses, options of one letter or with a path, and
+`no.` of a number."""
 TOKEN = re.compile(r"[^\W_]+(?:\.\d+)*|[^\w\s.'\"/*-]")
 QUIET = ",;()[]{}|&"
 NUMBER = re.compile(r"[vr]?\d+(?:\.\d+)*(?:mm)?|(?=[a-f]*\d)[\da-f]{7,40}", re.I)
@@ -101,6 +105,11 @@ def kind_of_step(name: str, description: str = "") -> Kind:
     return _kind(_signs(f"{name} ; {description}"))
 
 
+def names_a_model(text: str) -> bool:
+    """Whether a model is named anywhere in a text."""
+    return "M" in _signs(text)
+
+
 def kind_of_author(name: str, description: str = "") -> Kind:
     """The kind of whoever is named as an author, where nothing else is: a person by what is plainly
     a person's name, with what is said of the mask."""
@@ -117,7 +126,8 @@ def _kind(signs: str) -> Kind:
     signs = re.sub("PC|CP", "K", signs)
     if DOUBT.search(signs):
         return "unknown"
-    quiet = "=0>;AW" if re.search("[PK]", signs) else "=0>;"
+    quiet = "=0>;I"
+    quiet += "AW" * bool(re.search("[PK]", signs)) + "S" * bool(re.search("[MT]", signs))
     return KIND_OF.get("".join(sorted(set(signs) - set(quiet))), "unknown")
 
 

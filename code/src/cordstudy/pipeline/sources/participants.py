@@ -20,12 +20,10 @@ from cordstudy.pipeline.sources.rules import Columns, Rules
 
 REQUIRED = "participant_id"
 ID = re.compile(r"sub-[A-Za-z0-9]+")
-CODES = re.compile(r"[0129]([.,]0+)?")
-"""Sexes as numbers (ISO/IEC 5218), which are kept: what they mean differs between sources."""
 AGE = re.compile(
     r"\W*\d[\d\W]*((d|days?|w|weeks?|m|mo|months?|y|yo|yrs?|years?)(\W?old)?\W*)?", re.IGNORECASE
 )
-"""What is no sex but an age, or another number. Words are none, in whatever language."""
+"""What may be an age: a number. Words are none, in whatever language; sexes may be numbers too."""
 SEX_NOT_KNOWN = "u"
 """What stands in a column of sexes, beside the words for it in any, where one is not known."""
 
@@ -48,9 +46,9 @@ def read_participants(root: Path, rules: Rules) -> dict[str, Participant]:
     """The participants of a source by id, sorted. `root` is the study's.
 
     Raises StudyError, naming file and line, for an id that is no `sub-` name or stands there
-    twice, for a sex that is a number, for persons that cannot be told (`persons`), and where the
-    table lies outside the source. A column that the file lacks is `n/a` for everyone, but an
-    error where the rules name it; where they do not, its name may be in any case.
+    twice, for a sex and an age that are exchanged, for persons that cannot be told (`persons`), and
+    where the table lies outside the source. A column that the file lacks is `n/a` for everyone,
+    but an error where the rules name it; where they do not, its name may be in any case.
     """
     path = tree(root, rules.path).check(root / rules.path / "participants.tsv")
     shown = f"{rules.path}/participants.tsv"
@@ -104,19 +102,20 @@ def _participant(row: Mapping[str, str], rules: Rules, *, where: str) -> Partici
             hint="an id is sub- and letters of ASCII or digits, as BIDS has it",
         )
     values = {field: known(row.get(column, "")) for field, column in rules.columns}
-    values["sex"] = _sex(values["sex"], rules, where=where)
+    values["sex"] = _sex(values["sex"], values["age"], rules, where=where)
     values["person"] = person_of(name, row, rules, where=where)
     return Participant(name, **values)
 
 
-def _sex(value: str, rules: Rules, *, where: str) -> str:
-    """A sex as the table has it; raises StudyError for a number that is none."""
+def _sex(value: str, age: str, rules: Rules, *, where: str) -> str:
+    """A sex as the table has it; raises StudyError where it is a number and the age is none."""
     if value.lower() == SEX_NOT_KNOWN:
         return MISSING
-    if CODES.fullmatch(value) or not AGE.fullmatch(value):
+    if age == MISSING or AGE.fullmatch(age) or not AGE.fullmatch(value):
         return value
     raise StudyError(
-        f"{where}: the column {rules.columns.sex!r}, read as sex, holds {value!r}",
+        f"{where}: the column {rules.columns.sex!r}, read as sex, holds {value!r}, and "
+        f"{rules.columns.age!r}, read as age, {age!r}",
         hint="where columns are exchanged, say so in the TOML: "
         f'datasets.{rules.name}.columns = {{ sex = "…" }}',
     )

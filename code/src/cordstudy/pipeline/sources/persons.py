@@ -21,10 +21,12 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import MISSING, known
 from cordstudy.pipeline.sources.rules import Rules
 
-WHOLE = re.compile(r"\A([0-9]+)\.0+\Z")
+WHOLE = re.compile(r"\A([0-9]+)[.,]0+\Z")
 """A whole number as programs write a column of numbers with gaps."""
 BETWEEN = re.compile(r"[\s_\u2010-\u2015-]+")
 """What stands between words of a name."""
+MARKS = re.compile(r"['`\u2019]|(?<![0-9])\.|\.(?![0-9])|(?<=[a-z])-(?=[0-9])")
+"""Apostrophes and points, and what stands between letters and a number."""
 ZEROS = re.compile(r"(?<![0-9.])0+(?=[0-9])")
 """Zeros before a number."""
 
@@ -112,7 +114,8 @@ def _plain(name: str) -> str:
     """A name without what only the way of writing makes different."""
     plain = unicodedata.normalize("NFKC", name).casefold()
     plain = BETWEEN.sub("-", unicodedata.normalize("NFKC", plain))
-    return ZEROS.sub("", plain.removeprefix("sub-"))
+    plain = MARKS.sub("", plain.removeprefix("sub-"))
+    return ZEROS.sub("", plain)
 
 
 def _first_group(match: re.Match[str] | None) -> str:

@@ -80,6 +80,10 @@ Stratum = Literal["vendor", "pathology", "site", "sex"]
 LabelOrigin = Literal["manual", "corrected", "model", "unknown"]
 
 
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
+"""Of a study, dataset or model: names of files and folders are made from it."""
+
+
 class Exclusion(Table):
     """Participants and images (file names without extension) to leave out; why, and who says so."""
 
@@ -216,7 +220,7 @@ class SourceRules(Table):
 class Rules(SourceRules):
     """The rules of the source that a study calls `name`."""
 
-    name: str
+    name: Name
 
 
 def read_rules(path: Path) -> Rules:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -212,9 +212,11 @@ def write_splits(
 ) -> None:
     """Write `<dataset>.tsv` into `out` for each rules file.
 
-    Raises StudyError for a published split of what is none of them, or not to be divided.
+    Raises StudyError for a published split of what is none of them, or not to be divided, and for
+    two sources of one name.
     """
     sources = [read_rules(path) for path in rules]
+    _check_distinct(sources)
     divided = {source.name for source in sources if source.role == "train"}
     for name in published_splits:
         if name not in divided:
@@ -236,6 +238,14 @@ def write_splits(
             )
     for name, placements in tables.items():  # once all are well
         write_table(out / f"{name}.tsv", COLUMNS, placements)
+
+
+def _check_distinct(sources: Sequence[Rules]) -> None:
+    """Raise StudyError for two sources of one name."""
+    for name, count in Counter(source.name for source in sources).items():
+        if count > 1:
+            told = f"{count} of the rules files have the name {name!r}"
+            raise StudyError(told, hint="name each source once")
 
 
 def _checked(table: Path, sources: Sequence[Rules]) -> Path:
