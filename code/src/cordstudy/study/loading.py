@@ -35,7 +35,7 @@ def load_study(root: Path, name: str) -> Study:
         known = sorted(other.stem for other in folder.glob("*.toml"))
         raise StudyError(
             f"there is no study {name[:LONGEST]!r}",
-            hint=f"a study's name is lower-case letters, digits and -; one of: {', '.join(known)}",
+            hint=f"one of: {', '.join(known)}",
         )
     try:
         content = tomllib.loads(read_text(path))

@@ -87,7 +87,8 @@ def test_masks_of_unknown_origin_are_told_as_text(tmp_path, scores, judged):
 
 
 def test_a_study_of_one_model_has_a_page_without_comparisons(tmp_path):
-    only = table([("only", "t", f"sub-{k}", "T2w", 0.5) for k in range(4)]).assign(case_id="x")
+    only = table([("only", "t", f"sub-{k}", "T2w", 0.5) for k in range(4)])
+    only["case_id"] = [f"x{number}" for number in range(4)]
     judged = settings_of([judged_model("only", "general", "t")], "t")
     words = plain(made_page(tmp_path, only, judged))
     assert "No answer: nothing unseen to judge on" in words and "Worst cases" in words
