@@ -106,8 +106,8 @@ def _scratch_masks(turned: Path, count: int) -> list[Path]:
 
 
 def _check_names(images: Sequence[Path], out: Path, models: Iterable[str]) -> None:
-    """Raise StudyError where two images would have one mask, where a mask or its sidecar would
-    replace an image, and where there is no folder for them."""
+    """Raise StudyError where two images would have one mask, where a mask would replace an image,
+    and where there can be no folder for them."""
     named: dict[Path, Path] = {}
     for image in images:
         other = named.setdefault(output_path(image, out), image)
