@@ -123,7 +123,7 @@ def timed(argv: list[str], env: dict[str, str]) -> float:
 
 def disagreeing(one: Path, other: Path) -> tuple[int, int, int]:
     """Masks in all, those that differ, and the voxels in which they do."""
-    from cordstudy.pipeline.learning.predictor import largest_component
+    from cordstudy.pipeline.raw.components import largest_component
 
     paths = sorted(one.rglob("*.nii.gz"))
     masks = voxels = 0

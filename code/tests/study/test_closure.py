@@ -21,6 +21,17 @@ SOURCES = {
     "pipeline/sources/persons.py",
     "pipeline/sources/rules.py",
 }
+INFERENCE = {
+    "base/machine.py",
+    "pipeline/learning/checkpoints.py",
+    "pipeline/learning/nnunet.py",
+    "pipeline/learning/plans.py",
+    "pipeline/learning/postprocessing.py",
+    "pipeline/learning/predictor.py",
+    "pipeline/raw/components.py",
+    "pipeline/raw/grids.py",
+    "pipeline/raw/volumes.py",
+}
 CLOSURES = {
     "phantom": TEXTS
     | {
@@ -86,19 +97,8 @@ CLOSURES = {
         "pipeline/learning/train.py",
         "pipeline/learning/trainer.py",
     },
-    "predict": {
-        "base/machine.py",
-        "base/outputs.py",
-        "base/texts.py",
-        "base/within.py",
-        "pipeline/learning/checkpoints.py",
-        "pipeline/learning/nnunet.py",
-        "pipeline/learning/plans.py",
-        "pipeline/learning/predict.py",
-        "pipeline/learning/predictor.py",
-        "pipeline/raw/grids.py",
-        "pipeline/raw/volumes.py",
-    },
+    "validate": TEXTS | INFERENCE | {"pipeline/learning/validate.py"},
+    "predict": TEXTS | INFERENCE | {"base/outputs.py", "pipeline/learning/predict.py"},
     "evaluate": TEXTS
     | {
         "base/machine.py",
@@ -107,6 +107,7 @@ CLOSURES = {
         "pipeline/judging/masks.py",
         "pipeline/judging/measures.py",
         "pipeline/judging/reading.py",
+        "pipeline/raw/components.py",
         "pipeline/raw/grids.py",
         "pipeline/raw/layout.py",
         "pipeline/raw/mask_values.py",

@@ -74,7 +74,7 @@ def test_a_training_source_and_its_model_at_any_place_leave_every_other_model_as
         for models in at_every_place(content["models"], "new", ["new"]):
             after = parsed({**content, "datasets": datasets, "models": models})
             other, new = changed(before, after)
-            assert new == {"convert:new", "plan:new", "predict:new"} | folds
+            assert new == {"convert:new", "plan:new", "validate:new", "predict:new"} | folds
             assert other == predictions | READ_ALL
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from cordstudy.cli.real_images import LEIPZIG, REAL, UNF, digest_rows, scores_of
 from cordstudy.pipeline.judging.measures import dice
-from cordstudy.pipeline.learning.predictor import largest_component
 from cordstudy.pipeline.learning.segmenter import output_path
+from cordstudy.pipeline.raw.components import largest_component
 from cordstudy.study.loading import load_study
 from cordstudy.study.models import models_of
 from helpers import REPOSITORY, SHARED, commit, git, run, steps_of, study

@@ -75,6 +75,7 @@ def steps(study: Study) -> list[Step]:
     table += [_plan(study, model) for model in (*planners, *followers)]
     for model, number in trainings:
         table += [_train(study, model, fold, number) for fold in study.train.folds]
+    table += [_validate(study, model, number) for model, number in trainings]
     table += [_predict(study, model, number) for model, number in trainings]
     table += [_evaluate(study), _compare(study), _leakage(study), _report(study), _notebook(study)]
     return table
@@ -297,24 +298,55 @@ def _train(study: Study, model: Model, fold: int, number: int) -> Step:
     )
 
 
+def _validate(study: Study, model: Model, number: int) -> Step:
+    layout, name = Layout(study), trained(model, number)
+    raw, planned = layout.training_set(model), layout.model(model)
+    training = layout.replicate(model, number)
+    inputs = [*_below([raw], RAW_TRAIN), f"{planned}/splits_final.json"]
+    return _step(
+        "validate",
+        name,
+        f"Segment with {name} what its training held out",
+        [raw, planned, training, *_inference(study)],
+        inputs=[*inputs, *_network(study, model, number)],
+        outputs=_below([training], ["postprocessing.json", "validation.tsv"]),
+        identical=study.train.identical,
+    )
+
+
+def _network(study: Study, model: Model, number: int) -> list[str]:
+    """The files of a trained model that its network is made of."""
+    layout = Layout(study)
+    folds = [layout.fold(model, number, fold) for fold in study.train.folds]
+    texts = _below([layout.replicate(model, number)], ["plans.json", "dataset.json"])
+    return texts + _below(folds, ["checkpoint_final.pth"])
+
+
+def _inference(study: Study) -> list[object]:
+    """The options of a prediction, the same for all models."""
+    arguments = _option("fold", study.train.folds)
+    arguments += _option("mirror", study.predict.mirror_axes)
+    return [
+        *arguments,
+        "--tile-step",
+        study.predict.tile_step,
+        "--identical",
+        study.train.identical,
+    ]
+
+
 def _predict(study: Study, model: Model, number: int) -> Step:
     layout, name = Layout(study), trained(model, number)
     training, out = layout.replicate(model, number), layout.predictions(model, number)
     raws = [layout.raw(dataset) for dataset in study.datasets]
-    arguments: list[object] = [training, *raws, "--out", out]
-    arguments += _option("fold", study.train.folds)
-    arguments += _option("mirror", study.predict.mirror_axes)
-    arguments += ["--tile-step", study.predict.tile_step, "--identical", study.train.identical]
-    folds = [layout.fold(model, number, fold) for fold in study.train.folds]
-    inputs = _below([training], ["plans.json", "dataset.json"])
-    inputs += _below(folds, ["checkpoint_final.pth"]) + _below(raws, ["imagesTs/*"])
+    inputs = [*_network(study, model, number), f"{training}/postprocessing.json"]
     return _step(
         "predict",
         name,
         f"Predict {len(raws)} test sets with {name}",
-        arguments,
-        inputs=inputs,
-        outputs=[f"{out}/{dataset}/*" for dataset in study.datasets],
+        [training, *raws, "--out", out, *_inference(study)],
+        inputs=inputs + _below(raws, ["imagesTs/*"]),
+        outputs=_below([out], [*(f"{name}/*" for name in study.datasets), "other_components/*"]),
         identical=study.train.identical,
     )
 

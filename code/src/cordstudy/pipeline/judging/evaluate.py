@@ -16,14 +16,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import click
+import nibabel as nib
 import numpy as np
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.processes import in_processes
 from cordstudy.base.tables import write_table
 from cordstudy.base.texts import did_you_mean
-from cordstudy.pipeline.judging.measures import NAMES, measure, measure_missing
+from cordstudy.pipeline.judging.masks import Mask
+from cordstudy.pipeline.judging.measures import NAMES, dice, measure, measure_missing
 from cordstudy.pipeline.judging.reading import read_mask
+from cordstudy.pipeline.raw.components import OTHERS, largest_component
 from cordstudy.pipeline.raw.grids import RPI, to_orientation
 from cordstudy.pipeline.raw.layout import RawCase, read_cases
 from cordstudy.pipeline.raw.mask_values import cut
@@ -50,6 +53,10 @@ class Score:
     label_origin: str
     voxels_ref: int
     voxels_pred: int
+    dice_all_components: float
+    """Were all components of the prediction kept."""
+    dice_largest_component: float
+    """Were its largest component alone kept."""
     measures: Mapping[str, float]
     """A column each, by its name."""
 
@@ -73,6 +80,8 @@ class Pair:
     case: RawCase
     reference: Path
     prediction: Path
+    others: Path
+    """The components that were not kept of the prediction; no file where there are none."""
     nsd_tolerance_mm: float
 
 
@@ -87,6 +96,7 @@ def score(pair: Pair) -> Score:
     else:
         pred = np.zeros_like(ref)
         measures = measure_missing(ref, spacing_mm)
+    everything = _with_others(pred, pair, image)
     case = pair.case
     return Score(
         model=pair.model,
@@ -102,8 +112,22 @@ def score(pair: Pair) -> Score:
         label_origin=case.label_origin,
         voxels_ref=int(ref.sum()),
         voxels_pred=int(pred.sum()),
+        dice_all_components=_dice(everything, ref, pair),
+        dice_largest_component=_dice(largest_component(everything) > 0, ref, pair),
         measures=measures,
     )
+
+
+def _with_others(pred: Mask, pair: Pair, image: nib.Nifti1Image) -> Mask:
+    """A prediction with the components that were not kept of it."""
+    if not os.path.lexists(pair.others):
+        return pred
+    return pred | read_mask(pair.others, image, of=pair.reference)
+
+
+def _dice(pred: Mask, ref: Mask, pair: Pair) -> float:
+    """Dice of what might have been kept; 0 for a prediction that is missing, as of `measures`."""
+    return dice(pred, ref) if os.path.lexists(pair.prediction) else 0.0
 
 
 def pairs(
@@ -131,6 +155,7 @@ def pairs(
                     case=case,
                     reference=raw / mask_path(TEST, case.case_id),
                     prediction=folder / case.dataset / mask_file(case.case_id),
+                    others=folder / OTHERS / mask_file(case.case_id),
                     nsd_tolerance_mm=nsd_tolerance_mm,
                 )
 

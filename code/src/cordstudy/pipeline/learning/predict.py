@@ -1,11 +1,13 @@
 """The `predict` step: every test set of a study by one model.
 
-Owns: which image becomes which mask, and what of an earlier run is removed.
-Does not own: inference (`predictor`).
+Owns: which image becomes which mask, what is told of the components that are not kept, and what
+of an earlier run is removed.
+Does not own: inference (`predictor`), or which components are kept (`postprocessing`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,12 @@ import click
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.outputs import check_own, remove_own
+from cordstudy.base.tables import write_table
+from cordstudy.pipeline.learning.postprocessing import read_postprocessing
+from cordstudy.pipeline.raw.components import OTHERS, components
 
+TABLE = "components.tsv"
+COLUMNS = ("testset", "case_id", "keep", "components", "voxels_kept", "voxels_other")
 IMAGE_SUFFIX = ".nii.gz"
 CHANNEL_SUFFIX = "_0000.nii.gz"
 """How the name of a case's only channel ends."""
@@ -29,6 +36,24 @@ class Masks:
         if not isinstance(name, str) or "/" in name:
             return False
         return name.startswith(f"{self.testset}_") and name.endswith(IMAGE_SUFFIX)
+
+
+class OfOthers:
+    """The names in the folder of what is not kept."""
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str) or "/" in name:
+            return False
+        return name == TABLE or name.endswith(IMAGE_SUFFIX)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case of a test set, and its image."""
+
+    testset: str
+    name: str
+    image: Path
 
 
 def testset_of(dataset: Path) -> str:
@@ -85,20 +110,51 @@ def command(
     tile_step: float,
     identical: str,
 ) -> None:
-    """Segment the test images of nnU-Net raw DATASETS with the trained MODEL.
+    """Segment the test images of nnU-Net raw DATASETS with the trained and validated MODEL.
 
     `--identical` is heeded before this module is imported (`determinism`).
     """
-    from cordstudy.pipeline.learning.predictor import predict_files  # nnU-Net: 5 s to import
-
     for dataset in datasets:  # all of them before anything is removed
         check_own(out / testset_of(dataset), Masks(testset_of(dataset)))
-    images, masks = [], []
+    check_own(out / OTHERS, OfOthers())
+    remove_own(out / OTHERS, OfOthers())
     for dataset in datasets:
-        testset = testset_of(dataset)
-        remove_own(out / testset, Masks(testset))
-        for image in sorted((dataset / "imagesTs").glob(f"*{CHANNEL_SUFFIX}")):
-            case = image.name.removesuffix(CHANNEL_SUFFIX)
-            images.append(image)
-            masks.append([out / testset / f"{case}{IMAGE_SUFFIX}"])
-    predict_files([model], images, masks, folds=folds, mirror_axes=mirror_axes, tile_step=tile_step)
+        remove_own(out / testset_of(dataset), Masks(testset_of(dataset)))
+    cases = [case for dataset in datasets for case in _cases(dataset)]
+    rows = _predict(model, cases, out, folds=folds, mirror_axes=mirror_axes, tile_step=tile_step)
+    write_table(out / OTHERS / TABLE, COLUMNS, rows)
+
+
+def _cases(dataset: Path) -> list[Case]:
+    """The cases of the test part of a raw dataset."""
+    images = sorted((dataset / "imagesTs").glob(f"*{CHANNEL_SUFFIX}"))
+    testset = testset_of(dataset)
+    return [Case(testset, image.name.removesuffix(CHANNEL_SUFFIX), image) for image in images]
+
+
+def _predict(
+    model: Path,
+    cases: Sequence[Case],
+    out: Path,
+    *,
+    folds: Sequence[int],
+    mirror_axes: Sequence[int],
+    tile_step: float,
+) -> list[tuple[object, ...]]:
+    """Write the mask of each case, and beside them the components that are not kept; the rows of
+    the table of components."""
+    from cordstudy.pipeline.learning.predictor import predicted  # nnU-Net: 5 s to import
+
+    rule = read_postprocessing(model)
+    images = [case.image for case in cases]
+    masks = predicted([model], images, folds=folds, mirror_axes=mirror_axes, tile_step=tile_step)
+    rows: list[tuple[object, ...]] = []
+    for case, (grid, [mask]) in zip(cases, masks, strict=True):
+        kept = rule.kept(mask)
+        grid.write(kept, out / case.testset / f"{case.name}{IMAGE_SUFFIX}")
+        others = mask - kept
+        if others.any():
+            grid.write(others, out / OTHERS / f"{case.name}{IMAGE_SUFFIX}")
+        voxels = int(kept.sum()), int(others.sum())
+        rows.append((case.testset, case.name, rule.keep, components(mask), *voxels))
+    return rows

@@ -1,8 +1,9 @@
 """Segmenting images with trained models.
 
 Owns: nnU-Net's predictor with all mirrored copies of a tile in one batch (on a CPU a batch of
-one takes a slow path: 19.5 s against 3.8 s a case, the same masks), and what is kept of a mask.
-Does not own: which images, which models, what the masks are for.
+one takes a slow path: 19.5 s against 3.8 s a case, the same masks).
+Does not own: which images, which models, what is kept of a mask (`postprocessing`), what the masks
+are for.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import errno
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cc3d
 import numpy as np
 import torch
+from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 from nnunetv2.inference.export_prediction import (
     convert_predicted_logits_to_segmentation_with_correct_shape,
 )
@@ -31,6 +32,8 @@ from cordstudy.base.machine import device, progress
 from cordstudy.pipeline.learning.checkpoints import HINT, check_trainer, load
 from cordstudy.pipeline.learning.nnunet import quiet
 from cordstudy.pipeline.learning.plans import read_plans
+from cordstudy.pipeline.learning.postprocessing import read_postprocessing
+from cordstudy.pipeline.raw.components import Mask
 from cordstudy.pipeline.raw.volumes import read_volume
 
 NO_NETWORK = (
@@ -55,8 +58,6 @@ OF_THE_CONFIGURATION = (
 """What preprocessing an image depends on, beside how data is resampled."""
 OF_THE_IMAGE = frozenset({"ZScoreNormalization", "NoNormalization"})
 """Normalizations that take nothing from the training data."""
-
-Mask = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,26 @@ class BatchedPredictor(nnUNetPredictor):
         return flips
 
 
+@dataclass(frozen=True)
+class Grid:
+    """The grid of an image, as nnU-Net's reader has it."""
+
+    reader: BaseReaderWriter
+    properties: Mapping[str, Any]
+
+    def write(self, mask: Mask, path: Path) -> None:
+        """Write a mask (z, y, x) on it, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.reader.write_seg(mask, str(path), self.properties)
+        _check_written(path)
+
+    def read_mask(self, path: Path) -> Mask:
+        """A mask (z, y, x) that is on it. Raises StudyError for one of another shape."""
+        array, _ = self.reader.read_seg(str(path))
+        mask: Mask = (array[0] > 0).astype(np.uint8)
+        return mask
+
+
 def predict_files(
     models: Sequence[Path],
     images: Sequence[Path],
@@ -113,38 +134,54 @@ def predict_files(
     mirror_axes: Sequence[int],
     tile_step: float,
 ) -> None:
-    """Segment images with one or several models, each the average of its folds.
+    """Segment images with one or several models; see `predicted`.
 
-    `images` are NIfTI files of any grid; `outputs` for each of them the mask files, one a model, on
-    the same grid. An image is read once, and preprocessed once for all models whose plans ask for
-    the same. Each tile is also predicted mirrored along `mirror_axes` (0, 1, 2 for z, y, x) and
-    averaged; tiles overlap by 1 - `tile_step`. Keeps the largest component of each mask
-    (26-neighbours), as the cord is one piece. Source: nnU-Net's nnUNetPredictor.
+    `outputs` are for each image the mask files, one a model, on the image's grid. Of each mask is
+    kept what the model's validation chose (`postprocessing`).
+    """
+    rules = [read_postprocessing(model) for model in models]
+    masks = predicted(models, images, folds=folds, mirror_axes=mirror_axes, tile_step=tile_step)
+    for paths, (grid, predictions) in zip(outputs, masks, strict=True):
+        for path, prediction, rule in zip(paths, predictions, rules, strict=True):
+            grid.write(rule.kept(prediction), path)
+
+
+def predicted(
+    models: Sequence[Path],
+    images: Sequence[Path],
+    *,
+    folds: Sequence[int],
+    mirror_axes: Sequence[int],
+    tile_step: float,
+) -> Iterator[tuple[Grid, list[Mask]]]:
+    """What one or several models, each the average of its folds, make of images: for each image
+    its grid and a mask (z, y, x) a model, with all components.
+
+    `images` are NIfTI files of any grid. An image is read once, and preprocessed once for all
+    models whose plans ask for the same. Each tile is also predicted mirrored along `mirror_axes`
+    (0, 1, 2 for z, y, x) and averaged; tiles overlap by 1 - `tile_step`. Source: nnU-Net's
+    nnUNetPredictor.
     """
     torch.set_num_threads(1)
-    jobs = list(zip(images, outputs, strict=True))
     with quiet():
         predictors = [_load(model, folds, mirror_axes, tile_step) for model in models]
-        for image, masks in progress(jobs, total=len(jobs), what="predict"):
-            _predict_file(predictors, image, masks)
+        for image in progress(images, total=len(images), what="predict"):
+            yield _predict_file(predictors, image)
 
 
-def _predict_file(
-    predictors: Sequence[BatchedPredictor], image: Path, masks: Sequence[Path]
-) -> None:
+def _predict_file(predictors: Sequence[BatchedPredictor], image: Path) -> tuple[Grid, list[Mask]]:
     """One image by all models."""
     reader = predictors[0].plans_manager.image_reader_writer_class()
     array, properties = reader.read_images([str(image)])
     prepared: dict[str, Prepared] = {}
-    for predictor, path in zip(predictors, masks, strict=True):
+    masks = []
+    for predictor in predictors:
         key = preprocessing(predictor)
         if key not in prepared:
             _check_size(predictor, array, properties, image)
             prepared[key] = _preprocess(predictor, array, properties)
-        mask = _predict(predictor, prepared[key])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        reader.write_seg(largest_component(mask), str(path), properties)
-        _check_written(path)
+        masks.append(_predict(predictor, prepared[key]))
+    return Grid(reader, properties), masks
 
 
 def _check_size(
@@ -243,12 +280,3 @@ def _predict(predictor: nnUNetPredictor, prepared: Prepared) -> Mask:
         num_threads_torch=1,
     )
     return mask
-
-
-def largest_component(mask: np.ndarray) -> Mask:
-    """The largest 26-connected component of a binary mask; an empty mask stays empty."""
-    binary = mask.astype(np.uint8)
-    if not mask.any():
-        return binary
-    largest = cc3d.largest_k(binary, k=1, connectivity=26, delta=0, binary_image=True)
-    return largest.astype(np.uint8)

@@ -96,46 +96,49 @@ ORIGINALS = {
         ignored=("*_T2star.*",),
         images=(
             Image(
-                "anat", "T1w", "corrected", Acquisition("T1w", (54, 90, 76), (1.2, 1.2, 1.2), "RAS")
+                "anat", "T1w", "corrected", Acquisition("T1w", (50, 84, 56), (1.2, 1.2, 1.2), "RAS")
             ),
             Image(
-                "anat", "T2w", "corrected", Acquisition("T2w", (50, 92, 92), (1.1, 1.1, 1.1), "PSR")
+                "anat", "T2w", "corrected", Acquisition("T2w", (46, 86, 60), (1.1, 1.1, 1.1), "PSR")
             ),
-            Image("anat", "T2star", "corrected", _axial("T2star", 0.9, 5.0, 116, 14)),
+            Image("anat", "T2star", "corrected", _axial("T2star", 0.9, 5.0, 104, 10)),
             Image(
                 "anat",
                 "flip-1_mt-on_MTS",
                 "model",
-                _axial("MTon", 1.0, 5.0, 110, 14, orientation="RAS"),
+                _axial("MTon", 1.0, 5.0, 96, 10, orientation="RAS"),
             ),
             Image(
                 "anat",
                 "flip-2_mt-off_MTS",
                 "model",
-                _axial("MToff", 1.0, 5.0, 110, 14, orientation="RAS"),
+                _axial("MToff", 1.0, 5.0, 96, 10, orientation="RAS"),
             ),
             Image(
                 "dwi",
                 "rec-average_dwi",
                 "manual",
-                _axial("DWI", 1.0, 5.0, 92, 14, distortion_mm=1.2, ghost=0.03, noise=0.05),
+                _axial("DWI", 1.0, 5.0, 88, 10, distortion_mm=1.2, ghost=0.03, noise=0.05),
             ),
         ),
         participants=_people("""
             amu01           Siemens HC
             beijingPrisma02 Siemens MildCompression
             brnoUhb03       GE      HC
+            cmrra05         Siemens HC
             fslAchieva01    Philips HC
             mgh01           Siemens HC
             milan05         Siemens HC
             mpicbs05        Siemens HC
-            oxfordFmrib04   Siemens HC  leave out
+            nottwil04       Philips HC
+            oxfordFmrib04   Siemens HC              leave out
             perform02       GE      HC
-            stanford04      GE      HC  no images
+            stanford04      GE      HC              no images
             strasbourg03    Siemens HC
+            tokyo750w02     GE      MildCompression
             ucl01           Philips HC
-            ucdavis03       Siemens HC  soft mask
-            unf06           Siemens HC  no mask
+            ucdavis03       Siemens HC              soft mask
+            unf06           Siemens HC              no mask
             vuiisIngenia01  Philips HC
         """),
     ),
@@ -150,20 +153,28 @@ ORIGINALS = {
                 "anat",
                 "acq-cspineAxial_T2w",
                 "manual",
-                _axial("T2w", 0.8, 4.0, 120, 18, orientation="LPS", noise=0.04),
+                _axial("T2w", 0.8, 4.0, 112, 12, orientation="LPS", noise=0.04),
             ),
         ),
         participants=_people("""
             torontoDCM001 GE      DCM
-            torontoDCM008 GE      DCM  soft mask
+            torontoDCM006 GE      DCM
+            torontoDCM008 GE      DCM soft mask
+            torontoDCM019 GE      DCM
+            torontoHC002  GE      HC
             torontoHC007  GE      HC
             torontoSCI012 GE      SCI
             zurichDCM003  Siemens DCM
-            zurichDCM021  Siemens DCM  no mask
+            zurichDCM010  Siemens DCM
+            zurichDCM016  Siemens DCM
+            zurichDCM021  Siemens DCM no mask
+            zurichHC001   Siemens HC
+            zurichHC003   Siemens HC  leave out
+            zurichHC005   Siemens HC
             zurichHC008   Siemens HC
-            zurichHC003   Siemens HC   leave out
             zurichSCI003  Siemens SCI
-            zurichSCI007  Siemens SCI  no images
+            zurichSCI007  Siemens SCI no images
+            zurichSCI010  Siemens SCI
         """),
     ),
     "sci-colorado": Original(
@@ -176,19 +187,27 @@ ORIGINALS = {
                 "anat",
                 "T2w",
                 "manual",
-                Acquisition("T2w", (20, 116, 116), (3.0, 0.95, 0.95), "PIR", noise=0.05, bias=0.5),
+                Acquisition("T2w", (18, 100, 72), (3.0, 0.95, 0.95), "PIR", noise=0.05, bias=0.5),
             ),
         ),
         participants=_people("""
             5416 Siemens SCI
+            5445 Siemens SCI
+            5493 Siemens SCI
             5543 Siemens SCI
+            5554 Siemens SCI
+            5585 Siemens SCI
             5636 Siemens SCI soft mask
             5660 Siemens SCI
             5724 Siemens SCI
+            5755 Siemens SCI
+            5854 Siemens SCI
             6002 Siemens SCI no mask
+            6026 Siemens SCI
             6092 Siemens SCI
             6143 Siemens SCI leave out
             6155 Siemens SCI
+            6257 Siemens SCI
             6442 Siemens SCI no images
         """),
     ),
@@ -199,7 +218,7 @@ ORIGINALS = {
         mask_suffix="_seg-manual",
         images=(
             Image(
-                "anat", "T2w", "manual", Acquisition("T2w", (50, 92, 92), (1.1, 1.1, 1.1), "RSA")
+                "anat", "T2w", "manual", Acquisition("T2w", (46, 86, 60), (1.1, 1.1, 1.1), "RSA")
             ),
         ),
         participants=_people("""
@@ -207,16 +226,20 @@ ORIGINALS = {
             cal072 GE      MS
             cal107 GE      HC
             cal156 GE      MS
+            edm031 Siemens MS
             edm088 Siemens MS
             edm138 Siemens HC
-            mon003 GE      MS   leave out
+            mon003 GE      MS leave out
+            mon041 GE      MS
+            mon118 GE      HC
             tor061 Siemens MS
             tor073 Siemens MS
-            tor115 Siemens HC   soft mask
+            tor115 Siemens HC soft mask
             van135 Philips MS
+            van152 Philips MS
             van161 Philips MS
-            van171 Philips HC   no mask
-            van196 Philips MS   no images
+            van171 Philips HC no mask
+            van196 Philips MS no images
         """),
     ),
     "basel-mp2rage": Original(
@@ -229,22 +252,33 @@ ORIGINALS = {
                 "anat",
                 "UNIT1",
                 "corrected",
-                Acquisition("UNIT1", (54, 90, 76), (1.2, 1.2, 1.2), "LPI", noise=0.05),
+                Acquisition("UNIT1", (50, 84, 56), (1.2, 1.2, 1.2), "LPI", noise=0.05),
             ),
         ),
         participants=_people("""
             C002 Siemens HC
             C005 Siemens HC
-            C010 Siemens HC  soft mask
+            C010 Siemens HC soft mask
+            C018 Siemens HC
+            C026 Siemens HC
             C032 Siemens HC
-            C102 Siemens HC  no mask
+            C047 Siemens HC
+            C063 Siemens HC
+            C088 Siemens HC
+            C102 Siemens HC no mask
+            P011 Siemens MS
+            P022 Siemens MS
+            P035 Siemens MS
             P049 Siemens MS
+            P062 Siemens MS
+            P078 Siemens MS
             P094 Siemens MS
             P110 Siemens MS
-            P118 Siemens MS  leave out
+            P118 Siemens MS leave out
+            P132 Siemens MS
             P157 Siemens MS
             P172 Siemens MS
-            P179 Siemens MS  no images
+            P179 Siemens MS no images
         """),
     ),
     "ds005143": Original(
@@ -259,21 +293,33 @@ ORIGINALS = {
                 "func",
                 "task-rest_rec-MoCoMean_bold",
                 "manual",
-                _axial("EPI", 1.0, 5.0, 112, 16, distortion_mm=1.5, ghost=0.05, noise=0.03),
+                _axial("EPI", 1.0, 5.0, 96, 10, distortion_mm=1.5, ghost=0.05, noise=0.03),
             ),
         ),
         participants=_people("""
-            ZurichCervC01 Siemens HC
-            ZurichCervC02 Siemens HC
-            genevaR101    Siemens HC  no images
-            hamburgP01    Siemens HC
-            hamburgP02    Siemens HC  soft mask
-            leipzigP01    Siemens HC  no mask
-            leipzigP03    Siemens HC
-            nwM01         Siemens HC  leave out
-            ouhscCSMS01   GE      CSM
-            stanfordR01   GE      HC
-            stanfordRMFM01 GE     FM
+            ZurichCervC01  Siemens HC
+            ZurichCervC02  Siemens HC
+            ZurichCervC05  Siemens HC
+            genevaR101     Siemens HC  no images
+            genevaR105     Siemens HC
+            genevaR112     Siemens HC
+            hamburgP01     Siemens HC
+            hamburgP02     Siemens HC  soft mask
+            hamburgP11     Siemens HC
+            leipzigP01     Siemens HC  no mask
+            leipzigP03     Siemens HC
+            leipzigR07     Siemens HC
+            nwM01          Siemens HC  leave out
+            nwM05          Siemens HC
+            nwT04          Siemens HC
+            ouhscCSMS01    GE      CSM
+            ouhscCSMS06    GE      CSM
+            ouhscHCS18     GE      HC
+            stanfordR01    GE      HC
+            stanfordR06    GE      HC
+            stanfordRMFM01 GE      FM
+            stanfordRMFM04 GE      FM
+            unfMSL08       Siemens HC
         """),
     ),
 }

@@ -44,9 +44,6 @@ from cordstudy.pipeline.phantom.originals import (
 from cordstudy.pipeline.phantom.scanner import Acquisition, Scan, acquire
 from cordstudy.pipeline.phantom.tissues import Values
 
-THICK_MM = 2
-"""Slices above it are thick: sites differ more in their number."""
-
 
 def write_source(name: str, folder: Path, *, seed: int, participants: int | None = None) -> None:
     """Write one source as a BIDS tree into `folder`, which must be empty of data.
@@ -115,10 +112,9 @@ def _at_site(acquisition: Acquisition, rng: np.random.Generator) -> Acquisition:
     """The protocol as one site runs it: fields of view and voxel sizes differ between sites."""
     x, y, z = acquisition.shape
     spacing_x, spacing_y, spacing_z = acquisition.spacing_mm
-    lowest, highest = (0.45, 1.1) if spacing_z > THICK_MM else (0.6, 1.1)
     wider = rng.uniform(0.85, 1.3)
     deeper = rng.uniform(0.85, 1.2)
-    longer = rng.uniform(lowest, highest)
+    longer = rng.uniform(0.6, 1.1)
     return replace(
         acquisition,
         shape=(round(x * wider), round(y * deeper), round(z * longer)),

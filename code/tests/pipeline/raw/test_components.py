@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cordstudy.pipeline.learning.predictor import largest_component
+from cordstudy.pipeline.raw.components import components, largest_component
 
 
 def test_the_largest_component_is_kept_and_an_empty_mask_stays_empty():
@@ -12,3 +12,4 @@ def test_the_largest_component_is_kept_and_an_empty_mask_stays_empty():
     alone[3, 3, 3] = True
     assert (largest_component(alone) == mask).all()
     assert largest_component(np.zeros_like(mask)).sum() == 0
+    assert [components(mask), components(np.zeros_like(mask))] == [1, 0]
