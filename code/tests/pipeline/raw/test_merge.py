@@ -1,6 +1,7 @@
 """Merging raw datasets: which cases a merged one has, and what is refused."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,13 +33,51 @@ def write_raw(folder: Path, rows: list[RawCase]) -> Path:
     return folder
 
 
-def test_a_size_matched_set_has_the_size_of_the_largest_and_like_shares_of_each_dataset_and_fold():
+def of_people(dataset: str, people: int, *, images: int) -> list[RawCase]:
+    """Cases of people who have several images each."""
+    found = []
+    for number in range(people * images):
+        person = number // images
+        case = raw_case(dataset, number)
+        found.append(replace(case, person=f"{dataset}-{person}", fold=str(person % 4)))
+    return found
+
+
+def test_a_set_matched_by_images_has_those_of_the_largest_and_like_shares_of_dataset_and_fold():
     datasets = [cases("a", 54), cases("b", 5), cases("c", 8), cases("d", 30)]
-    drawn = size_matched(datasets, seed=1)
+    drawn = size_matched(datasets, seed=1, by="images")
     sizes = [len(share) for share in drawn]
     assert sizes == [21, 5, 8, 20] and sum(sizes) == len(datasets[0])
     assert set(Counter(case.fold for case in drawn[0]).values()) == {5, 6}
-    assert drawn == size_matched(datasets, seed=1) != size_matched(datasets, seed=2)
+    again, other = (size_matched(datasets, seed=seed, by="images") for seed in (1, 2))
+    assert drawn == again != other
+
+
+def test_a_set_matched_by_people_has_those_of_the_largest_with_all_of_their_images():
+    datasets = [of_people("a", 9, images=6), *(of_people(name, 5, images=1) for name in "bcd")]
+    drawn = size_matched(datasets, seed=1, by="people")
+    people = [{case.person for case in share} for share in drawn]
+    assert [len(of_set) for of_set in people] == [3, 2, 2, 2]
+    for share, whole in zip(drawn, datasets):
+        named = {case.person for case in share}
+        assert len(share) == sum(case.person in named for case in whole)
+    assert drawn == size_matched(datasets, seed=1, by="people")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_fold_is_left_without_anybody_while_there_are_people_for_it(seed):
+    datasets = [of_people(name, 5, images=2) for name in "abcd"]
+    drawn = size_matched(datasets, seed=seed, by="people")
+    assert {case.fold for share in drawn for case in share} == {"0", "1", "2", "3"}
+
+
+@pytest.mark.parametrize("by", ["images", "people"])
+def test_a_draw_does_not_depend_on_the_order_of_the_cases(by):
+    datasets = [of_people("a", 7, images=3), of_people("b", 4, images=1)]
+    turned = [share[::-1] for share in datasets]
+    drawn, again = (size_matched(sets, seed=3, by=by) for sets in (datasets, turned))
+    for share, other in zip(drawn, again):
+        assert {case.case_id for case in share} == {case.case_id for case in other}
 
 
 def test_a_merged_dataset_has_the_training_parts_alone_sorted_by_case(tmp_path):

@@ -4,18 +4,20 @@ Owns: the merged training part: files, dataset.json and cases.tsv; which cases a
 has.
 Does not own: how each was made (`convert`). Test parts stay with their own dataset.
 
-A size-matched training set has as many cases as the largest of its datasets: the same number of
-each, where one has fewer all of it. They are drawn by a hash of seed and case, a like share of
-each fold.
+A size-matched training set has as many images, or as many people, as the largest of its datasets:
+the same number of each, where one has fewer all of it. They are drawn by a hash of seed and name, a
+like share of each fold. Who is drawn among people comes with all of their images.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -31,9 +33,24 @@ from cordstudy.pipeline.raw.names import (
 from cordstudy.pipeline.raw.replacing import replacing_raw
 
 
-def merge(datasets: Sequence[Path], out: Path, *, seed: int | None = None) -> None:
+By = Literal["images", "people"]
+"""What a size-matched training set has as many of as the largest of its datasets."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is drawn as a whole: one case, or all of a person's, which are in one fold."""
+
+    name: str
+    fold: str
+    cases: tuple[RawCase, ...]
+
+
+def merge(
+    datasets: Sequence[Path], out: Path, *, seed: int | None = None, by: By = "images"
+) -> None:
     """Write the union of the training parts into `out`, replacing the raw dataset that is there;
-    with a seed, a size-matched share of it.
+    with a seed, a share of it that is size-matched by images or people.
 
     An annexed file is taken over as its link: the same key under a second name, no copy.
     Raises StudyError where two datasets have a case of one id, and where `out` is one of them.
@@ -44,7 +61,7 @@ def merge(datasets: Sequence[Path], out: Path, *, seed: int | None = None) -> No
         )
     by_dataset = {dataset: _training_cases(dataset) for dataset in datasets}
     if seed is not None:
-        drawn = size_matched(list(by_dataset.values()), seed=seed)
+        drawn = size_matched(list(by_dataset.values()), seed=seed, by=by)
         by_dataset = dict(zip(by_dataset, drawn))
     with replacing_raw(out) as made:
         merged: dict[str, RawCase] = {}
@@ -71,13 +88,27 @@ def _take_over(case: RawCase, dataset: Path, made: Path) -> None:
         shutil.copyfile(dataset / path, made / path, follow_symlinks=False)
 
 
-def size_matched(datasets: Sequence[Sequence[RawCase]], *, seed: int) -> list[list[RawCase]]:
-    """Cases of each dataset that together are as many as the largest has."""
-    quotas = _quotas([len(cases) for cases in datasets])
-    drawn = []
-    for cases, quota in zip(datasets, quotas):
-        drawn.append(_in_order_by_chance(cases, seed=seed)[:quota])
+def size_matched(
+    datasets: Sequence[Sequence[RawCase]], *, seed: int, by: By
+) -> list[list[RawCase]]:
+    """Cases of each dataset that together are as many images, or people, as the largest has."""
+    units = [_units(cases, by) for cases in datasets]
+    quotas = _quotas([len(of_dataset) for of_dataset in units])
+    drawn: list[list[RawCase]] = []
+    in_fold: Counter[str] = Counter()
+    for of_dataset, quota in zip(units, quotas):
+        drawn.append([])
+        for unit in _draw(of_dataset, quota, in_fold, seed=seed):
+            drawn[-1] += unit.cases
     return drawn
+
+
+def _units(cases: Sequence[RawCase], by: By) -> list[Unit]:
+    """What is drawn of one dataset."""
+    grouped: dict[str, list[RawCase]] = defaultdict(list)
+    for case in cases:
+        grouped[case.person if by == "people" else case.case_id].append(case)
+    return [Unit(name, group[0].fold, tuple(group)) for name, group in grouped.items()]
 
 
 def _quotas(sizes: Sequence[int]) -> list[int]:
@@ -91,21 +122,25 @@ def _quotas(sizes: Sequence[int]) -> list[int]:
     return quotas
 
 
-def _in_order_by_chance(cases: Sequence[RawCase], *, seed: int) -> list[RawCase]:
-    """The cases of one dataset in an order by chance, in which the folds take turns."""
+def _draw(units: Sequence[Unit], quota: int, in_fold: Counter[str], *, seed: int) -> list[Unit]:
+    """So many units of one dataset, by chance, from folds that take turns: the fold of which this
+    dataset, then all before it, gave the fewest. `in_fold` counts what all gave of each fold."""
 
-    def rank(case: RawCase) -> str:
-        return hashlib.sha256(f"{seed}/{case.case_id}".encode()).hexdigest()
+    def rank(unit: Unit) -> str:
+        return hashlib.sha256(f"{seed}/{unit.name}".encode()).hexdigest()
 
-    by_fold: dict[str, list[RawCase]] = defaultdict(list)
-    for case in cases:
-        by_fold[case.fold].append(case)
-    turns: list[tuple[int, str, RawCase]] = []
-    for of_fold in by_fold.values():
-        for turn, case in enumerate(sorted(of_fold, key=rank)):
-            turns.append((turn, rank(case), case))
-    turns.sort(key=lambda entry: entry[:2])
-    return [case for _, _, case in turns]
+    waiting: dict[str, list[Unit]] = defaultdict(list)
+    for unit in sorted(units, key=rank):
+        waiting[unit.fold].append(unit)
+    own: Counter[str] = Counter()
+    drawn: list[Unit] = []
+    for _ in range(quota):
+        folds = [fold for fold in waiting if waiting[fold]]
+        fold = min(folds, key=lambda fold: (own[fold], in_fold[fold], rank(waiting[fold][0])))
+        drawn.append(waiting[fold].pop(0))
+        own[fold] += 1
+        in_fold[fold] += 1
+    return drawn
 
 
 @click.command("merge")
@@ -118,8 +153,15 @@ def _in_order_by_chance(cases: Sequence[RawCase], *, seed: int) -> list[RawCase]
     "seed",
     type=int,
     metavar="SEED",
-    help="Only as many cases as the largest of DATASETS has, drawn by this seed.",
+    help="Only as much as the largest of DATASETS has, drawn by this seed.",
 )
-def command(datasets: tuple[Path, ...], out: Path, seed: int | None) -> None:
+@click.option(
+    "--by",
+    type=click.Choice(["images", "people"]),
+    default="images",
+    show_default=True,
+    help="What there is as much of: images, or people with all of theirs.",
+)
+def command(datasets: tuple[Path, ...], out: Path, seed: int | None, by: By) -> None:
     """Merge the training parts of several nnU-Net raw DATASETS."""
-    merge(datasets, out, seed=seed)
+    merge(datasets, out, seed=seed, by=by)
