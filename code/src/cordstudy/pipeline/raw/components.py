@@ -16,6 +16,8 @@ Mask = NDArray[np.uint8]
 OTHERS = "other_components"
 """The folder, beside those of the test sets, of what is not kept of predicted masks. No dataset's
 name has its sign between the words."""
+TABLE = "components.tsv"
+"""In it: what was kept of each mask."""
 
 
 def components(mask: NDArray[np.generic]) -> int:
