@@ -101,7 +101,12 @@ def plan(
     check_dataset(dataset_json, dataset / "dataset.json")
     _check_files(dataset)
     with tempfile.TemporaryDirectory() as scratch:
-        made = _run_nnunet(dataset, Path(scratch), fingerprint_only=shared is not None)
+        made = _run_nnunet(
+            dataset,
+            Path(scratch),
+            fingerprint_only=shared is not None,
+            as_stored=reduction is not None,
+        )
         fingerprint = json.loads((made / "dataset_fingerprint.json").read_text("utf-8"))
         if shared is None:
             shared = json.loads((made / f"{PLANS}.json").read_text("utf-8"))
@@ -122,8 +127,9 @@ def plan(
     }
 
 
-def _run_nnunet(dataset: Path, scratch: Path, *, fingerprint_only: bool) -> Path:
-    """The folder, below `scratch`, in which nnU-Net has put its fingerprint and plans."""
+def _run_nnunet(dataset: Path, scratch: Path, *, fingerprint_only: bool, as_stored: bool) -> Path:
+    """The folder, below `scratch`, in which nnU-Net has put its fingerprint and plans; `as_stored`
+    keeps the axes in the order in which files have them, which values of a reduction are in."""
     folders = nnunet_folders(raw=dataset.parent, preprocessed=scratch)
     threads = in_place_of(fingerprint_extractor, "multiprocessing", THREADS)
     with folders, threads, quiet():
@@ -132,7 +138,7 @@ def _run_nnunet(dataset: Path, scratch: Path, *, fingerprint_only: bool) -> Path
         try:
             extractor.run(overwrite_existing=True)
             if not fingerprint_only:
-                ExperimentPlanner(dataset.name).plan_experiment()
+                ExperimentPlanner(dataset.name, suppress_transpose=as_stored).plan_experiment()
         except UNREADABLE as error:
             raise _unreadable(dataset, str(error)) from error
     return scratch / dataset.name

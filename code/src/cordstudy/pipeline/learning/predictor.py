@@ -96,9 +96,12 @@ class BatchedPredictor(nnUNetPredictor):
         return total / len(flips)
 
     def _flips(self) -> list[tuple[int, ...]]:
-        """Every set of axes of a batch (b, c, z, y, x) to mirror along, the empty one first."""
+        """Every set of axes of a batch (b, c, z, y, x), or (b, c, y, x) of slices, to mirror along,
+        the empty one first."""
         trained = self.allowed_mirroring_axes or ()
-        axes = [axis + 2 for axis in self.mirror_axes if axis in trained]
+        missing = 3 - len(self.configuration_manager.patch_size)  # a slice has no z
+        own = [axis - missing for axis in self.mirror_axes]
+        axes = [axis + 2 for axis in own if axis in trained]
         flips: list[tuple[int, ...]] = []
         for count in range(len(axes) + 1):
             flips += itertools.combinations(axes, count)
