@@ -32,7 +32,6 @@ from cordstudy.pipeline.raw.names import (
 )
 from cordstudy.pipeline.raw.replacing import replacing_raw
 
-
 By = Literal["images", "people"]
 """What a size-matched training set has as many of as the largest of its datasets."""
 
