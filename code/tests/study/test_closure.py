@@ -98,7 +98,39 @@ CLOSURES = {
         "pipeline/learning/trainer.py",
     },
     "validate": TEXTS | INFERENCE | {"pipeline/learning/validate.py"},
-    "predict": TEXTS | INFERENCE | {"base/outputs.py", "pipeline/learning/predict.py"},
+    "predict": TEXTS
+    | INFERENCE
+    | {
+        "base/outputs.py",
+        "pipeline/learning/predict.py",
+        "pipeline/raw/names.py",
+        "pipeline/raw/predictions.py",
+    },
+    "shape": TEXTS
+    | {
+        "base/outputs.py",
+        "pipeline/baselines/shape.py",
+        "pipeline/raw/grids.py",
+        "pipeline/raw/layout.py",
+        "pipeline/raw/mask_values.py",
+        "pipeline/raw/names.py",
+        "pipeline/raw/components.py",
+        "pipeline/raw/predictions.py",
+        "pipeline/raw/volumes.py",
+        "pipeline/sources/cases.py",
+    },
+    "program": TEXTS
+    | {
+        "base/machine.py",
+        "base/outputs.py",
+        "pipeline/baselines/program.py",
+        "pipeline/raw/grids.py",
+        "pipeline/raw/mask_values.py",
+        "pipeline/raw/names.py",
+        "pipeline/raw/components.py",
+        "pipeline/raw/predictions.py",
+        "pipeline/raw/volumes.py",
+    },
     "evaluate": TEXTS
     | {
         "base/machine.py",
@@ -177,6 +209,8 @@ APART = {
     "train": {"planner", "predictor", "segmenter"},
     "predict": {"trainer", "preprocessor", "planner", "resuming", "batches"},
     "convert": {"split"},
+    "shape": {"predict", "program"},
+    "program": {"predict", "shape"},
 }
 """Modules whose change must not reach a step's records."""
 

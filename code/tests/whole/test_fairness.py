@@ -57,15 +57,17 @@ def test_without_options_models_are_trained_alike_and_plan_for_themselves():
     assert "Plans per model" in told and "Sampling by case" in told
 
 
-def test_shared_plans_are_the_general_models_for_all_but_leave_one_out():
-    value = with_fairness(plans="shared", leave_one_out=True, size_matched=True)
+@pytest.mark.parametrize(("left", "planner"), [([], "general"), (["canproco"], "without-canproco")])
+def test_shared_plans_are_those_of_the_largest_model_that_sees_no_left_out_dataset(left, planner):
+    value = with_fairness(plans="shared", leave_one_out=left, size_matched=["images", "people"])
     models = models_of(value)
     plans = commands(value, "plan")
-    shared = f"--plans {Layout(value).model(models['general'])}/plans.json"
+    shared = f"--plans {Layout(value).model(models[planner])}/plans.json"
     followers = {name for name, command in plans.items() if shared in command}
-    assert followers == {*value.models, "size-matched"} - {"general"}
-    assert next(iter(plans)) == "general", "a plan comes before those that take it over"
+    assert followers == {*models} - {planner, *value.baselines}
+    assert next(iter(plans)) == planner, "a plan comes before those that take it over"
     assert f"Shared plans: {len(followers) + 1} models" in notes(value)
+    assert f"of {planner}'s plans" in notes(value)
 
 
 def test_a_model_without_a_dataset_is_planned_and_trained_without_it():

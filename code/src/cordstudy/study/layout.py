@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from cordstudy.study.models import Model
+from cordstudy.study.models import Model, configuration
 from cordstudy.study.schema import Study
 
 TRAINER = "nnUNetTrainerRepeatable"
@@ -102,10 +102,11 @@ class Layout:
         return self._raw(self.study.datasets[dataset].number, dataset)
 
     def training_set(self, model: Model) -> str:
-        """The raw dataset that a model learns from: its own where it merges several."""
+        """The raw dataset that a model learns from: its own where it merges several, or that of the
+        model whose it shares."""
         if model.number is None:
             return self.raw(model.learns_from[0])
-        return self._raw(model.number, model.name)
+        return self._raw(model.number, model.set_of or model.name)
 
     def _raw(self, number: int, name: str) -> str:
         return f"{self.derivatives}/nnunet-raw/Dataset{number}_{name}"
@@ -113,7 +114,7 @@ class Layout:
     def model(self, model: Model) -> str:
         """A trained model in nnU-Net's results layout."""
         dataset = PurePosixPath(self.training_set(model)).name
-        trainer = f"{TRAINER}__{PLANS}__{self.study.plan.configuration}"
+        trainer = f"{TRAINER}__{PLANS}__{configuration(self.study, model)}"
         return f"models/{self.study.name}/{model.name}/{dataset}/{trainer}"
 
     def replicate(self, model: Model, number: int) -> str:

@@ -7,15 +7,20 @@ Does not own: what may stand in it (`schema`).
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.texts import check_values, faults, read_text
+from cordstudy.base.texts import check_values, did_you_mean, faults, read_text
 from cordstudy.pipeline.sources.rules import Name
-from cordstudy.study.models import fairness_models, general_model, models_of
+from cordstudy.study.models import (
+    fairness_models,
+    general_model,
+    models_of,
+    shared_planner,
+)
 from cordstudy.study.schema import Study
 
 FOLDER = "code/studies"
@@ -64,24 +69,66 @@ def parse_study(content: Mapping[str, object], *, name: str, path: Path) -> Stud
     except ValidationError as error:
         hint = "correct the study's TOML" + _free_number(content, error)
         raise StudyError(f"{path}: {faults(error)}", hint=hint) from error
-    fault = _fairness_fault(study)
+    fault = _fairness_fault(study) or _baseline_fault(study)
     if fault:
         raise StudyError(f"{path}: {fault}", hint="correct the study's TOML")
+    _check_names_of_models(study, path)
     return study
+
+
+def _check_names_of_models(study: Study, path: Path) -> None:
+    """Raise StudyError for a table by model that names one which the study does not have."""
+    known = models_of(study)
+    tables: dict[str, Iterable[str]] = {
+        "fairness.epochs": study.fairness.epochs,
+        "train.replicates_of": study.train.replicates_of,
+    }
+    for key, names in tables.items():
+        for name in sorted(set(names) - set(known)):
+            near = did_you_mean(name, known)
+            raise StudyError(
+                f"{path}: {key}: there is no model {name!r}",
+                hint=f"{near}correct the study's TOML: it has {', '.join(known)}",
+            )
 
 
 def _fairness_fault(study: Study) -> str:
     """What fairness asks for that the models cannot give; empty for nothing."""
-    fairness = study.fairness
+    fairness, datasets = study.fairness, study.models[general_model(study)].datasets
     asks_for_models = fairness.size_matched or fairness.leave_one_out
-    if asks_for_models and len(study.models[general_model(study)].datasets) < 2:
+    if asks_for_models and len(datasets) < 2:
         return "fairness: size_matched and leave_one_out need a model of several datasets"
     for model in fairness_models(study):
         if model.name in study.models:
             return f"models.{model.name}: fairness makes a model of this name"
-    unknown = sorted(set(fairness.epochs) - set(models_of(study)))
-    if unknown:
-        return f"fairness.epochs: there is no model {unknown[0]!r}"
+    if isinstance(fairness.leave_one_out, list):
+        for name in fairness.leave_one_out:
+            if name not in datasets:
+                return f"fairness.leave_one_out: the general model does not see {name!r}"
+    return _plans_fault(study)
+
+
+def _plans_fault(study: Study) -> str:
+    """Why no plans can be shared; empty where they can, or need not be."""
+    if study.fairness.plans == "per-model" or shared_planner(study) or study.plan.reduction:
+        return ""
+    return (
+        "fairness: plans that all share would come from a dataset that leave_one_out leaves out: "
+        'list fewer datasets there, set every value by [plan.reduction], or plans = "per-model"'
+    )
+
+
+def _baseline_fault(study: Study) -> str:
+    """What a baseline is that it cannot be; empty for nothing."""
+    models = {*study.models, *(model.name for model in fairness_models(study))}
+    for name, baseline in study.baselines.items():
+        if name in models:
+            return f"baselines.{name}: there is a model of this name"
+        unknown = sorted(set(baseline.trained_on) - set(study.datasets))
+        if unknown:
+            return f"baselines.{name}.trained_on: there is no dataset {unknown[0]!r}"
+        if study.plan.reduction and baseline.configuration and not baseline.reduction:
+            return f"baselines.{name}: [plan] has a reduction, so it needs one of its own"
     return ""
 
 

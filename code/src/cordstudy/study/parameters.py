@@ -13,7 +13,14 @@ from pydantic import BaseModel
 from cordstudy.pipeline.judging.settings import JudgedDataset, JudgedModel, Settings
 from cordstudy.pipeline.sources.rules import Rules
 from cordstudy.study.layout import Layout
-from cordstudy.study.models import balanced, epochs, models_of, planned_by
+from cordstudy.study.models import (
+    balanced,
+    epochs,
+    models_of,
+    planned_by,
+    replicates,
+    untrained_models,
+)
 from cordstudy.study.schema import Study
 
 NOT_RULES = {"number", "split", "licence", "ask", "phantom", "phantom_participants"}
@@ -38,10 +45,16 @@ def rules_of(study: Study, dataset: str) -> Rules:
     return Rules.model_validate({"name": dataset, **values})
 
 
+def _trained_on(study: Study, model: str) -> tuple[str, ...]:
+    """The datasets that another's program was trained on."""
+    baseline = study.baselines.get(model)
+    return tuple(baseline.trained_on) if baseline else ()
+
+
 def settings_of(study: Study) -> Settings:
     """What is judged, and how."""
     models = []
-    for model in models_of(study).values():
+    for model in [*models_of(study).values(), *untrained_models(study)]:
         models.append(
             JudgedModel(
                 name=model.name,
@@ -51,6 +64,8 @@ def settings_of(study: Study) -> Settings:
                 plans_of=planned_by(study, model),
                 epochs=epochs(study, model),
                 balanced=balanced(study, model),
+                trainings=replicates(study, model),
+                trained_on=_trained_on(study, model.name),
             )
         )
     datasets = []
@@ -60,7 +75,7 @@ def settings_of(study: Study) -> Settings:
         study=study.name,
         models=tuple(models),
         datasets=tuple(datasets),
-        trainings=study.train.replicates,
+        trainings=max(model.trainings for model in models),
         nsd_tolerance_mm=study.judge.nsd_tolerance_mm,
         margin=study.judge.margin,
         resamples=study.judge.resamples,

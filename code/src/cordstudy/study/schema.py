@@ -7,9 +7,10 @@ anything about a machine (`site.toml`, `cli`).
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cordstudy.pipeline.sources.rules import (
     BELOW,
@@ -23,6 +24,8 @@ from cordstudy.pipeline.sources.rules import (
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(gt=0)]
+Configuration = Literal["2d", "3d_fullres"]
+"""nnU-Net's name of a kind of network."""
 
 
 class Dataset(SourceRules):
@@ -92,7 +95,8 @@ class Split(Table):
 
 
 class Reduction(Table):
-    """Values that replace those of nnU-Net's own plans, in its axis order (z, y, x)."""
+    """Values that replace those of nnU-Net's own plans, in its axis order: (z, y, x), or (y, x) of
+    slices."""
 
     spacing_mm: list[float]
     patch_size: list[Count]
@@ -100,12 +104,70 @@ class Reduction(Table):
     features: list[Count]
     convolutions: Count
 
+    def check_axes(self, configuration: str) -> None:
+        """Raise ValueError for values of another number of axes than a configuration has."""
+        axes = 2 if configuration == "2d" else 3
+        for name in ("spacing_mm", "patch_size"):
+            if len(getattr(self, name)) != axes:
+                raise ValueError(f"reduction.{name}: {configuration} has {axes} axes")
+
 
 class Plan(Table):
     """nnU-Net's configuration, and what a small machine needs changed in it."""
 
-    configuration: Literal["2d", "3d_fullres"]
+    configuration: Configuration
     reduction: Reduction | None = None
+
+    @model_validator(mode="after")
+    def _reduces_its_axes(self) -> Plan:
+        if self.reduction:
+            self.reduction.check_axes(self.configuration)
+        return self
+
+
+class Baseline(Table):
+    """What stands beside the models and is in no comparison: one of a shape, a network of another
+    configuration, and another's program.
+
+    Shape and network learn from the general model's training set.
+    """
+
+    shape: Literal["mean"] | None = None
+    configuration: Configuration | None = None
+    reduction: Reduction | None = None
+    command: Said | None = None
+    """With `{image}`, the file to read, and `{mask}`, the one to write."""
+    trained_on: Annotated[list[Name], Distinct] = []
+    """Datasets that the program's training has seen, maybe with what is for testing here."""
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Baseline:
+        told = (self.shape, self.configuration, self.command)
+        if sum(value is not None for value in told) != 1:
+            raise ValueError("needs one of shape, configuration and command")
+        if self.reduction and not self.configuration:
+            raise ValueError("reduction: it is of a network; needs configuration")
+        if self.reduction and self.configuration:
+            self.reduction.check_axes(self.configuration)
+        if self.trained_on and not self.command:
+            raise ValueError("trained_on: it is of a program; needs command")
+        return self
+
+    @model_validator(mode="after")
+    def _names_its_files(self) -> Baseline:
+        words = words_of(self.command or "")
+        for name in ("{image}", "{mask}") if self.command else ():
+            if not any(name in word for word in words):
+                raise ValueError(f"command: {name} must stand in it")
+        return self
+
+
+def words_of(command: str) -> list[str]:
+    """The words of a command line. Raises ValueError for one that is none."""
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"command: {error}") from error
 
 
 class Train(Table):
@@ -116,6 +178,8 @@ class Train(Table):
     replicates: Count = 1
     """Trainings of each model, the n-th with the seed `seed` + n - 1; judging takes the first,
     and the spread of all says how much a difference means."""
+    replicates_of: dict[Name, Count] = {}
+    """Trainings of some models, in place of that number."""
     identical: Literal["here", "anywhere"] = "anywhere"
     """Whether a checkpoint has the same bytes on every processor with AVX2, or (faster) on those
     of one kind."""
@@ -128,15 +192,21 @@ class Fairness(Table):
     """What keeps a comparison of models from being one of something else.
 
     Plans of the general model for all, every dataset (not case) drawn alike, a general model no
-    larger than the largest specific one, general models without one dataset each, models trained
-    longer or shorter (a deviation).
+    larger than the largest specific one (in images, in people), general models without one dataset
+    each, models trained longer or shorter (a deviation).
     """
 
     plans: Literal["per-model", "shared"] = "per-model"
     sampling: Literal["cases", "datasets"] = "cases"
-    size_matched: bool = False
-    leave_one_out: bool = False
+    size_matched: Annotated[list[Literal["images", "people"]], Distinct] = []
+    leave_one_out: bool | Annotated[list[Name], Distinct] = False
     epochs: dict[Name, Count] = {}
+
+    @field_validator("size_matched", mode="before")
+    @classmethod
+    def _is_by_images(cls, told: object) -> object:
+        """`true` is by images."""
+        return (["images"] if told else []) if isinstance(told, bool) else told
 
 
 class Predict(Table):
@@ -167,6 +237,7 @@ class Study(Table):
     train: Train
     predict: Predict
     fairness: Fairness = Fairness()
+    baselines: dict[Name, Baseline] = {}
     judge: Judge = Judge()
 
     @model_validator(mode="after")
@@ -206,8 +277,3 @@ class Study(Table):
             if other != name:
                 raise ValueError(f"models.{name}.number: {table.number} is that of {other}")
         return self
-
-    @property
-    def replicates(self) -> range:
-        """The trainings of each model, from 1; the first is the one that is judged."""
-        return range(1, self.train.replicates + 1)

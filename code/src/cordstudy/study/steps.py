@@ -14,7 +14,17 @@ from pathlib import Path
 from cordstudy.base.errors import StudyError
 from cordstudy.study.closure import code_files, notebook_files
 from cordstudy.study.layout import Layout, trained
-from cordstudy.study.models import Model, balanced, epochs, models_of, planned_by
+from cordstudy.study.models import (
+    Model,
+    balanced,
+    configuration,
+    epochs,
+    models_of,
+    planned_by,
+    reduction,
+    trainings,
+    untrained_models,
+)
 from cordstudy.study.schema import Dataset, Reduction, Study
 
 TOLERANCES = (("**/training_log.txt", 0.05),)
@@ -25,6 +35,8 @@ PHANTOM_SEED = 2023
 PUBLISHED = "code/studies/published.tsv"
 """What the first study of this question found, by source dataset and model."""
 NOTEBOOK = "code/notebooks/results.ipynb"
+MATCHED = {"size-matched": "images", "size-matched-people": "people"}
+"""What a size-matched model has as many of as the largest of its datasets."""
 PLANNED = ("plans.json", "dataset.json", "dataset_fingerprint.json", "splits_final.json")
 RAW_TRAIN = ("imagesTr/*", "labelsTr/*")
 RAW_TEST = ("imagesTs/*", "labelsTs/*")
@@ -68,15 +80,15 @@ def steps(study: Study) -> list[Step]:
     models = list(models_of(study).values())
     planners = [model for model in models if planned_by(study, model) == model.name]
     followers = [model for model in models if model not in planners]
-    trainings = [(model, number) for number in study.replicates for model in models]
     table = [_split(study)]
     table += [_convert(study, name) for name in study.datasets]
     table += [_merge(study, model) for model in models if model.merged]
     table += [_plan(study, model) for model in (*planners, *followers)]
-    for model, number in trainings:
+    for model, number in trainings(study):
         table += [_train(study, model, fold, number) for fold in study.train.folds]
-    table += [_validate(study, model, number) for model, number in trainings]
-    table += [_predict(study, model, number) for model, number in trainings]
+    table += [_validate(study, model, number) for model, number in trainings(study)]
+    table += [_predict(study, model, number) for model, number in trainings(study)]
+    table += [_untrained(study, model) for model in untrained_models(study)]
     table += [_evaluate(study), _compare(study), _leakage(study), _report(study), _notebook(study)]
     return table
 
@@ -217,8 +229,8 @@ def _merge(study: Study, model: Model) -> Step:
     layout = Layout(study)
     parts, out = [layout.raw(name) for name in model.learns_from], layout.training_set(model)
     arguments: list[object] = [*parts, "--out", out]
-    if model.kind == "size-matched":
-        arguments += ["--match-largest", study.split.seed]
+    if model.kind in MATCHED:
+        arguments += ["--match-largest", study.split.seed, "--by", MATCHED[model.kind]]
     return _step(
         "merge",
         model.name,
@@ -232,7 +244,7 @@ def _merge(study: Study, model: Model) -> Step:
 def _plan(study: Study, model: Model) -> Step:
     layout = Layout(study)
     raw, out = layout.training_set(model), layout.model(model)
-    arguments: list[object] = [raw, "--out", out, "--configuration", study.plan.configuration]
+    arguments: list[object] = [raw, "--out", out, "--configuration", configuration(study, model)]
     arguments += ["--folds", study.split.folds]
     inputs = _below([raw], [*RAW_TRAIN, "dataset.json", "cases.tsv"])
     planner = models_of(study)[planned_by(study, model)]
@@ -240,8 +252,8 @@ def _plan(study: Study, model: Model) -> Step:
         shared = f"{layout.model(planner)}/plans.json"
         arguments += ["--plans", shared]
         inputs.append(shared)
-    elif study.plan.reduction:
-        arguments += _reduction(study.plan.reduction)
+    elif changed := reduction(study, model):
+        arguments += _reduction(changed)
     return _step(
         "plan",
         model.name,
@@ -275,7 +287,7 @@ def _train(study: Study, model: Model, fold: int, number: int) -> Step:
     raw, planned = layout.training_set(model), layout.model(model)
     training, out = layout.replicate(model, number), layout.fold(model, number, fold)
     arguments: list[object] = [raw, planned, "--out", out]
-    arguments += ["--configuration", study.plan.configuration, "--fold", fold]
+    arguments += ["--configuration", configuration(study, model), "--fold", fold]
     arguments += ["--seed", settings.seed + number - 1, "--epochs", epochs(study, model)]
     arguments += ["--iterations", settings.iterations, "--validations", settings.validations]
     arguments += ["--identical", settings.identical]
@@ -351,13 +363,40 @@ def _predict(study: Study, model: Model, number: int) -> Step:
     )
 
 
+def _untrained(study: Study, model: Model) -> Step:
+    """The masks of a baseline that is no network of this study."""
+    layout, baseline = Layout(study), study.baselines[model.name]
+    raws, out = [layout.raw(dataset) for dataset in study.datasets], layout.predictions(model, 1)
+    arguments: list[object] = [*raws, "--out", out]
+    inputs = _below(raws, ["imagesTs/*"])
+    if baseline.command:
+        arguments += ["--command", baseline.command]
+        command, message = "program", f"Segment {len(raws)} test sets with the program {model.name}"
+    else:
+        training_set = layout.training_set(model)
+        arguments = [training_set, *arguments]
+        inputs += _below([training_set], ["labelsTr/*", "cases.tsv"])
+        command, message = "shape", f"Outline {model.name} in {len(raws)} test sets"
+    return _step(
+        command,
+        model.name,
+        message,
+        arguments,
+        inputs=inputs,
+        outputs=[f"{out}/{dataset}/*" for dataset in study.datasets],
+        identical="here" if baseline.command else "anywhere",
+    )
+
+
+def judged(study: Study) -> list[tuple[Model, int]]:
+    """Every training that is judged, by its number; what is not trained here counts as one."""
+    return [*trainings(study), *((model, 1) for model in untrained_models(study))]
+
+
 def _evaluate(study: Study) -> Step:
     layout = Layout(study)
     raws = [layout.raw(name) for name in study.datasets]
-    predictions = []
-    for number in study.replicates:
-        for model in models_of(study).values():
-            predictions.append(layout.predictions(model, number))
+    predictions = [layout.predictions(model, number) for model, number in judged(study)]
     arguments: list[object] = [*predictions, *_option("dataset", raws)]
     arguments += ["--out", layout.cases_table, "--nsd-tolerance", study.judge.nsd_tolerance_mm]
     return _step(
@@ -404,7 +443,7 @@ def _leakage(study: Study) -> Step:
 def _report(study: Study) -> Step:
     layout = Layout(study)
     raws = [layout.raw(name) for name in study.datasets]
-    predictions = [layout.predictions(model, 1) for model in models_of(study).values()]
+    predictions = [layout.predictions(model, 1) for model, number in judged(study) if number == 1]
     tables = [layout.cases_table, *layout.comparison_tables, layout.leakage_table]
     arguments: list[object] = [layout.evaluation, "--judging", layout.judging]
     arguments += ["--published", PUBLISHED, *_option("dataset", raws)]

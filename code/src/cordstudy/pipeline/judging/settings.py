@@ -28,14 +28,22 @@ class JudgedModel(Values):
     trained."""
 
     name: str
-    kind: Literal["general", "specific", "size-matched", "leave-one-out"]
+    kind: Literal[
+        "general", "specific", "size-matched", "size-matched-people", "leave-one-out", "baseline"
+    ]
+    """A baseline is shown beside the others and in no comparison."""
     learns_from: tuple[str, ...]
     without: str
     """The dataset that a leave-one-out model does not see."""
     plans_of: str
     epochs: int
+    """0 for a baseline that was not trained here."""
     balanced: bool
     """Whether its batches drew its datasets with like chance."""
+    trainings: int = 1
+    """How many times it was trained, each with a seed of its own; the first is judged."""
+    trained_on: tuple[str, ...] = ()
+    """Datasets that the training of another's program saw, maybe with their test cases."""
 
 
 class JudgedDataset(Values):
@@ -47,8 +55,8 @@ class JudgedDataset(Values):
 
 
 class Settings(Values):
-    """All of it. `margin` is that of equivalence, in Dice; `resamples` and `seed` are the
-    bootstrap's."""
+    """All of it. `trainings` is the largest of the models'; `margin` is that of equivalence, in
+    Dice; `resamples` and `seed` are the bootstrap's."""
 
     study: str
     models: tuple[JudgedModel, ...]

@@ -60,19 +60,41 @@ def fairness_notes(settings: Settings) -> list[str]:
             f"{model.name}: a general model of as many training images as the largest specific "
             "model has."
         )
+    for model in settings.of_kind("size-matched-people"):
+        notes.append(
+            f"{model.name}: a general model of as many people as the largest specific model has, "
+            "with all of their images."
+        )
     left_out = settings.of_kind("leave-one-out")
     if left_out:
         notes.append(
             f"Leave one dataset out: {len(left_out)} general models, planned and trained without "
             "the dataset that they are judged on."
         )
+    return notes + _baselines(settings)
+
+
+def _baselines(settings: Settings) -> list[str]:
+    """What stands beside the models and is compared with none."""
+    baselines = settings.of_kind("baseline")
+    if not baselines:
+        return []
+    names = ", ".join(model.name for model in baselines)
+    notes = [f"Baselines, shown beside the models and in no comparison: {names}."]
+    for model in baselines:
+        if model.trained_on:
+            notes.append(
+                f"{model.name}: its training saw {', '.join(model.trained_on)}, maybe with what is "
+                "for testing here."
+            )
     return notes
 
 
 def _training_length(settings: Settings) -> str:
-    by_epochs = grouped_by(settings.models, lambda model: model.epochs)
+    trained = [model for model in settings.models if model.epochs]
+    by_epochs = grouped_by(trained, lambda model: model.epochs)
     if len(by_epochs) == 1:
-        return f"Equal training length: {settings.models[0].epochs} epochs for every model."
+        return f"Equal training length: {trained[0].epochs} epochs for every model."
     parts = []
     for epochs, models in by_epochs.items():
         names = ", ".join(model.name for model in models)
@@ -81,12 +103,13 @@ def _training_length(settings: Settings) -> str:
 
 
 def _plans(settings: Settings) -> str:
-    shared = [model for model in settings.models if model.plans_of == settings.general]
-    if len(shared) > 1:
-        return (
-            f"Shared plans: {len(shared)} models have network, patch and spacing of "
-            f"{settings.general}'s plans."
-        )
+    by_planner = grouped_by(settings.models, lambda model: model.plans_of)
+    for planner, shared in by_planner.items():
+        if len(shared) > 1:
+            return (
+                f"Shared plans: {len(shared)} models have network, patch and spacing of "
+                f"{planner}'s plans."
+            )
     return "Plans per model: each has those that nnU-Net makes of its own training data."
 
 
