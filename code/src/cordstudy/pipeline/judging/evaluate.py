@@ -21,12 +21,12 @@ import numpy as np
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.processes import in_processes
-from cordstudy.base.tables import write_table
+from cordstudy.base.tables import MISSING, read_table, write_table
 from cordstudy.base.texts import did_you_mean
 from cordstudy.pipeline.judging.masks import Mask
 from cordstudy.pipeline.judging.measures import NAMES, dice, measure, measure_missing
 from cordstudy.pipeline.judging.reading import read_mask
-from cordstudy.pipeline.raw.components import OTHERS, largest_component
+from cordstudy.pipeline.raw.components import OTHERS, TABLE, largest_component
 from cordstudy.pipeline.raw.grids import RPI, to_orientation
 from cordstudy.pipeline.raw.layout import RawCase, read_cases
 from cordstudy.pipeline.raw.mask_values import cut
@@ -53,6 +53,9 @@ class Score:
     label_origin: str
     voxels_ref: int
     voxels_pred: int
+    keep: str
+    """What the model keeps of a mask, `all components` or the `largest component`; n/a for
+    predictions that do not tell."""
     dice_all_components: float
     """Were all components of the prediction kept."""
     dice_largest_component: float
@@ -82,6 +85,7 @@ class Pair:
     prediction: Path
     others: Path
     """The components that were not kept of the prediction; no file where there are none."""
+    keep: str
     nsd_tolerance_mm: float
 
 
@@ -112,10 +116,19 @@ def score(pair: Pair) -> Score:
         label_origin=case.label_origin,
         voxels_ref=int(ref.sum()),
         voxels_pred=int(pred.sum()),
+        keep=pair.keep,
         dice_all_components=_dice(everything, ref, pair),
         dice_largest_component=_dice(largest_component(everything) > 0, ref, pair),
         measures=measures,
     )
+
+
+def _kept(folder: Path) -> dict[str, str]:
+    """What was kept of each mask in a folder of predictions, by case, where that is told."""
+    path = folder / OTHERS / TABLE
+    if not path.exists():
+        return {}
+    return {row["case_id"]: row["keep"] for row in read_table(path, "case_id", "keep")}
 
 
 def _with_others(pred: Mask, pair: Pair, image: nib.Nifti1Image) -> Mask:
@@ -145,6 +158,7 @@ def pairs(
         other = seen.setdefault((model, number), folder)
         if other is not folder:
             raise StudyError(f"{other} and {folder} are of one model", hint="name each model once")
+        keep = _kept(folder)
         for raw in raws:
             cases = [case for case in read_cases(raw) if case.is_to_test]
             _check_names(cases, folder)
@@ -156,6 +170,7 @@ def pairs(
                     reference=raw / mask_path(TEST, case.case_id),
                     prediction=folder / case.dataset / mask_file(case.case_id),
                     others=folder / OTHERS / mask_file(case.case_id),
+                    keep=keep.get(case.case_id, MISSING),
                     nsd_tolerance_mm=nsd_tolerance_mm,
                 )
 
