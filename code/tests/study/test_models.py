@@ -20,7 +20,7 @@ REDUCED = {
     "spacing_mm": [1.5, 1.5, 1.5],
     "patch_size": [8, 8, 8],
     "batch_size": 2,
-    "features": [4, 8],
+    "features": [4, 8, 8],
     "convolutions": 1,
 }
 FLAT = REDUCED | {"spacing_mm": [1.5, 1.5], "patch_size": [8, 8]}

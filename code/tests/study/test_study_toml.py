@@ -143,7 +143,7 @@ def test_all_models_of_the_phantom_study_train_for_the_same_number_of_steps():
     trained = [
         step for step in steps(load_study(REPOSITORY, "phantom")) if step.name.startswith("train:")
     ]
-    assert len(trained) == 6
+    assert len(trained) == 11
     lengths = {step.argv[step.argv.index("--epochs") :] for step in trained}
     assert len(lengths) == 1
 

@@ -13,7 +13,7 @@ from cordstudy.pipeline.judging.measures import dice
 from cordstudy.pipeline.learning.segmenter import output_path
 from cordstudy.pipeline.raw.components import largest_component
 from cordstudy.study.loading import load_study
-from cordstudy.study.models import models_of
+from cordstudy.study.models import judged_models, models_of
 from helpers import REPOSITORY, SHARED, commit, git, run, steps_of, study
 from readme_blocks import README, commands_under
 
@@ -37,7 +37,7 @@ def test_the_demo_ends_with_the_table_of_the_readme_and_what_to_do_next(demo):
         for text in (table, told)
     ]
     phantom = load_study(REPOSITORY, "phantom")
-    cells = (len(models_of(phantom)) + 2) * len(phantom.datasets)
+    cells = (len(judged_models(phantom)) + 2) * len(phantom.datasets)
     assert len(numbers[0]) == cells and np.allclose(*numbers, atol=TOLERANCE)
     assert f"Report: {folder}/derivatives/phantom/report/index.html" in told
     for words in ("datalad get", "datalad rerun", "code/study"):
@@ -50,7 +50,7 @@ def test_general_finds_the_cord_in_every_test_set_and_where_no_model_was_trained
         for r in rows(demo[0] / "derivatives/phantom/evaluation/summary.tsv")
     }
     phantom = load_study(REPOSITORY, "phantom")
-    assert len(found) == len(models_of(phantom)) * len(phantom.datasets)
+    assert len(found) == len(judged_models(phantom)) * len(phantom.datasets)
     assert min(value for (model, _), value in found.items() if model == "general") > 0.7
 
 

@@ -28,10 +28,12 @@ RAW = "derivatives/tiny/nnunet-raw"
 
 
 def with_fairness(**options: object) -> Study:
-    """The phantom study with other options of fairness."""
+    """The phantom study with other options of fairness, each model trained once."""
     path = REPOSITORY / "code/studies/phantom.toml"
     content = tomllib.loads(path.read_text())
-    return parse_study(content | {"fairness": options}, name="phantom", path=path)
+    content["train"].pop("replicates_of", None)
+    content |= {"fairness": options, "baselines": {}}
+    return parse_study(content, name="phantom", path=path)
 
 
 def commands(value: Study, command: str) -> dict[str, str]:
