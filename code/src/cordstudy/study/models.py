@@ -72,6 +72,11 @@ def untrained_models(study: Study) -> list[Model]:
     return [model for model in _baselines(study) if model.name not in models_of(study)]
 
 
+def judged_models(study: Study) -> list[Model]:
+    """Every model that is judged: those that are trained, then the other baselines."""
+    return [*models_of(study).values(), *untrained_models(study)]
+
+
 def fairness_models(study: Study) -> list[Model]:
     """The models that fairness asks for beside those of the TOML."""
     table = study.models[general_model(study)]

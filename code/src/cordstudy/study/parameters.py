@@ -16,10 +16,9 @@ from cordstudy.study.layout import Layout
 from cordstudy.study.models import (
     balanced,
     epochs,
-    models_of,
+    judged_models,
     planned_by,
     replicates,
-    untrained_models,
 )
 from cordstudy.study.schema import Study
 
@@ -54,7 +53,7 @@ def _trained_on(study: Study, model: str) -> tuple[str, ...]:
 def settings_of(study: Study) -> Settings:
     """What is judged, and how."""
     models = []
-    for model in [*models_of(study).values(), *untrained_models(study)]:
+    for model in judged_models(study):
         models.append(
             JudgedModel(
                 name=model.name,

@@ -101,7 +101,8 @@ class Reduction(Table):
     spacing_mm: list[float]
     patch_size: list[Count]
     batch_size: Count
-    features: list[Count]
+    features: Annotated[list[Count], Field(min_length=3)]
+    """Of each stage; of two, nnU-Net's deep supervision would have no weight left."""
     convolutions: Count
 
     def check_axes(self, configuration: str) -> None:

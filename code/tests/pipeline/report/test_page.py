@@ -74,6 +74,18 @@ def test_the_page_has_a_table_for_each_family_and_marks_what_is_unseen(tmp_path,
     assert "a, n = 6: without-a" in words
 
 
+def test_a_baseline_is_marked_and_so_is_a_set_that_its_training_saw(tmp_path, scores, judged):
+    program = judged_model("sct", "baseline", "")
+    program = program.model_copy(update={"trained_on": ("u",), "epochs": 0})
+    other = scores[scores["model"] == "general"].assign(model="sct")
+    beside = judged.model_copy(update={"models": (*judged.models, program)})
+    words = plain(made_page(tmp_path, pd.concat([scores, other]), beside))
+    assert words.count("its training saw this set") == 1
+    assert "sct, baseline" in words and "general minus sct" not in words
+    assert "sct: its training saw u, maybe with what is for testing here." in words
+    assert "Equal training length: 1 epochs for every model." in words
+
+
 def test_what_both_sides_have_is_told_as_text(tmp_path, scores, judged):
     page = made_page(tmp_path, scores, judged)
     assert html.escape("subject: x = <y>") in page and "<y>" not in page
