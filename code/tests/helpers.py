@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.study.loading import load_study
-from cordstudy.study.steps import Step as StudyStep
+from cordstudy.study.step import Step as StudyStep
 from cordstudy.study.steps import steps
 
 REPOSITORY = Path(__file__).resolve().parents[2]

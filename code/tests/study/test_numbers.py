@@ -10,7 +10,8 @@ from cordstudy.study.layout import Layout
 from cordstudy.study.loading import load_study, parse_study
 from cordstudy.study.models import models_of
 from cordstudy.study.schema import Study
-from cordstudy.study.steps import Step, steps
+from cordstudy.study.step import Step
+from cordstudy.study.steps import steps
 from helpers import REPOSITORY
 
 FULL = REPOSITORY / "code/studies/full.toml"

@@ -25,7 +25,7 @@ from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.step import builds_on
 from cordstudy.study.parameters import parameter_files
 from cordstudy.study.schema import Study
-from cordstudy.study.steps import Step
+from cordstudy.study.step import Step
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from cordstudy.provenance.running.recipes import Recipe
 from cordstudy.provenance.running.rendered import Rendered, printed
 from cordstudy.study.closure import files_of
 from cordstudy.study.loading import load_study
-from cordstudy.study.steps import Step, steps
+from cordstudy.study.step import Step
+from cordstudy.study.steps import steps
 
 RENDERERS = ("cordstudy.study.steps", "cordstudy.study.loading")
 """The modules that say what the steps of a study are."""

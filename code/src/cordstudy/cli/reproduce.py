@@ -41,7 +41,8 @@ from cordstudy.provenance.running.runner import run_each
 from cordstudy.study.layout import Layout
 from cordstudy.study.loading import load_study
 from cordstudy.study.schema import Study
-from cordstudy.study.steps import Step, select, steps
+from cordstudy.study.step import Step, select
+from cordstudy.study.steps import steps
 
 SHOWN = 5
 """So many outputs of a step are told of that came out other."""

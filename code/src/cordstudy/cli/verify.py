@@ -26,7 +26,8 @@ from cordstudy.provenance.history.gitlog import commit_id
 from cordstudy.provenance.history.records import read_records
 from cordstudy.provenance.running.runner import check_clean, sole_run
 from cordstudy.study.loading import load_study
-from cordstudy.study.steps import select, steps
+from cordstudy.study.step import select
+from cordstudy.study.steps import steps
 
 
 @click.command()

@@ -7,11 +7,9 @@ do (`pipeline`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cordstudy.base.errors import StudyError
 from cordstudy.study.closure import code_files, notebook_files
 from cordstudy.study.layout import Layout, trained
 from cordstudy.study.models import (
@@ -26,9 +24,8 @@ from cordstudy.study.models import (
     untrained_models,
 )
 from cordstudy.study.schema import Dataset, Reduction, Study
+from cordstudy.study.step import Step
 
-TOLERANCES = (("**/training_log.txt", 0.05),)
-"""Losses and Dice of a training on another kind of machine; its weights have no such bound."""
 IMAGE = ".[nN][iI][iI]*"
 """How the names of images and masks end: packed or not, in whatever case."""
 PHANTOM_SEED = 2023
@@ -41,38 +38,6 @@ PLANNED = ("plans.json", "dataset.json", "dataset_fingerprint.json", "splits_fin
 RAW_TRAIN = ("imagesTr/*", "labelsTr/*")
 RAW_TEST = ("imagesTs/*", "labelsTs/*")
 ROOT = Path(__file__).resolve().parents[4]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One recorded command. Paths are relative to the study's root; `*` stands for any name."""
-
-    command: str
-    of: str
-    """What of a study it is for: a dataset, a model, a fold of one; empty for a whole study."""
-    message: str
-    arguments: tuple[str, ...]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    identical: str = "anywhere"
-    """How far it gives the same bytes again: `anywhere` (x86-64 with AVX2, by the settings of
-    `base.determinism`), or `here` (processors of one kind, or one kind of GPU)."""
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return f"{self.command}:{self.of}" if self.of else self.command
-
-    @property
-    def argv(self) -> tuple[str, ...]:
-        """The whole command."""
-        return ("code/study", self.command, *self.arguments)
-
-    @property
-    def tolerances(self) -> tuple[tuple[str, float], ...]:
-        """How far numbers in its outputs, by glob, may lie apart where it is run on another kind
-        of machine than it promises for: absolute, in the unit of the number."""
-        return () if self.identical == "anywhere" else TOLERANCES
 
 
 def steps(study: Study) -> list[Step]:
@@ -91,15 +56,6 @@ def steps(study: Study) -> list[Step]:
     table += [_untrained(study, model) for model in untrained_models(study)]
     table += [_evaluate(study), _compare(study), _leakage(study), _report(study), _notebook(study)]
     return table
-
-
-def select(table: Sequence[Step], names: Sequence[str]) -> list[Step]:
-    """The named steps. Raises StudyError for a name that is no step's."""
-    known = [step.name for step in table]
-    for name in names:
-        if name not in known:
-            raise StudyError(f"there is no step {name!r}", hint=f"one of: {', '.join(known)}")
-    return [step for step in table if step.name in names]
 
 
 def phantom_arguments(dataset: Dataset) -> tuple[str, ...]:

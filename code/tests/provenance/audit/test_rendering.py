@@ -12,7 +12,7 @@ from cordstudy.provenance.audit.rendering import by_present_code
 from cordstudy.provenance.history.records import join, render_message
 from cordstudy.provenance.running import own_code
 from cordstudy.provenance.running.rendered import Rendered, Steps
-from cordstudy.study.steps import Step as StudyStep
+from cordstudy.study.step import Step as StudyStep
 from helpers import REPOSITORY, commit, git, steps_of, study
 from places import LARGE, OUT, Place, PlaceStep, told
 from walled import walled
