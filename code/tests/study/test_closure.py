@@ -15,6 +15,7 @@ TEXTS = {"base/tables.py", "base/texts.py", "base/within.py"}
 SOURCES = {
     "pipeline/sources/exclude_list.py",
     "pipeline/sources/exclusions.py",
+    "pipeline/sources/field_strength.py",
     "pipeline/sources/names.py",
     "pipeline/sources/participants.py",
     "pipeline/sources/parts.py",

@@ -9,7 +9,8 @@ from cordstudy.base.errors import StudyError
 from cordstudy.provenance.history.paths import covers
 from cordstudy.study.loading import load_study, parse_study
 from cordstudy.study.parameters import parameter_files
-from cordstudy.study.steps import source_files, steps
+from cordstudy.study.source_files import source_files
+from cordstudy.study.steps import steps
 from helpers import REPOSITORY, TINY, commit, git, study
 
 

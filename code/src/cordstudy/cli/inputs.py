@@ -35,7 +35,7 @@ from cordstudy.provenance.running.subdatasets import is_at_pin, is_installed
 from cordstudy.study.loading import load_study
 from cordstudy.study.parameters import rules_of
 from cordstudy.study.schema import Study
-from cordstudy.study.steps import participant_files, sidecar_files
+from cordstudy.study.source_files import participant_files, sidecar_files
 
 HEADER = ("dataset", "role", "path", "pinned", "installed", "content", "cases", "access")
 

@@ -7,7 +7,7 @@ do (`pipeline`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from cordstudy.study.closure import code_files, notebook_files
@@ -24,10 +24,9 @@ from cordstudy.study.models import (
     untrained_models,
 )
 from cordstudy.study.schema import Dataset, Reduction, Study
+from cordstudy.study.source_files import participant_files, source_files
 from cordstudy.study.step import Step
 
-IMAGE = ".[nN][iI][iI]*"
-"""How the names of images and masks end: packed or not, in whatever case."""
 PHANTOM_SEED = 2023
 PUBLISHED = "code/studies/published.tsv"
 """What the first study of this question found, by source dataset and model."""
@@ -66,47 +65,6 @@ def phantom_arguments(dataset: Dataset) -> tuple[str, ...]:
     if dataset.phantom_participants:
         arguments += ("--participants", str(dataset.phantom_participants))
     return arguments
-
-
-def participant_files(dataset: Dataset) -> Iterator[str]:
-    """What a study reads of a source about its participants."""
-    yield f"{dataset.path}/participants.tsv"
-    if dataset.exclude_file:
-        yield f"{dataset.path}/{dataset.exclude_file.path}"
-
-
-def sidecar_files(dataset: Dataset) -> Iterator[str]:
-    """What tells of a source's masks, as globs."""
-    for mask in _masks(dataset):
-        yield f"{mask}.json"
-
-
-def source_files(dataset: Dataset) -> Iterator[str]:
-    """What a study reads of a source, as globs: participants, images, masks and their sidecars.
-
-    All images of the kinds that the rules ask for, in any session and run, are among them: those
-    that are not used are told of.
-    """
-    yield from participant_files(dataset)
-    yield from sidecar_files(dataset)
-    kinds = set()
-    for image in dataset.images:
-        datatype, contrast = image.split("/")
-        kinds.add(f"{datatype}/sub-*_{contrast.rpartition('_')[2]}{IMAGE}")
-    for kind in sorted(kinds):
-        yield f"{dataset.path}/sub-*/**/{kind}"
-    for mask in _masks(dataset):
-        yield f"{mask}{IMAGE}"
-
-
-def _masks(dataset: Dataset) -> Iterator[str]:
-    """The masks of a source, as globs without ending."""
-    folder = f"sub-*/{dataset.session}" if dataset.session else "sub-*"
-    subject = f"sub-*_{dataset.session}" if dataset.session else "sub-*"
-    for image in dataset.images:
-        datatype, contrast = image.split("/")
-        mask = dataset.mask.format(stem=f"{subject}_{contrast}", subject=subject)
-        yield f"{dataset.path}/{dataset.labels}/{folder}/{datatype}/{mask}"
 
 
 def _step(

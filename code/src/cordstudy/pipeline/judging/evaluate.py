@@ -51,6 +51,8 @@ class Score:
     vendor: str
     pathology: str
     label_origin: str
+    site: str
+    field_strength: str
     voxels_ref: int
     voxels_pred: int
     keep: str
@@ -114,6 +116,8 @@ def score(pair: Pair) -> Score:
         vendor=case.vendor,
         pathology=case.pathology,
         label_origin=case.label_origin,
+        site=case.site,
+        field_strength=case.field_strength,
         voxels_ref=int(ref.sum()),
         voxels_pred=int(pred.sum()),
         keep=pair.keep,

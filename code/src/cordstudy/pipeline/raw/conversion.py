@@ -56,12 +56,15 @@ class Job:
 
 class Digests(NamedTuple):
     """SHA-256 of what a case is converted to: of its two files, and of their voxels alone, which
-    stay when a file is compressed anew or its header is written by another program."""
+    stay when a file is compressed anew or its header is written by another program; and how large
+    the voxels are."""
 
     image: str
     mask: str
     image_voxels: str
     mask_voxels: str
+    voxel_size_mm: str
+    """Of the image."""
 
 
 def convert_case(job: Job) -> Digests:
@@ -85,7 +88,14 @@ def convert_case(job: Job) -> Digests:
         hashlib.sha256(packed_mask).hexdigest(),
         voxels_sha256(image),
         voxels_sha256(mask),
+        voxel_size(image),
     )
+
+
+def voxel_size(image: nib.Nifti1Image) -> str:
+    """The size of the voxels of an image in RPI, mm, to two decimals: right-left x
+    anterior-posterior x inferior-superior."""
+    return "x".join(f"{round(float(size), 2):g}" for size in image.header.get_zooms()[:3])
 
 
 def voxels_sha256(image: nib.Nifti1Image) -> str:

@@ -97,6 +97,7 @@ def _raw_cases(
                 mask_sha256=digest.mask,
                 image_voxels=digest.image_voxels,
                 mask_voxels=digest.mask_voxels,
+                voxel_size_mm=digest.voxel_size_mm,
             )
         )
     return rows

@@ -1,6 +1,7 @@
 """What is in an nnU-Net raw dataset beside its volumes: cases.tsv and dataset.json.
 
-Owns: a row of cases.tsv, its columns, reading and writing it; the content of dataset.json.
+Owns: a row of cases.tsv, its columns, reading and writing it; reading left_out.tsv; the content of
+dataset.json.
 Does not own: names of folders and files (`names`), where cases come from (`sources.finding`),
 their volumes (`convert`), or putting a new folder in place of the old one (`replacing`).
 """
@@ -12,8 +13,8 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from cordstudy.base.tables import MISSING, read_table, write_json, write_table
-from cordstudy.pipeline.raw.names import CASES, DATASET, MASK_ENDING, TEST, TRAIN
-from cordstudy.pipeline.sources.cases import Case
+from cordstudy.pipeline.raw.names import CASES, DATASET, LEFT_OUT, MASK_ENDING, TEST, TRAIN
+from cordstudy.pipeline.sources.cases import LEFT_OUT_COLUMNS, Case, LeftOut
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class RawCase(Case):
     mask_sha256: str
     image_voxels: str
     mask_voxels: str
+    voxel_size_mm: str
+    """Of the converted image, from left to right, front to back and bottom to top: `1.1x1.1x5`."""
 
     @property
     def is_to_train(self) -> bool:
@@ -48,6 +51,9 @@ ADDED: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "label_made_by": lambda row: MISSING,
     "image_voxels": lambda row: MISSING,
     "mask_voxels": lambda row: MISSING,
+    "site": lambda row: MISSING,
+    "field_strength": lambda row: MISSING,
+    "voxel_size_mm": lambda row: MISSING,
 }
 """Columns that a table of an earlier version lacks, and what a row of it has in their place."""
 
@@ -72,6 +78,20 @@ def read_cases(raw: Path) -> list[RawCase]:
 def write_cases(raw: Path, cases: Iterable[RawCase]) -> None:
     """Write the cases.tsv of a raw dataset, in the order of `cases`."""
     write_table(raw / CASES, CASE_COLUMNS, map(astuple, cases))
+
+
+def read_left_out(raw: Path) -> list[LeftOut]:
+    """The rows of the left_out.tsv of a raw dataset. A table of an earlier version has each
+    participant as a person.
+
+    Raises StudyError where it is absent, is no table, or lacks a column.
+    """
+    needed = [column for column in LEFT_OUT_COLUMNS if column != "person"]
+    items = []
+    for row in read_table(raw / LEFT_OUT, *needed):
+        values = {column: row[column] for column in needed}
+        items.append(LeftOut(**values, person=row.get("person", row["participant_id"])))
+    return items
 
 
 def write_dataset_json(raw: Path, *, name: str, trained: int) -> None:

@@ -13,6 +13,10 @@ from dataclasses import dataclass, fields
 
 from cordstudy.base.tables import MISSING
 
+NO_IMAGE = "no image"
+"""The reason where there is none, and its beginning where others were seen in its place."""
+SEEN = "; seen: "
+
 
 @dataclass(frozen=True)
 class Case:
@@ -36,6 +40,10 @@ class Case:
     """Whom the participant is, within the dataset: one person may have several ids."""
     label_made_by: str
     """The names of the steps that made the mask, as its sidecar has them; `n/a` for none."""
+    site: str
+    """Where the participant was scanned."""
+    field_strength: str
+    """At how many tesla."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,18 @@ class LeftOut:
     image: str
     reason: str
     source: str
+    person: str
+    """Whom the participant is."""
+
+    @property
+    def has_image(self) -> bool:
+        """Whether there is an image that is not used."""
+        return not self.reason.startswith(NO_IMAGE)
+
+    @property
+    def kind_of_reason(self) -> str:
+        """The reason without the names of what was seen in place of an image."""
+        return self.reason.partition(SEEN)[0]
 
 
 FOUND_COLUMNS = tuple(field.name for field in fields(Case))

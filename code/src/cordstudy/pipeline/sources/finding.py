@@ -14,13 +14,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import MISSING
 from cordstudy.base.texts import did_you_mean
 from cordstudy.base.within import OBJECTS, Tree, check_kind, tree
-from cordstudy.pipeline.sources.cases import Case, LeftOut
+from cordstudy.pipeline.sources.cases import NO_IMAGE, SEEN, Case, LeftOut
 from cordstudy.pipeline.sources.exclusions import Exclusions, Reason, read_exclusions
+from cordstudy.pipeline.sources.field_strength import of_sidecar
 from cordstudy.pipeline.sources.images import FilePair, ScannedImage, pair_of, scan
 from cordstudy.pipeline.sources.keys import content_key
 from cordstudy.pipeline.sources.kinds import is_known
@@ -61,7 +63,7 @@ class Images:
         if not names:
             return ""
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        return f"; seen: {', '.join(names[:SHOWN])}{more}"
+        return f"{SEEN}{', '.join(names[:SHOWN])}{more}"
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,18 @@ class Search:
     """The study's root."""
     source: Tree
     rules: Rules
+    participants: Mapping[str, Participant]
     exclusions: Exclusions
     images: Images
+
+
+class Place(NamedTuple):
+    """Whose image it is or would be, and its path."""
+
+    participant: str
+    session: str | None
+    contrast: str
+    image: str
 
 
 def find_cases(root: Path, rules: Rules) -> tuple[list[Case], list[LeftOut]]:
@@ -94,7 +106,7 @@ def find_cases(root: Path, rules: Rules) -> tuple[list[Case], list[LeftOut]]:
     _check_all_matched(rules, images)
     _check_excluded(rules, images, exclusions)
     _check_listed(rules, scanned, exclusions)
-    search = Search(root, source, rules, exclusions, images)
+    search = Search(root, source, rules, participants, exclusions, images)
     cases: list[Case] = []
     left_out: list[LeftOut] = []
     for participant in participants.values():
@@ -105,7 +117,7 @@ def find_cases(root: Path, rules: Rules) -> tuple[list[Case], list[LeftOut]]:
             else:
                 left_out.append(judged)
     for image in images.others:
-        left_out.append(_not_used(rules, image))
+        left_out.append(_not_used(image, search))
     _check_any(rules, cases, left_out)
     return cases, left_out
 
@@ -220,22 +232,16 @@ def _is_of_another_kind(stem: str, asked: Iterable[str]) -> bool:
     return is_known(suffix) and all("-" in part for part in parts)
 
 
-def _not_used(rules: Rules, image: ScannedImage) -> LeftOut:
+def _not_used(image: ScannedImage, search: Search) -> LeftOut:
     """An image that the rules are not about, and why they are not."""
+    rules = search.rules
     reason = Reason("no rule names it", f"datasets.{rules.name}.images")
     if image.rule:
         is_of = f"its session is {image.session}" if image.session else "it has no session"
         asked = rules.session or "none"
         reason = Reason(f"{is_of}, the rules have {asked}", f"datasets.{rules.name}.session")
-    return LeftOut(
-        dataset=rules.name,
-        participant_id=image.participant,
-        session=image.session or MISSING,
-        contrast=image.contrast,
-        image=image.path,
-        reason=reason.reason,
-        source=reason.source,
-    )
+    place = Place(image.participant, image.session, image.contrast, image.path)
+    return _left_out(place, reason, search)
 
 
 def _judge(participant: Participant, rule: str, search: Search) -> Case | LeftOut:
@@ -244,16 +250,17 @@ def _judge(participant: Participant, rule: str, search: Search) -> Case | LeftOu
     image = search.images.used.get((participant.name, rule))
     pair = pair_of(search.root, rules, participant.name, rule, image)
     seen = "" if image else search.images.seen(rule, participant.name)
+    place = Place(participant.name, rules.session, pair.contrast, pair.image)
     reason = _why_not_there(pair, search, has_image=image is not None, seen=seen)
     if reason is None:
         reason = search.exclusions.reason(participant.name, rule, pair.stem)
     if reason:
-        return _left_out(rules, participant.name, pair, reason)
+        return _left_out(place, reason, search)
     _check_files(pair, search)
     label = read_label(search.root / pair.sidecar, broken=rules.broken_sidecars)
     if label.origin not in rules.label_origins:
         reason = Reason(label.told, f"datasets.{rules.name}.label_origins")
-        return _left_out(rules, participant.name, pair, reason)
+        return _left_out(place, reason, search)
     return Case(
         case_id=f"{rules.name}_{pair.stem}",
         dataset=rules.name,
@@ -271,7 +278,16 @@ def _judge(participant: Participant, rule: str, search: Search) -> Case | LeftOu
         mask_key=content_key(search.root / pair.mask, ending=ending_of(pair.mask)),
         person=participant.person,
         label_made_by=label.made_by,
+        site=participant.site,
+        field_strength=_field_strength(participant, pair, search),
     )
+
+
+def _field_strength(participant: Participant, pair: FilePair, search: Search) -> str:
+    """At how many tesla an image was made: by participants.tsv, else by the image's sidecar."""
+    if participant.field_strength != MISSING:
+        return participant.field_strength
+    return of_sidecar(search.root / pair.image_sidecar, search.source)
 
 
 def _why_not_there(pair: FilePair, search: Search, *, has_image: bool, seen: str) -> Reason | None:
@@ -284,7 +300,7 @@ def _why_not_there(pair: FilePair, search: Search, *, has_image: bool, seen: str
             hint="restore the image, or remove the mask from the source",
         )
     if not has_image:
-        return Reason(f"no image{seen}", "the tree")
+        return Reason(f"{NO_IMAGE}{seen}", "the tree")
     if not has_mask:
         return Reason("no mask", "the tree")
     return None
@@ -317,13 +333,14 @@ def _is_of_another(name: str, pair: FilePair) -> bool:
     return name.startswith("sub-") and not name.startswith(f"{whose}_")
 
 
-def _left_out(rules: Rules, participant: str, pair: FilePair, reason: Reason) -> LeftOut:
+def _left_out(place: Place, reason: Reason, search: Search) -> LeftOut:
     return LeftOut(
-        dataset=rules.name,
-        participant_id=participant,
-        session=rules.session or MISSING,
-        contrast=pair.contrast,
-        image=pair.image,
+        dataset=search.rules.name,
+        participant_id=place.participant,
+        session=place.session or MISSING,
+        contrast=place.contrast,
+        image=place.image,
         reason=reason.reason,
         source=reason.source,
+        person=search.participants[place.participant].person,
     )

@@ -77,6 +77,11 @@ class FilePair:
         return contrast_of(self.rule)
 
     @property
+    def image_sidecar(self) -> str:
+        """What tells of the image."""
+        return f"{without_ending(self.image)}.json"
+
+    @property
     def sidecar(self) -> str:
         """What tells of the mask."""
         return f"{without_ending(self.mask)}.json"

@@ -7,7 +7,7 @@ Does not own: which of them are used (`exclusions`, `finding`, `split`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import MISSING, known, read_lines
 from cordstudy.base.texts import did_you_mean
 from cordstudy.base.within import tree
+from cordstudy.pipeline.sources.field_strength import field_strength
 from cordstudy.pipeline.sources.persons import Named, check_persons, check_told_apart, person_of
 from cordstudy.pipeline.sources.rules import Columns, Rules
 
@@ -24,6 +25,12 @@ AGE = re.compile(
     r"\W*\d[\d\W]*((d|days?|w|weeks?|m|mo|months?|y|yo|yrs?|years?)(\W?old)?\W*)?", re.IGNORECASE
 )
 """What may be an age: a number. Words are none, in whatever language; sexes may be numbers too."""
+USUAL: Mapping[str, Sequence[str]] = {
+    "site": ("site", "site_id", "center", "centre", "institution"),
+    "field_strength": ("MagneticFieldStrength", "field_strength"),
+}
+"""Other names of columns, the first that is there, where the rules name none and the table lacks
+the usual one."""
 SEX_NOT_KNOWN = "u"
 """What stands in a column of sexes, beside the words for it in any, where one is not known."""
 
@@ -40,6 +47,8 @@ class Participant:
     site: str
     person: str
     """The participant's own id where they have no other."""
+    field_strength: str = MISSING
+    """Tesla."""
 
 
 def read_participants(root: Path, rules: Rules) -> dict[str, Participant]:
@@ -66,6 +75,7 @@ def read_participants(root: Path, rules: Rules) -> dict[str, Participant]:
         by_name[participant.name] = participant
         people.append(Named(participant.name, participant.person, where))
     check_persons([row for _, row in lines], rules, shown=shown)
+    _check_sites(by_name, rules, shown=shown)
     check_told_apart(people)
     return dict(sorted(by_name.items()))
 
@@ -78,12 +88,13 @@ def _columns(row: Mapping[str, str], rules: Rules, shown: str) -> Columns:
     """
     by_default = dict(Columns())
     written: dict[str, str] = {}
-    for field, column in rules.columns:
-        alike = [other for other in row if other.casefold() == column.casefold()]
+    for field, named in rules.columns:
+        column = named if named != by_default[field] else _usual(field, named, row)
+        alike = _alike(column, row)
         key = f"datasets.{rules.name}.columns.{field}"
-        if column in row or (column == by_default[field] and not alike):
+        if column in row or (named == by_default[field] and not alike):
             written[field] = column
-        elif column != by_default[field]:
+        elif named != by_default[field]:
             hint = f"{did_you_mean(column, row)}correct {key}; it has {', '.join(row)}"
             raise StudyError(f"{shown}: no column {column!r}", hint=hint)
         elif len(alike) > 1:
@@ -92,6 +103,20 @@ def _columns(row: Mapping[str, str], rules: Rules, shown: str) -> Columns:
         else:
             written[field] = alike[0]
     return Columns(**written)
+
+
+def _usual(field: str, column: str, row: Mapping[str, str]) -> str:
+    """The column that a table has of those that a field is usually in; `column` where it has
+    none."""
+    for name in (column, *USUAL.get(field, ())):
+        if _alike(name, row):
+            return name
+    return column
+
+
+def _alike(column: str, row: Mapping[str, str]) -> list[str]:
+    """The columns that are called so, in whatever case."""
+    return [other for other in row if other.casefold() == column.casefold()]
 
 
 def _participant(row: Mapping[str, str], rules: Rules, *, where: str) -> Participant:
@@ -103,8 +128,28 @@ def _participant(row: Mapping[str, str], rules: Rules, *, where: str) -> Partici
         )
     values = {field: known(row.get(column, "")) for field, column in rules.columns}
     values["sex"] = _sex(values["sex"], values["age"], rules, where=where)
+    values["site"] = _site(name, values["site"], rules)
+    values["field_strength"] = field_strength(values["field_strength"])
     values["person"] = person_of(name, row, rules, where=where)
     return Participant(name, **values)
+
+
+def _site(name: str, in_column: str, rules: Rules) -> str:
+    """Where a participant was scanned: by the rule on ids, else by the column."""
+    match = re.search(rules.site, name) if rules.site else None
+    return known(match[1] or "") if match else in_column
+
+
+def _check_sites(participants: Mapping[str, Participant], rules: Rules, *, shown: str) -> None:
+    """Raise StudyError for a rule of sites that is about nobody."""
+    if rules.site is None or not participants:
+        return
+    if not any(re.search(rules.site, name) for name in participants):
+        raise StudyError(
+            f"{shown}: datasets.{rules.name}.site = {rules.site!r} matches no participant's id, "
+            f"such as {min(participants)}",
+            hint="correct it in the study's TOML, or remove it",
+        )
 
 
 def _sex(value: str, age: str, rules: Rules, *, where: str) -> str:

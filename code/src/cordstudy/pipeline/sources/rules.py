@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -26,6 +27,8 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.texts import faults, read_json
 
 HINT = "`code/study run` writes it from the study's TOML"
+GROUPS = {"person": "sub-([0-9]+)Ses", "site": "sub-([a-z]+)"}
+"""Regular expressions on a participant's id, as examples, by the key that takes one."""
 PERSON = "person"
 """The column of persons where a study names no other: many a source has none."""
 STEM, SUBJECT = "{stem}", "{subject}"
@@ -111,13 +114,16 @@ class ExcludeFile(Table):
 
 
 class Columns(Table):
-    """The columns of participants.tsv, by what this study calls them."""
+    """The columns of participants.tsv, by what this study calls them; `participants.USUAL` has
+    other names that are looked for where a study names none."""
 
     sex: str = "sex"
     age: str = "age"
     vendor: str = "manufacturer"
     pathology: str = "pathology"
     site: str = "institution_id"
+    field_strength: str = "magnetic_field_strength"
+    """Tesla; where no column says it, the images' sidecars do."""
     person: str = PERSON
 
 
@@ -139,6 +145,9 @@ class SourceRules(Table):
     person: str | None = None
     """A regular expression on a participant's id whose first group names the person, where a person
     has several ids."""
+    site: str | None = None
+    """A regular expression on a participant's id whose first group names the site; it goes before
+    the column."""
     exclude: list[Exclusion] = []
     exclude_file: ExcludeFile | None = None
     label_origins: Annotated[list[LabelOrigin], Field(min_length=1), Distinct] = [
@@ -182,21 +191,21 @@ class SourceRules(Table):
             raise ValueError(f"{mask!r} is a mask's name without its ending")
         return mask
 
-    @field_validator("person")
+    @field_validator("person", "site")
     @classmethod
-    def _names_persons(cls, person: str | None) -> str | None:
-        if person is None:
+    def _has_a_group(cls, told: str | None, info: ValidationInfo) -> str | None:
+        if told is None:
             return None
         try:
-            groups = re.compile(person).groups
+            groups = re.compile(told).groups
         except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"{person!r} is no regular expression: {error}") from error
+            raise ValueError(f"{told!r} is no regular expression: {error}") from error
         if not groups:
             raise ValueError(
-                f"{person!r} has no group: put what names the person into parentheses, "
-                "such as sub-([0-9]+)Ses"
+                f"{told!r} has no group: put what names the {info.field_name} into parentheses, "
+                f"such as {GROUPS[str(info.field_name)]}"
             )
-        return person
+        return told
 
     @model_validator(mode="after")
     def _each_image_has_its_own_mask(self) -> SourceRules:
