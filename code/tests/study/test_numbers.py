@@ -25,7 +25,7 @@ TEST_ONLY = {
     "mask": "{stem}_seg",
 }
 TRAINING = {**TEST_ONLY, "role": "train"}
-READ_ALL = {"split", "evaluate", "leakage", "report"}
+READ_ALL = {"split", "evaluate", "leakage", "cohort", "report"}
 """Steps whose command names every dataset. `compare` and `notebook` have the same command as
 before, and another judging.json to read."""
 

@@ -63,6 +63,7 @@ SOMETHING = {
         "evaluate",
         "compare",
         "leakage",
+        "cohort",
         "report",
         "notebook",
     },

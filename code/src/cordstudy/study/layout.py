@@ -57,6 +57,11 @@ class Layout:
         return f"{self.evaluation}/leakage.tsv"
 
     @property
+    def cohort_tables(self) -> list[str]:
+        """What `cohort` writes: from participants to cases, who they are, their reference masks."""
+        return [f"{self.evaluation}/{name}.tsv" for name in ("flow", "cohort", "references")]
+
+    @property
     def summary_table(self) -> str:
         """One row a model and test set."""
         return f"{self.evaluation}/summary.tsv"

@@ -53,7 +53,8 @@ def steps(study: Study) -> list[Step]:
     table += [_validate(study, model, number) for model, number in trainings(study)]
     table += [_predict(study, model, number) for model, number in trainings(study)]
     table += [_untrained(study, model) for model in untrained_models(study)]
-    table += [_evaluate(study), _compare(study), _leakage(study), _report(study), _notebook(study)]
+    table += [_evaluate(study), _compare(study), _leakage(study), _cohort(study)]
+    table += [_report(study), _notebook(study)]
     return table
 
 
@@ -354,11 +355,25 @@ def _leakage(study: Study) -> Step:
     )
 
 
+def _cohort(study: Study) -> Step:
+    layout = Layout(study)
+    raws = [layout.raw(name) for name in study.datasets]
+    return _step(
+        "cohort",
+        "",
+        f"Tell who is in {len(raws)} datasets",
+        [*raws, "--out", layout.evaluation],
+        inputs=_below(raws, ["cases.tsv", "left_out.tsv"]),
+        outputs=layout.cohort_tables,
+    )
+
+
 def _report(study: Study) -> Step:
     layout = Layout(study)
     raws = [layout.raw(name) for name in study.datasets]
     predictions = [layout.predictions(model, 1) for model, number in judged(study) if number == 1]
     tables = [layout.cases_table, *layout.comparison_tables, layout.leakage_table]
+    tables += layout.cohort_tables
     arguments: list[object] = [layout.evaluation, "--judging", layout.judging]
     arguments += ["--published", PUBLISHED, *_option("dataset", raws)]
     arguments += [*_option("predictions", predictions), "--out", layout.report]
@@ -378,12 +393,19 @@ def _report(study: Study) -> Step:
 def _notebook(study: Study) -> Step:
     layout = Layout(study)
     arguments = [NOTEBOOK, "--parameter", "cases", layout.cases_table]
-    arguments += ["--parameter", "judging", layout.judging, "--out", layout.notebook]
+    arguments += ["--parameter", "judging", layout.judging]
+    arguments += ["--parameter", "leakage", layout.leakage_table, "--out", layout.notebook]
     return _step(
         "notebook",
         "",
         "Execute the notebook",
         arguments,
-        inputs=[NOTEBOOK, layout.cases_table, layout.judging, *notebook_files(ROOT / NOTEBOOK)],
+        inputs=[
+            NOTEBOOK,
+            layout.cases_table,
+            layout.judging,
+            layout.leakage_table,
+            *notebook_files(ROOT / NOTEBOOK),
+        ],
         outputs=[layout.notebook],
     )
