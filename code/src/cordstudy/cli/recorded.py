@@ -7,19 +7,16 @@ Does not own: the tables that they come from (`pipeline.judging`), or where they
 from __future__ import annotations
 
 import shlex
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cordstudy.base.errors import StudyError
+from cordstudy.cli.committed import committed, committed_stamp
 from cordstudy.cli.here import ROOT
 from cordstudy.cli.parts import lines, wrapped
 from cordstudy.cli.results import mean_dice
-from cordstudy.provenance.calling.gitannex import read_git
 from cordstudy.provenance.history.commits import RecordedCommit
 from cordstudy.provenance.history.index import History
 from cordstudy.study.layout import Layout
@@ -73,7 +70,9 @@ def _dice(recorded: Recorded) -> str:
 
 
 def _answer(recorded: Recorded) -> str:
-    return lines(wrapped(in_words(read_answer(recorded.study))))
+    answer = in_words(read_answer(recorded.study))
+    warning = committed_stamp(recorded.study).warning
+    return lines(wrapped(f"**Warning: {warning}** {answer}" if warning else answer))
 
 
 def _steps(recorded: Recorded) -> str:
@@ -112,30 +111,18 @@ TOLD: Mapping[str, Callable[[Recorded], str]] = {
 
 
 def read_answer(study: Study) -> Answer:
-    """The answer that the committed comparisons give."""
+    """The answer that the committed comparisons give: none to be trusted where training and test
+    data overlap."""
     from cordstudy.pipeline.judging.answer import answer  # pandas, SciPy: 1 s
     from cordstudy.pipeline.judging.comparisons import read_comparisons
     from cordstudy.pipeline.judging.settings import read_settings
 
     layout = Layout(study)
-    with _committed(f"{layout.evaluation}/comparisons.tsv") as table:
+    with committed(f"{layout.evaluation}/comparisons.tsv") as table:
         comparisons = read_comparisons(table)
-    with _committed(layout.judging) as judging:
-        return answer(comparisons, read_settings(judging))
-
-
-@contextmanager
-def _committed(path: str) -> Iterator[Path]:
-    """A file as HEAD has it, whatever lies in the study's folder. Raises StudyError where there is
-    none."""
-    try:
-        content = read_git(ROOT, "cat-file", "blob", f"HEAD:{path}")
-    except StudyError as error:
-        raise StudyError(f"there is no {path}", hint="code/study run") from error
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / Path(path).name
-        copy.write_bytes(content)
-        yield copy
+    with committed(layout.judging) as judging:
+        told = answer(comparisons, read_settings(judging))
+    return replace(told, short=committed_stamp(study).answer(told.short))
 
 
 def in_words(answer: Answer) -> str:

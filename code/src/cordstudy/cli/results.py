@@ -6,10 +6,13 @@ Does not own: the summary (`pipeline.judging.compare`).
 
 from __future__ import annotations
 
+import textwrap
+
 import click
 
 from cordstudy.base.errors import StudyError, inline
 from cordstudy.cli.columns import column_lines
+from cordstudy.cli.committed import warning_of_leakage
 from cordstudy.cli.here import ROOT
 from cordstudy.cli.saying import say
 from cordstudy.provenance.calling.gitannex import read_git
@@ -50,9 +53,12 @@ def print_results(study: Study) -> None:
 
 
 def mean_dice(study: Study) -> list[str]:
-    """The lines of the table model × test set, as HEAD has it."""
+    """The lines of the table model × test set, as HEAD has it, below what must be known of it where
+    training and test data overlap."""
     rows = _read_summary(Layout(study).summary_table)
-    return ["Mean Dice, model × test set", *_table(rows)]
+    warning = warning_of_leakage(study)
+    stamp = textwrap.wrap(f"WARNING: {inline(warning)}", 100) if warning else []
+    return [*stamp, "Mean Dice, model × test set", *_table(rows)]
 
 
 def _print_next(study: Study) -> None:

@@ -14,6 +14,7 @@ import click
 
 from cordstudy.base.errors import inline
 from cordstudy.cli.columns import print_columns
+from cordstudy.cli.committed import warning_of_leakage
 from cordstudy.cli.here import PROFILE, ROOT, logs_of
 from cordstudy.cli.saying import say, say_json
 from cordstudy.provenance.audit.attestations import Claim, attested
@@ -40,7 +41,8 @@ def status(context: click.Context, as_json: bool) -> None:
     done, else with 1.
     """
     history = History(ROOT)
-    table = steps(load_study(ROOT, context.obj))
+    study = load_study(ROOT, context.obj)
+    table = steps(study)
     by_step = states(ROOT, table, logs=logs_of(context.obj), history=history)
     claims = attested(history, PROFILE)
     resources: dict[str, Resources] = {}
@@ -49,6 +51,9 @@ def status(context: click.Context, as_json: bool) -> None:
             resources[commit.id] = commit.record.resources
     for line in left_behind(history):
         say(f"note: {inline(line)}", err=True)
+    leaks = warning_of_leakage(study)
+    if leaks:
+        say(f"warning: {inline(leaks)}", err=True)
     if as_json:
         _print_json(by_step, claims, resources)
     else:
