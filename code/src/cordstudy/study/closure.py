@@ -217,9 +217,9 @@ def _text(path: str) -> str:
 
 @cache
 def _beside(path: str) -> frozenset[str]:
-    """The files of a module's folder that are no modules and that it names, or that those name."""
-    folder = (SOURCE / path).parent
-    others = [other for other in folder.iterdir() if other.is_file() and other.suffix != ".py"]
+    """The files of a module's folder that are no modules and that it names, or that those name; so
+    are those of folders below it that hold no modules."""
+    others = _others((SOURCE / path).parent)
     named: set[Path] = set()
     texts = [_text(path)]
     while texts:
@@ -229,3 +229,14 @@ def _beside(path: str) -> frozenset[str]:
                 named.add(other)
                 texts.append(other.read_text("utf-8", errors="replace"))
     return frozenset(str(other.relative_to(SOURCE)) for other in named)
+
+
+def _others(folder: Path) -> list[Path]:
+    """The files of a folder that are no modules, and of its folders that hold nothing else."""
+    others: list[Path] = []
+    for entry in folder.iterdir():
+        if entry.is_file() and entry.suffix != ".py":
+            others.append(entry)
+        elif entry.is_dir() and entry.name != "__pycache__" and not [*entry.rglob("*.py")]:
+            others += [path for path in entry.iterdir() if path.is_file()]
+    return others

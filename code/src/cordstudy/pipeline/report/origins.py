@@ -81,3 +81,18 @@ def of_case(case_id: str, model: str) -> Origin:
 def of_sides(row: Shared) -> Origin:
     """The rows of leakage.tsv about two sides."""
     return _row("leakage", model=row.model, fold=row.fold, against=row.against)
+
+
+def of_flow(dataset: str) -> Origin:
+    """The rows of flow.tsv about a source."""
+    return _row("flow", dataset=dataset)
+
+
+def of_cohort(dataset: str, part: str) -> Origin:
+    """The rows of cohort.tsv about a part of a source."""
+    return _row("cohort", dataset=dataset, part=part)
+
+
+def of_references(dataset: str, part: str) -> Origin:
+    """The rows of references.tsv about a part of a source."""
+    return _row("references", dataset=dataset, part=part)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,11 +20,13 @@ import jinja2
 from markupsafe import Markup
 
 from cordstudy.pipeline.judging.answer import Answer, answer, deciding, grouped
+from cordstudy.pipeline.judging.cohort import Cohort
 from cordstudy.pipeline.judging.comparisons import FAMILIES, Comparison, of_family
 from cordstudy.pipeline.judging.measures import PRIMARY, SUMMARISED, Measure
 from cordstudy.pipeline.judging.rows import grouped_by
 from cordstudy.pipeline.judging.scores import of_model, subject_means
 from cordstudy.pipeline.judging.settings import Settings
+from cordstudy.pipeline.judging.stamp import NOT_SEEN, Stamp
 from cordstudy.pipeline.judging.strata import Stratum
 from cordstudy.pipeline.report import origins
 from cordstudy.pipeline.report.evaluation import Evaluation
@@ -34,6 +36,7 @@ from cordstudy.pipeline.report.origins import Origin
 from cordstudy.pipeline.report.pictures import OUTLINES
 from cordstudy.pipeline.report.sections import Published, fairness_notes
 from cordstudy.pipeline.report.viewer import Viewer
+from cordstudy.pipeline.report.who import HEADINGS, STAGES, Who
 
 FAMILY_WORDS = {
     "size-matched": (
@@ -60,11 +63,24 @@ class Page:
     unknown_makers: Sequence[str]
     """What is told of the reference masks of unknown origin."""
     niivue: Viewer
+    cohort: Cohort | None = None
+    """Who was studied, where that was told."""
 
     @cached_property
     def answer(self) -> Answer:
-        """The answer to the question."""
-        return answer(self.evaluation.comparisons, self.settings)
+        """The answer to the question: none where training and test data overlap."""
+        told = answer(self.evaluation.comparisons, self.settings)
+        return replace(told, short=self.stamp.answer(told.short))
+
+    @cached_property
+    def stamp(self) -> Stamp:
+        """What the comparisons of training and test data let be said."""
+        return Stamp(self.evaluation.leakage)
+
+    @cached_property
+    def who(self) -> Who | None:
+        """The section about who was studied."""
+        return Who(self.cohort, self.settings) if self.cohort else None
 
     @property
     def fairness(self) -> list[str]:
@@ -133,6 +149,8 @@ class Page:
             for _, alike in grouped(findings):
                 for finding in alike:
                     yield origins.of_comparison(finding.comparison)
+        if self.who:
+            yield from self.who.origins()
         for model in self.settings.models:
             for testset in self.evaluation.testsets:
                 yield origins.of_summary(model.name, testset)
@@ -203,5 +221,8 @@ def _environment() -> jinja2.Environment:
         "isnan": math.isnan,
         "outlines": OUTLINES,
         "family_words": FAMILY_WORDS,
+        "not_seen": NOT_SEEN,
+        "headings": HEADINGS,
+        "stages": STAGES,
     }
     return environment

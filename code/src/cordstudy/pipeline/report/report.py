@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from cordstudy.base.tables import read_table, write_file
+from cordstudy.pipeline.judging.cohort import read_cohort
 from cordstudy.pipeline.judging.settings import read_settings
 from cordstudy.pipeline.report.evaluation import read_evaluation
 from cordstudy.pipeline.report.gallery import Gallery, by_model, by_testset
@@ -93,6 +94,7 @@ def command(
         published=published_beside(figures, settings),
         unknown_makers=unknown_makers(datasets),
         niivue=niivue(),
+        cohort=read_cohort(tables),
     )
     write_file(out, render(page))
     write_file(forest, forest_picture(evaluation.comparisons, settings))
