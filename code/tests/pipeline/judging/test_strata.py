@@ -1,11 +1,12 @@
 """Strata: which cases they have."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from cordstudy.pipeline.judging.rows import write_rows
 from cordstudy.pipeline.judging.strata import Stratum, read_strata, strata
-from simulated import settings, table
+from simulated import settings, simulated, table
 
 
 @pytest.fixture
@@ -41,3 +42,14 @@ def test_strata_are_read_as_they_were_written(scores, tmp_path):
     write_rows(tmp_path / "strata.tsv", Stratum, rows)
     read = pd.DataFrame(read_strata(tmp_path / "strata.tsv"))
     pd.testing.assert_frame_equal(read, pd.DataFrame(rows), atol=1e-6)
+
+
+def test_sites_and_field_strengths_are_told_apart_where_a_test_set_has_several():
+    scores = simulated(np.random.default_rng(1), n=4, shift=0.0)
+    assert not {row.stratum for row in strata(scores, settings())} & {"site", "field_strength"}
+    of_two = scores["participant_id"].isin(["sub-0", "sub-1"])
+    scores["site"] = np.where(of_two, "bern", "n/a")
+    scores["field_strength"] = "3"
+    told = [row for row in strata(scores, settings()) if row.stratum == "site"]
+    assert {(row.value, row.subjects) for row in told} == {("bern", 2), ("n/a", 2)}
+    assert not [row for row in strata(scores, settings()) if row.stratum == "field_strength"]

@@ -20,11 +20,17 @@ from cordstudy.base.tables import read_table, write_table
 from cordstudy.pipeline.judging.measures import NAMES, PRIMARY, SUMMARISED
 from cordstudy.pipeline.judging.rows import read_rows
 
-STRATA = ("contrast", "vendor", "pathology", "label_origin")
+LATER = ("site", "field_strength")
+"""Columns of cases.tsv whose values are told apart where a test set has several; a table of an
+earlier version lacks them."""
+STRATA = ("contrast", "vendor", "pathology", "label_origin", *LATER)
 """Columns of cases.tsv whose values are told apart."""
 SUMMARISED_NAMES = [kind.name for kind in SUMMARISED]
-COLUMNS = ("model", "replicate", "testset", "case_id", "participant_id", *SUMMARISED_NAMES, *STRATA)
-"""What `compare` needs of cases.tsv, which may also have `PERSON`."""
+COLUMNS = (
+    *("model", "replicate", "testset", "case_id", "participant_id", *SUMMARISED_NAMES),
+    *(column for column in STRATA if column not in LATER),
+)
+"""What `compare` needs of cases.tsv, which may also have `PERSON` and `LATER`."""
 KEY = ("model", "replicate", "testset", "case_id")
 """What tells one row from another."""
 PERSON = "person"
