@@ -149,13 +149,13 @@ class Page:
             for _, alike in grouped(findings):
                 for finding in alike:
                     yield origins.of_comparison(finding.comparison)
-        if self.who:
-            yield from self.who.origins()
         for model in self.settings.models:
             for testset in self.evaluation.testsets:
                 yield origins.of_summary(model.name, testset)
         for rows in self.families.values():
             yield from map(origins.of_comparison, rows)
+        if self.who:
+            yield from self.who.origins()
         for strata in self.strata.values():
             yield from map(origins.of_stratum, strata)
         if self.settings.trainings > 1:
