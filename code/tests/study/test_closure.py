@@ -53,6 +53,7 @@ CLOSURES = {
         "base/processes.py",
         "pipeline/raw/conversion.py",
         "pipeline/raw/convert.py",
+        "pipeline/raw/digests.py",
         "pipeline/raw/layout.py",
         "pipeline/raw/mask_values.py",
         "pipeline/raw/names.py",

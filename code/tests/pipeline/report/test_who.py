@@ -110,4 +110,4 @@ def test_a_page_of_overlapping_data_is_stamped_before_its_answer_which_it_has_no
     assert words.count("Training and test data overlap: only with t.") == 2, "and at the table"
     clean = plain(page(0))
     assert "overlap:" not in clean and "Training and test data: no overlap found" in clean
-    assert "Not seen by any of these: an image that was cropped" in clean
+    assert "an image under another name that was cropped" in clean

@@ -8,7 +8,7 @@ the digests of the converted ones, and the folds that nnU-Net was given. A subje
 who may have several participant ids; a session is one of a participant's. Subjects and sessions
 have a meaning within their source only; that a person is in two sources under two names shows
 by the keys of the files, and by their voxels in RPI: those stay where a file was compressed anew,
-turned, or its header written by another program.
+turned, scaled, put in a larger frame, or its header written by another program (`raw.digests`).
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ from cordstudy.pipeline.judging.leakage import COMPARED, Shared, read_overlaps, 
 from cordstudy.pipeline.judging.rows import grouped_by
 
 NOT_SEEN = (
-    "Not seen by any of these: an image that was cropped, resampled, smoothed or otherwise changed "
-    "in its values under another name, and a person whom two sources call differently and whose "
-    "images are others."
+    "Seen are copies that were compressed anew, turned, scaled or put into a larger frame. Not "
+    "seen by any of these: an image under another name that was cropped, resampled or smoothed, "
+    "and a person whom two sources call differently and whose images are others."
 )
 """What the comparisons cannot find."""
 

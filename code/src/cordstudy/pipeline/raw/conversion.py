@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import write_file
+from cordstudy.pipeline.raw.digests import voxels_sha256
 from cordstudy.pipeline.raw.grids import (
     RPI,
     axes_of,
@@ -55,9 +56,8 @@ class Job:
 
 
 class Digests(NamedTuple):
-    """SHA-256 of what a case is converted to: of its two files, and of their voxels alone, which
-    stay when a file is compressed anew or its header is written by another program; and how large
-    the voxels are."""
+    """SHA-256 of what a case is converted to: of its two files, and of what they show (`digests`);
+    and how large the voxels are."""
 
     image: str
     mask: str
@@ -96,18 +96,6 @@ def voxel_size(image: nib.Nifti1Image) -> str:
     """The size of the voxels of an image in RPI, mm, to two decimals: right-left x
     anterior-posterior x inferior-superior."""
     return "x".join(f"{round(float(size), 2):g}" for size in image.header.get_zooms()[:3])
-
-
-def voxels_sha256(image: nib.Nifti1Image) -> str:
-    """The digest of the shape and values of an image that is in RPI, whatever data type it has them
-    in.
-
-    Its affine is no part of it: programs that write an image anew round it.
-    """
-    values = np.asarray(scaled(image), np.float32) + np.float32(0)  # no -0
-    digest = hashlib.sha256(str(values.shape).encode())
-    digest.update(values.tobytes(order="F"))
-    return digest.hexdigest()
 
 
 def mask_on_grid(image: nib.Nifti1Image, job: Job) -> NDArray[np.uint8]:
