@@ -31,6 +31,7 @@ INFERENCE = {
     "pipeline/learning/predictor.py",
     "pipeline/raw/components.py",
     "pipeline/raw/grids.py",
+    "pipeline/raw/headers.py",
     "pipeline/raw/volumes.py",
 }
 CLOSURES = {
@@ -59,6 +60,7 @@ CLOSURES = {
         "pipeline/raw/names.py",
         "pipeline/raw/replacing.py",
         "pipeline/raw/grids.py",
+        "pipeline/raw/headers.py",
         "pipeline/raw/volumes.py",
         "pipeline/sources/cases.py",
         "pipeline/sources/finding.py",
@@ -118,6 +120,7 @@ CLOSURES = {
         "pipeline/raw/names.py",
         "pipeline/raw/components.py",
         "pipeline/raw/predictions.py",
+        "pipeline/raw/headers.py",
         "pipeline/raw/volumes.py",
         "pipeline/sources/cases.py",
     },
@@ -131,6 +134,7 @@ CLOSURES = {
         "pipeline/raw/names.py",
         "pipeline/raw/components.py",
         "pipeline/raw/predictions.py",
+        "pipeline/raw/headers.py",
         "pipeline/raw/volumes.py",
     },
     "evaluate": TEXTS
@@ -146,6 +150,7 @@ CLOSURES = {
         "pipeline/raw/layout.py",
         "pipeline/raw/mask_values.py",
         "pipeline/raw/names.py",
+        "pipeline/raw/headers.py",
         "pipeline/raw/volumes.py",
         "pipeline/sources/cases.py",
     },
@@ -199,6 +204,7 @@ CLOSURES = {
         "pipeline/raw/mask_values.py",
         "pipeline/raw/names.py",
         "pipeline/raw/grids.py",
+        "pipeline/raw/headers.py",
         "pipeline/raw/volumes.py",
         "pipeline/report/evaluation.py",
         "pipeline/report/figures.py",

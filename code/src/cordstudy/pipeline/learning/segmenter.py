@@ -20,8 +20,8 @@ import numpy as np
 from cordstudy.base.errors import StudyError, inline
 from cordstudy.base.tables import write_file, write_json
 from cordstudy.pipeline.raw.grids import RPI, Voxels, from_orientation, to_orientation
+from cordstudy.pipeline.raw.headers import NO_IMAGE
 from cordstudy.pipeline.raw.volumes import (
-    NO_IMAGE,
     check_contrast,
     read,
     read_volume,
