@@ -141,11 +141,14 @@ CLOSURES = {
     | {
         "base/machine.py",
         "base/processes.py",
+        "pipeline/judging/areas.py",
         "pipeline/judging/evaluate.py",
         "pipeline/judging/masks.py",
         "pipeline/judging/measures.py",
         "pipeline/judging/reading.py",
         "pipeline/raw/components.py",
+        "pipeline/judging/surfaces.py",
+        "pipeline/judging/surfels.tsv",
         "pipeline/raw/grids.py",
         "pipeline/raw/layout.py",
         "pipeline/raw/mask_values.py",
@@ -156,6 +159,7 @@ CLOSURES = {
     },
     "compare": TEXTS
     | {
+        "pipeline/judging/areas.py",
         "pipeline/judging/compare.py",
         "pipeline/judging/comparisons.py",
         "pipeline/judging/masks.py",
@@ -165,6 +169,8 @@ CLOSURES = {
         "pipeline/judging/settings.py",
         "pipeline/judging/statistics.py",
         "pipeline/judging/strata.py",
+        "pipeline/judging/surfaces.py",
+        "pipeline/judging/surfels.tsv",
     },
     "leakage": TEXTS
     | {
@@ -188,6 +194,7 @@ CLOSURES = {
         "base/machine.py",
         "pipeline/judging/answer.py",
         "pipeline/judging/cohort.py",
+        "pipeline/judging/areas.py",
         "pipeline/judging/comparisons.py",
         "pipeline/judging/flow.py",
         "pipeline/judging/leakage.py",
@@ -200,6 +207,8 @@ CLOSURES = {
         "pipeline/judging/stamp.py",
         "pipeline/judging/statistics.py",
         "pipeline/judging/strata.py",
+        "pipeline/judging/surfaces.py",
+        "pipeline/judging/surfels.tsv",
         "pipeline/raw/layout.py",
         "pipeline/raw/mask_values.py",
         "pipeline/raw/names.py",

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.spatial.transform import Rotation
 
 from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.judging.evaluate import COLUMNS, command, pairs, score, training_of
@@ -164,7 +165,39 @@ def test_measures_are_in_mm_whatever_the_unit_of_the_files(raw, tmp_path, mm, un
     (pair,) = pairs([raw], [tmp_path / "general"], 1.0)
     measures = score(pair).measures
     assert measures["csa_ref_mm2"] == pytest.approx(1)
-    assert measures["assd_mm"] == pytest.approx(1 / 6)
+    assert measures["hd95_mm"] == pytest.approx(1)
+
+
+def oblique(voxels: np.ndarray, seed: int) -> nib.Nifti1Image:
+    """Voxels of 1 mm along axes turned a little, as rounded as headers have them."""
+    turn = np.random.default_rng(seed).uniform(-8, 8, 3)
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_rotvec(np.deg2rad(turn)).as_matrix() @ np.diag([-1, 1, 1])
+    return nib.Nifti1Image(voxels, np.round(affine, 4))
+
+
+def test_the_same_masks_measure_the_same_however_oblique_their_image_is(raw, tmp_path):
+    x, y, z = np.indices((40, 40, 30))
+    cords = [((x - 20 - off) ** 2 + (y - 20) ** 2 <= 36) & (z >= 3) & (z < 27) for off in (0, 1)]
+    told = []
+    for seed in range(10):
+        ref, pred = (oblique(one.astype(np.uint8), seed) for one in cords)
+        write_mask(raw / f"labelsTs/{CASE}.nii.gz", ref)
+        write_mask(tmp_path / f"general/epi/{CASE}.nii.gz", pred)
+        (pair,) = pairs([raw], [tmp_path / "general"], 1.0)
+        told.append(score(pair).measures)
+    assert [measures["nsd"] for measures in told] == [1] * 10
+    for measures in told:
+        assert measures == pytest.approx(told[0], rel=1e-3)
+
+
+def test_a_row_tells_the_sides_of_its_voxels(raw, tmp_path):
+    affine = np.diag([-0.5, 0.8000001, 5.0, 1])
+    for path in (raw / f"labelsTs/{CASE}.nii.gz", tmp_path / f"general/epi/{CASE}.nii.gz"):
+        write_mask(path, mask(affine=affine))
+    (pair,) = pairs([raw], [tmp_path / "general"], 1.0)
+    told = score(pair)
+    assert (told.voxel_min_mm, told.voxel_max_mm) == (0.5, 5.0)
 
 
 @pytest.mark.parametrize("tolerance", ["nan", "inf", "0", "-1"])

@@ -23,7 +23,7 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.processes import in_processes
 from cordstudy.base.tables import MISSING, read_table, write_table
 from cordstudy.base.texts import did_you_mean
-from cordstudy.pipeline.judging.masks import Mask
+from cordstudy.pipeline.judging.masks import Mask, steady_spacing
 from cordstudy.pipeline.judging.measures import NAMES, dice, measure, measure_missing
 from cordstudy.pipeline.judging.reading import read_mask
 from cordstudy.pipeline.raw.components import OTHERS, TABLE, largest_component
@@ -53,6 +53,10 @@ class Score:
     label_origin: str
     site: str
     field_strength: str
+    voxel_min_mm: float
+    """The shortest side of a voxel."""
+    voxel_max_mm: float
+    """The longest."""
     voxels_ref: int
     voxels_pred: int
     keep: str
@@ -95,7 +99,7 @@ def score(pair: Pair) -> Score:
     """Judge one prediction. Raises StudyError if it is not on the reference's grid."""
     image = to_orientation(read_volume(pair.reference), RPI)
     ref = cut(scaled(image), pair.reference) > 0
-    spacing_mm = image.header.get_zooms()[:3]
+    spacing_mm = steady_spacing(image.header.get_zooms()[:3])
     if os.path.lexists(pair.prediction):
         pred = read_mask(pair.prediction, image, of=pair.reference)
         measures = measure(pred, ref, spacing_mm, nsd_tolerance_mm=pair.nsd_tolerance_mm)
@@ -118,6 +122,8 @@ def score(pair: Pair) -> Score:
         label_origin=case.label_origin,
         site=case.site,
         field_strength=case.field_strength,
+        voxel_min_mm=min(spacing_mm),
+        voxel_max_mm=max(spacing_mm),
         voxels_ref=int(ref.sum()),
         voxels_pred=int(pred.sum()),
         keep=pair.keep,

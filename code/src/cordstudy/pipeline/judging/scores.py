@@ -35,7 +35,14 @@ KEY = ("model", "replicate", "testset", "case_id")
 """What tells one row from another."""
 PERSON = "person"
 """The column of persons; a table of an earlier version lacks it."""
-NUMBERS = ("replicate", "voxels_ref", "voxels_pred", *NAMES)
+NUMBERS = (
+    "replicate",
+    "voxel_min_mm",
+    "voxel_max_mm",
+    "voxels_ref",
+    "voxels_pred",
+    *NAMES,
+)
 """Columns of numbers; every other is text, also where that reads like a number."""
 HINT = "code/study run evaluate"
 
