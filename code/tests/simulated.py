@@ -53,6 +53,8 @@ def table(rows: list[tuple]) -> pd.DataFrame:
         if kind.name != PRIMARY:
             frame[kind.name] = 0.0
     frame["person"] = frame["participant_id"]
+    frame["csa_ref_mm2"] = 70.0
+    frame["voxel_min_mm"], frame["voxel_max_mm"] = 0.5, 1.0
     return frame.assign(replicate=1, vendor="Siemens", pathology="HC", label_origin="manual")
 
 

@@ -159,6 +159,7 @@ CLOSURES = {
     },
     "compare": TEXTS
     | {
+        "pipeline/judging/agreement.py",
         "pipeline/judging/areas.py",
         "pipeline/judging/compare.py",
         "pipeline/judging/comparisons.py",
@@ -192,6 +193,7 @@ CLOSURES = {
     "report": TEXTS
     | {
         "base/machine.py",
+        "pipeline/judging/agreement.py",
         "pipeline/judging/answer.py",
         "pipeline/judging/cohort.py",
         "pipeline/judging/areas.py",
@@ -215,6 +217,7 @@ CLOSURES = {
         "pipeline/raw/grids.py",
         "pipeline/raw/headers.py",
         "pipeline/raw/volumes.py",
+        "pipeline/report/agreement_plot.py",
         "pipeline/report/evaluation.py",
         "pipeline/report/figures.py",
         "pipeline/report/gallery.py",
@@ -231,6 +234,9 @@ CLOSURES = {
         "pipeline/report/standalone.py",
         "pipeline/report/viewer.py",
         "pipeline/report/who.py",
+        "pipeline/report/sections/agreement.html.j2",
+        "pipeline/report/sections/tolerance.html.j2",
+        "pipeline/report/voxels.py",
         "pipeline/sources/cases.py",
     },
     "notebook": TEXTS | {"pipeline/report/notebook.py"},

@@ -69,8 +69,8 @@ class Layout:
     @property
     def comparison_tables(self) -> list[str]:
         """What `compare` writes: the summary, comparisons of models, strata, the spread of
-        retraining."""
-        names = ("summary", "comparisons", "strata", "replicates")
+        retraining, agreement of areas."""
+        names = ("summary", "comparisons", "strata", "replicates", "agreement")
         return [f"{self.evaluation}/{name}.tsv" for name in names]
 
     @property

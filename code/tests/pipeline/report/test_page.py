@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cordstudy.pipeline.judging.agreement import Agreement, agreements
 from cordstudy.pipeline.judging.comparisons import Comparison, compare_models
 from cordstudy.pipeline.judging.leakage import Overlap
 from cordstudy.pipeline.judging.rows import write_rows
@@ -23,11 +24,12 @@ from simulated import SPECIFICS, judged_model, settings, settings_of, simulated,
 
 def made_page(folder: Path, scores: pd.DataFrame, judged: Settings) -> str:
     """A page of these scores, without pictures."""
-    scores.to_csv(folder / "cases.tsv", sep="\t", index=False)
+    scores.to_csv(folder / "cases.tsv", sep="\t", index=False, na_rep="nan")
     write_summaries(folder / "summary.tsv", summarise(scores))
     write_rows(folder / "comparisons.tsv", Comparison, compare_models(scores, judged))
     write_rows(folder / "strata.tsv", Stratum, strata(scores, judged))
     write_rows(folder / "replicates.tsv", Spread, spread(scores))
+    write_rows(folder / "agreement.tsv", Agreement, agreements(scores))
     overlap = Overlap("general", "0", "validation", "subject", 4, 2, 1, "x = <y>")
     write_rows(folder / "leakage.tsv", Overlap, [overlap])
     page = Page(
@@ -61,7 +63,7 @@ def test_every_number_that_links_leads_to_a_command_and_none_is_left_over(tmp_pa
     linked = re.findall(r'<a href="#(how-[^"]+)"', page)
     listed = re.findall(r'<li id="(how-[^"]+)"><code>code/study audit', page)
     assert list(dict.fromkeys(linked)) == listed, "in the order of the page, each once"
-    for name in ("summary", "comparisons", "leakage"):
+    for name in ("summary", "agreement", "comparisons", "leakage"):
         assert any(anchor.startswith(f"how-{name}-") for anchor in listed), name
 
 
@@ -109,3 +111,27 @@ def test_a_study_of_one_model_has_a_page_without_comparisons(tmp_path):
 
 def test_a_number_has_a_true_minus_sign_and_none_is_empty():
     assert number(-0.0125, "+.2f") == "−0.01" and number(float("nan")) == ""
+
+
+def test_the_page_tells_how_areas_agree_and_where_no_cord_was_found(tmp_path, scores, judged):
+    scores.loc[(scores["model"] == "general") & (scores["testset"] == "u"), "csa_error_mm2"] = [
+        *(1.0, 3.0, 5.0, 7.0, 9.0),
+        np.nan,
+    ]
+    page = made_page(tmp_path, scores, judged)
+    words = plain(page)
+    assert re.search(r"u unseen 5 5 1 \+5\.0 \(\+1\.1 to \+8\.9\) −1\.2 \(.+?\) \+11\.2 \(", words)
+    assert page.count("each point is an image") == 2
+
+
+def test_too_few_persons_are_said_to_be(tmp_path, judged):
+    few = simulated(np.random.default_rng(2), n=2, shift=0.01, testsets="a").assign(case_id="x")
+    few = few.assign(case_id=few["testset"] + few["participant_id"])
+    words = plain(made_page(tmp_path, few, settings(datasets="a")))
+    assert "too few for limits" in words
+
+
+def test_a_tolerance_below_the_side_of_a_voxel_is_told(tmp_path, scores, judged):
+    scores.loc[scores["case_id"] == "usub-0", "voxel_max_mm"] = 5.0
+    words = plain(made_page(tmp_path, scores, judged))
+    assert "u 6 0.5 to 5 1 of 6" in words and "a 6 0.5 to 1 none" in words

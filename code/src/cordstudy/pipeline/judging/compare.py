@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from cordstudy.pipeline.judging.agreement import Agreement, agreements
 from cordstudy.pipeline.judging.comparisons import Comparison, compare_models
 from cordstudy.pipeline.judging.rows import write_rows
 from cordstudy.pipeline.judging.scores import (
@@ -47,3 +48,4 @@ def command(cases: Path, parameters: Path, out: Path) -> None:
     write_rows(out / "comparisons.tsv", Comparison, comparisons)
     write_rows(out / "strata.tsv", Stratum, by_stratum)
     write_rows(out / "replicates.tsv", Spread, spreads)
+    write_rows(out / "agreement.tsv", Agreement, agreements(scores))

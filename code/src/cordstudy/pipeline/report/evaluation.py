@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cordstudy.pipeline.judging.agreement import Agreement, read_agreements
 from cordstudy.pipeline.judging.comparisons import Comparison, of_family, read_comparisons
 from cordstudy.pipeline.judging.leakage import Shared, read_overlaps, verdicts
 from cordstudy.pipeline.judging.rows import grouped_by
@@ -39,6 +40,7 @@ class Evaluation:
     comparisons: Sequence[Comparison]
     strata: Sequence[Stratum]
     spreads: Sequence[Spread]
+    agreements: Sequence[Agreement]
     leakage: Sequence[Shared]
 
     @cached_property
@@ -85,5 +87,6 @@ def read_evaluation(folder: Path) -> Evaluation:
         comparisons=read_comparisons(folder / "comparisons.tsv"),
         strata=read_strata(folder / "strata.tsv"),
         spreads=read_spreads(folder / "replicates.tsv"),
+        agreements=read_agreements(folder / "agreement.tsv"),
         leakage=verdicts(read_overlaps(folder / "leakage.tsv")),
     )

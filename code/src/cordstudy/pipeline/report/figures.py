@@ -140,6 +140,11 @@ def _rows(count: int, *, extra: float = 0.75) -> tuple[Figure, Axes]:
     return lines_plot(count, width_in=WIDTH_IN, height_in=0.36 * count + extra)
 
 
+def empty_plot(*, height_in: float) -> tuple[Figure, Axes]:
+    """An empty plot of two numbers."""
+    return plt.subplots(figsize=(WIDTH_IN, height_in), layout="constrained")
+
+
 def lines_plot(count: int, *, width_in: float, height_in: float) -> tuple[Figure, Axes]:
     """An empty plot for so many lines of names, the first on top."""
     figure, axes = plt.subplots(figsize=(width_in, height_in), layout="constrained")

@@ -10,6 +10,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from cordstudy.pipeline.judging.agreement import Agreement
 from cordstudy.pipeline.judging.comparisons import Comparison
 from cordstudy.pipeline.judging.leakage import Shared
 from cordstudy.pipeline.judging.scores import Spread
@@ -71,6 +72,11 @@ def of_stratum(row: Stratum) -> Origin:
 def of_spread(row: Spread) -> Origin:
     """A row of replicates.tsv."""
     return _row("replicates", model=row.model, testset=row.testset)
+
+
+def of_agreement(row: Agreement) -> Origin:
+    """A row of agreement.tsv."""
+    return _row("agreement", model=row.model, testset=row.testset)
 
 
 def of_case(case_id: str, model: str) -> Origin:

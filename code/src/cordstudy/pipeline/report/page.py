@@ -19,6 +19,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from cordstudy.pipeline.judging.agreement import Agreement
 from cordstudy.pipeline.judging.answer import Answer, answer, deciding, grouped
 from cordstudy.pipeline.judging.cohort import Cohort
 from cordstudy.pipeline.judging.comparisons import FAMILIES, Comparison, of_family
@@ -29,6 +30,7 @@ from cordstudy.pipeline.judging.settings import Settings
 from cordstudy.pipeline.judging.stamp import NOT_SEEN, Stamp
 from cordstudy.pipeline.judging.strata import Stratum
 from cordstudy.pipeline.report import origins
+from cordstudy.pipeline.report.agreement_plot import agreement_plot
 from cordstudy.pipeline.report.evaluation import Evaluation
 from cordstudy.pipeline.report.figures import dice_by_model, forest, paired
 from cordstudy.pipeline.report.gallery import MiddleCase, Shown, WorstCase
@@ -36,6 +38,7 @@ from cordstudy.pipeline.report.origins import Origin
 from cordstudy.pipeline.report.pictures import OUTLINES
 from cordstudy.pipeline.report.sections import Published, fairness_notes
 from cordstudy.pipeline.report.viewer import Viewer
+from cordstudy.pipeline.report.voxels import Voxels, voxels_of
 from cordstudy.pipeline.report.who import HEADINGS, STAGES, Who
 
 FAMILY_WORDS = {
@@ -104,6 +107,23 @@ class Page:
         return [kind for kind in SUMMARISED if kind.name != PRIMARY]
 
     @property
+    def voxels(self) -> list[Voxels]:
+        """The sides of voxels of each test set, beside the tolerance of the surface Dice."""
+        cases = of_model(self.evaluation.scores, self.settings.general)
+        return voxels_of(cases, self.evaluation.testsets, self.settings.nsd_tolerance_mm)
+
+    @property
+    def agreements(self) -> list[Agreement]:
+        """How the general model's areas agree with the references', by test set."""
+        rows = self.evaluation.agreements
+        return [row for row in rows if row.model == self.settings.general]
+
+    def agreement_plot(self, row: Agreement) -> str:
+        """The plot of it."""
+        cases = of_model(self.evaluation.scores, row.model)
+        return agreement_plot(cases[cases["testset"] == row.testset], row)
+
+    @property
     def made_by_models(self) -> int:
         """How many reference masks of test cases a model made."""
         cases = of_model(self.evaluation.scores, self.settings.general)
@@ -152,6 +172,7 @@ class Page:
         for model in self.settings.models:
             for testset in self.evaluation.testsets:
                 yield origins.of_summary(model.name, testset)
+        yield from map(origins.of_agreement, self.agreements)
         for rows in self.families.values():
             yield from map(origins.of_comparison, rows)
         if self.who:
@@ -184,6 +205,13 @@ def interval(row: Comparison) -> str:
     return f"{number(row.low, '+.3f')} to {number(row.high, '+.3f')}"
 
 
+def bracketed(low: float, high: float) -> str:
+    """An interval behind its number; none where there is none."""
+    if math.isnan(low):
+        return ""
+    return f" ({number(low, '+.1f')} to {number(high, '+.1f')})"
+
+
 def link(text: object, origin: Origin) -> Markup:
     """A text that leads to the command which tells how it was made."""
     return Markup('<a href="#{}">{}</a>').format(origin.anchor, text)
@@ -214,6 +242,7 @@ def _environment() -> jinja2.Environment:
         "include_raw": lambda name: Markup((folder / name).read_text("utf-8")),
         "number": number,
         "interval": interval,
+        "bracketed": bracketed,
         "link": link,
         "origins": origins,
         "grouped": grouped,
