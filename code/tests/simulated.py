@@ -75,3 +75,15 @@ def simulated(
             own = ease + rng.normal(0, 0.02, n) + (shift if model == "general" else 0)
             rows += [(model, testset, f"sub-{k}", "T2w", value) for k, value in enumerate(own)]
     return table(rows)
+
+
+def differing(difference: Sequence[float], testsets: str = "uv") -> pd.DataFrame:
+    """General minus a is `difference`, a value a subject, on each test set; b and c are worse than
+    a."""
+    base = np.random.default_rng(0).uniform(0.85, 0.9, len(difference))
+    rows = []
+    for testset in testsets:
+        for k, (ease, more) in enumerate(zip(base, difference, strict=True)):
+            for model, dice in zip(("general", *SPECIFICS), (ease + more, ease, ease - 0.1, 0.5)):
+                rows.append((model, testset, f"sub-{k}", "T2w", dice))
+    return table(rows)

@@ -69,8 +69,16 @@ class Layout:
     @property
     def comparison_tables(self) -> list[str]:
         """What `compare` writes: the summary, comparisons of models, strata, the spread of
-        retraining, agreement of areas."""
-        names = ("summary", "comparisons", "strata", "replicates", "agreement")
+        retraining, the sizes of training sets, agreement of areas, Dice by components kept."""
+        names = (
+            "summary",
+            "comparisons",
+            "strata",
+            "replicates",
+            "sizes",
+            "agreement",
+            "components",
+        )
         return [f"{self.evaluation}/{name}.tsv" for name in names]
 
     @property

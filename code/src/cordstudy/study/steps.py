@@ -326,12 +326,18 @@ def _evaluate(study: Study) -> Step:
 
 def _compare(study: Study) -> Step:
     layout = Layout(study)
+    arguments = [layout.cases_table, "--judging", layout.judging, "--out", layout.evaluation]
+    inputs = [layout.cases_table, layout.judging]
+    for model in models_of(study).values():
+        learned = f"{layout.training_set(model)}/cases.tsv"
+        arguments += ["--training", model.name, learned]
+        inputs.append(learned)
     return _step(
         "compare",
         "",
         "Compare the models",
-        [layout.cases_table, "--judging", layout.judging, "--out", layout.evaluation],
-        inputs=[layout.cases_table, layout.judging],
+        arguments,
+        inputs=inputs,
         outputs=layout.comparison_tables,
     )
 

@@ -1,5 +1,7 @@
 """Means over cases, participants and trainings; tables of them."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,9 +15,11 @@ from cordstudy.pipeline.judging.scores import (
     STRATA,
     Spread,
     check_columns,
+    failed_persons,
     read_scores,
     read_spreads,
     read_summaries,
+    sites,
     spread,
     subject_means,
     summarise,
@@ -34,10 +38,29 @@ def test_contrasts_of_a_subject_are_averaged_before_subjects_are():
         ]
     )
     assert subject_means(scores)["m"].tolist() == pytest.approx([0.4, 0.8])
-    (summary,) = summarise(scores)
+    (summary,) = summarise(scores, 0.1)
     assert (summary.participants, summary.cases) == (2, 3)
     assert summary.means["dice"] == pytest.approx(0.6)
     assert list(summary.means) == [kind.name for kind in SUMMARISED]
+
+
+def test_a_person_with_one_failed_case_is_a_failure_and_its_rate_has_an_exact_interval():
+    rows = [("m", "t", "sub-1", "T1w", 0.05), ("m", "t", "sub-1", "T2w", 0.8)]
+    rows += [("m", "t", f"sub-{n}", "T2w", 0.1 * n) for n in range(2, 10)]
+    (summary,) = summarise(table(rows), 0.1)
+    outcome = summary.outcome
+    assert (outcome.failed, outcome.failed_cases) == (1, 1)
+    assert outcome.failure_rate == pytest.approx(1 / 9)
+    assert (outcome.failure_low, outcome.failure_high) == pytest.approx((0.0028, 0.4825), abs=1e-4)
+    assert (outcome.dice_q1, outcome.dice_median, outcome.dice_q3) == pytest.approx((0.4, 0.5, 0.7))
+    failed = failed_persons(table(rows), 0.1)["m"]
+    assert failed[failed].index.tolist() == [("t", "sub-1")]
+
+
+def test_the_site_of_a_person_is_the_first_that_is_known():
+    scores = table([("m", "t", f"sub-{n}", "T2w", 0.5) for n in (1, 1, 2)])
+    assert sites(scores) == {}
+    assert sites(scores.assign(site=["n/a", "x", "n/a"])) == {("t", "sub-1"): "x"}
 
 
 def test_several_ids_of_a_person_are_one_unit_of_every_mean_and_count():
@@ -47,7 +70,7 @@ def test_several_ids_of_a_person_are_one_unit_of_every_mean_and_count():
             rows.append((model, "a", name, "T2w", dice + shift))
     scores = table(rows).assign(person=["1", "1", "sub-2"] * 4, case_id=["x", "y", "z"] * 4)
     assert subject_means(scores)["a"].tolist() == pytest.approx([0.4, 0.8])
-    for summary in summarise(scores):
+    for summary in summarise(scores, 0.1):
         assert (summary.participants, summary.cases) == (2, 3)
         assert summary.means["dice"] == pytest.approx(0.7 if summary.model == "general" else 0.6)
     assert spread(scores)[1].dice_mean == pytest.approx(0.6)
@@ -105,11 +128,12 @@ def test_the_spread_of_retraining_is_over_trainings_of_means_over_participants()
 def test_tables_are_read_as_they_were_written(tmp_path):
     scores = simulated(np.random.default_rng(1), n=3, shift=0.01).round(6)
     scores.loc[0, "relative_volume_error"] = np.inf
-    summaries = summarise(scores)
+    summaries = summarise(scores, 0.1)
     write_summaries(tmp_path / "summary.tsv", summaries)
     for read, made in zip(read_summaries(tmp_path / "summary.tsv"), summaries, strict=True):
         assert (read.model, read.testset, read.cases) == (made.model, made.testset, made.cases)
         assert read.means == pytest.approx(made.means, abs=1e-6)
+        assert astuple(read.outcome) == pytest.approx(astuple(made.outcome), abs=1e-6)
     assert summaries[0].means["relative_volume_error"] == np.inf
     spreads = spread(scores)
     write_rows(tmp_path / "replicates.tsv", Spread, spreads)

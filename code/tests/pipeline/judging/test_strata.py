@@ -37,6 +37,15 @@ def test_masks_of_people_are_a_stratum_only_where_some_are_a_models(scores):
     assert people and not any(row.stratum == "reference" for row in people)
 
 
+def test_sites_and_field_strengths_are_strata_where_they_are_known(scores):
+    assert not any(row.stratum in ("site", "field_strength") for row in strata(scores, settings()))
+    known = scores.assign(site=["x", "x", "y"] * 4, field_strength="n/a")
+    rows = [row for row in strata(known, settings()) if row.specific == "b"]
+    found = {(row.stratum, row.value): row.subjects for row in rows}
+    assert found["site", "x"] == 1 and found["site", "y"] == 1
+    assert not any(row.stratum == "field_strength" for row in rows)
+
+
 def test_strata_are_read_as_they_were_written(scores, tmp_path):
     rows = strata(scores, settings())
     write_rows(tmp_path / "strata.tsv", Stratum, rows)

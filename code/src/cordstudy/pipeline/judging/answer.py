@@ -1,12 +1,10 @@
 """The answer to the study's question, in words, from the table of comparisons.
 
-Owns: when a difference counts as shown, and the sentences that say so.
-Does not own: any number in them (`comparisons`).
+Owns: when a difference counts as shown, and the short answer from that.
+Does not own: any number (`comparisons`), or the sentences that tell of one finding (`telling`).
 
-Shown to be better or worse: p below 0.05 after Holm over the family, and an interval that leaves
-out 0. Anything else is not shown, and said with what n subjects could have shown: the signed-rank
-test of n subjects gives no p below 2 / 2^n, so that few subjects in a large family can show
-nothing.
+The plan is that of code/docs/judging.md. A verdict agrees with its test, with the interval of that
+test, with the ranks and with other trainings, or is another verdict that says so.
 """
 
 from __future__ import annotations
@@ -15,27 +13,42 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cordstudy.pipeline.judging.comparisons import Comparison, of_family
-from cordstudy.pipeline.judging.rows import grouped_by
+from cordstudy.pipeline.judging.comparisons import (
+    PRIMARY,
+    SECONDARY,
+    Comparison,
+    fewest_subjects,
+    of_role,
+)
 from cordstudy.pipeline.judging.settings import Settings
-from cordstudy.pipeline.judging.statistics import ALPHA, least_subjects
+from cordstudy.pipeline.judging.statistics import ALPHA, bonferroni
+from cordstudy.pipeline.judging.telling import caveats, in_people, numbered, reasons
 
 WORDS = {
     "better": "better than",
+    "better as seen": "better (unless rare failures were missed) than",
     "worse": "worse than",
+    "worse as seen": "worse (unless rare failures were missed) than",
+    "depends": "better by one way of looking and not by another than",
+    "within retraining": "no further than training again would move it from",
     "equivalent": "equivalent to",
+    "equivalent as seen": "equivalent (unless rare failures were missed) to",
+    "not equivalent": "not shown to be equivalent to",
+    "not asked": "not claimed to be equivalent to",
+    "too few": "judged on too few participants to be told from",
     "": "not shown to differ from",
 }
+"""Every verdict, in the order in which they are told."""
+BETTER = ("better", "better as seen")
+WORSE = ("worse", "worse as seen")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one comparison shows: `better`, `worse`, `equivalent` (at home only) or nothing."""
+    """What one comparison shows: one of `WORDS`."""
 
     comparison: Comparison
     verdict: str
-    within_retraining: bool
-    """Whether the difference is smaller than the spread of trainings with other seeds."""
 
     @property
     def testset(self) -> str:
@@ -54,20 +67,24 @@ class Finding:
 
     @property
     def numbers(self) -> str:
-        """Difference, interval and number of subjects, in words."""
-        row = self.comparison
-        interval = "" if math.isnan(row.low) else _interval(row)
-        return f"{row.difference:+.3f}{interval}, n = {row.subjects}".replace("-", "−")
+        """Difference, the interval of its test, and number of subjects."""
+        return numbered(self.comparison)
 
+    @property
+    def in_people(self) -> str:
+        """In how many people which model did better and which failed: a sentence or two."""
+        return in_people(self.comparison)
 
-def _interval(row: Comparison) -> str:
-    return f", 95 % interval {row.low:+.3f} to {row.high:+.3f}"
+    @property
+    def reasons(self) -> list[str]:
+        """Why the verdict is no plain one, and what it rests on: sentences."""
+        return reasons(self.comparison, self.verdict)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The short answer, and what it rests on: where no model has seen the test set, the best
-    specific model; elsewhere the one that is at home, or the best where none is."""
+    """The short answer, and what it rests on: where no model has seen the test set, the primary
+    comparisons; elsewhere the secondary ones."""
 
     short: str
     unseen: Sequence[Finding]
@@ -78,81 +95,97 @@ class Answer:
 def answer(comparisons: Sequence[Comparison], settings: Settings) -> Answer:
     """The answer for the general model. Without unseen data or specific models: that there is
     none."""
-    family = of_family(comparisons, "general")
-    findings = [_finding(row, settings) for row in deciding(family, settings)]
-    unseen = [finding for finding in findings if finding.testset in settings.unseen]
-    home = [finding for finding in findings if finding.testset not in settings.unseen]
-    short = _short([finding.verdict for finding in unseen])
-    return Answer(short, unseen, home, _caveats(findings, len(family), settings))
+    unseen = [Finding(row, verdict(row)) for row in of_role(comparisons, PRIMARY)]
+    opened = all(finding.verdict in (*BETTER, *WORSE) for finding in unseen)
+    home = []
+    for row in of_role(comparisons, SECONDARY):
+        home.append(Finding(row, verdict_at_home(row, settings.margin, opened=opened)))
+    rows = [finding.comparison for finding in (*unseen, *home)]
+    return Answer(_short(unseen), unseen, home, caveats(rows, opened=opened))
 
 
-def deciding(family: Sequence[Comparison], settings: Settings) -> list[Comparison]:
-    """The comparisons of each test set that the answer rests on: one, or none."""
-    rows: list[Comparison] = []
-    for testset, rows_here in grouped_by(family, lambda row: row.testset).items():
-        home = [row for row in rows_here if row.at_home]
-        if testset not in settings.unseen and len(home) == 1:
-            rows += home
-        else:
-            rows += [row for row in rows_here if row.best_specific]
-    return rows
+def deciding(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons that the answer rests on, in the order of the table."""
+    return [row for row in comparisons if row.role in (PRIMARY, SECONDARY)]
 
 
 def grouped(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
     """Findings of one verdict together: the verdict in words, those that have it."""
     groups = []
-    for verdict, words in WORDS.items():
-        alike = [finding for finding in findings if finding.verdict == verdict]
+    for name, words in WORDS.items():
+        alike = [finding for finding in findings if finding.verdict == name]
         if alike:
             groups.append((words, alike))
     return groups
 
 
-def _finding(row: Comparison, settings: Settings) -> Finding:
-    within = settings.trainings > 1 and abs(row.difference) < row.retraining_sd
-    return Finding(row, _verdict(row), within)
+def verdict(row: Comparison) -> str:
+    """What a primary comparison shows."""
+    if row.subjects < fewest_subjects(PRIMARY, row.together):
+        return "too few"
+    if ranks_contradict(row):
+        return "depends"
+    if not row.p_adjusted < ALPHA:
+        return ""
+    if within_retraining(row):
+        return "within retraining"
+    word = "better" if row.difference > 0 else "worse"
+    return f"{word} as seen" if row.low <= 0 <= row.high else word
 
 
-def _verdict(row: Comparison) -> str:
-    if row.p_holm < ALPHA and not row.low <= 0 <= row.high:
-        return "better" if row.difference > 0 else "worse"
-    if row.at_home and row.p_equivalence_holm < ALPHA:
-        return "equivalent"
-    return ""
+def verdict_at_home(row: Comparison, margin: float, *, opened: bool) -> str:
+    """What a secondary comparison shows, which is asked where all primary ones are shown."""
+    if row.subjects < fewest_subjects(SECONDARY, row.together):
+        return "too few"
+    if not opened:
+        return "not asked"
+    if not row.p_equivalence_adjusted < ALPHA:
+        return "not equivalent"
+    return "equivalent" if -margin <= row.low and row.high <= margin else "equivalent as seen"
 
 
-def _caveats(findings: Sequence[Finding], tests: int, settings: Settings) -> list[str]:
-    """What keeps the findings from saying more, a sentence each."""
-    caveats = []
-    least = least_subjects(tests)
-    few = sorted({finding.subjects for finding in findings if finding.subjects < least})
-    if few:
-        counts = ", ".join(str(subjects) for subjects in few)
-        caveats.append(
-            f"Among {tests} comparisons the signed-rank test needs at least {least} participants "
-            f"to show any difference; test sets here have {counts}."
-        )
-    within = [finding.testset for finding in findings if finding.within_retraining]
-    if within:
-        names = ", ".join(within)
-        caveats.append(f"On {names} the difference is smaller than the spread of retraining.")
-    if settings.trainings == 1:
-        caveats.append(
-            "Each model was trained once: how much training it again would change is not known, "
-            "and no interval here contains it."
-        )
-    return caveats
+def ranks_contradict(row: Comparison) -> bool:
+    """Whether the signed-rank test does not find what the test of the mean does, at 5 % and to the
+    same side; or finds what that does not, after the same adjustment."""
+    if row.p_adjusted < ALPHA:
+        same_side = row.rank_effect * row.difference > 0
+        return not (row.p_wilcoxon < ALPHA and same_side)
+    return bonferroni(row.p_wilcoxon, row.together) < ALPHA
 
 
-def _short(verdicts: Sequence[str]) -> str:
-    """A word or two for the verdicts on unseen data."""
-    better, worse = verdicts.count("better"), verdicts.count("worse")
+def within_retraining(row: Comparison) -> bool:
+    """Whether training again could take the difference away: it is smaller than the standard
+    deviation over trainings, or some pair of trainings has none or one of the other sign. Not where
+    that is unknown."""
+    if math.isnan(row.retraining_sd):
+        return False
+    turned = row.trainings_low <= 0 <= row.trainings_high
+    return turned or abs(row.difference) < row.retraining_sd
+
+
+def _short(unseen: Sequence[Finding]) -> str:
+    """A few words for the verdicts on unseen data."""
+    verdicts = [finding.verdict for finding in unseen]
     if not verdicts:
         return "No answer: nothing unseen to judge on"
-    if better == len(verdicts):
-        return "Yes"
-    if worse and better:
-        return "It depends on the data"
+    if set(verdicts) == {"too few"}:
+        return _too_few([finding.comparison for finding in unseen])
+    better = [name for name in verdicts if name in BETTER]
+    worse = [name for name in verdicts if name in WORSE]
+    if "depends" in verdicts or (better and worse):
+        return "It depends"
     if worse:
         return "No"
-    return "In part" if better else "Not shown"
+    if len(better) < len(verdicts):
+        return "In part" if better else "Not shown"
+    return "Yes" if set(better) == {"better"} else "Yes, unless rare failures were missed"
+
+
+def _too_few(rows: Sequence[Comparison]) -> str:
+    counts = sorted({row.subjects for row in rows})
+    words = " and ".join(str(count) for count in counts)
+    least = fewest_subjects(PRIMARY, rows[0].together)
+    return (
+        f"Cannot be answered with {words} participants: no test can show a difference in fewer "
+        f"than {least}"
+    )

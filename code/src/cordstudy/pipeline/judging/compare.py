@@ -1,7 +1,7 @@
 """The `compare` step: from the table of cases to the tables of statistics.
 
 Owns: which tables it writes, and where.
-Does not own: what is in them (`scores`, `comparisons`, `strata`).
+Does not own: what is in them (`scores`, `comparisons`, `strata`, `sizes`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from cordstudy.pipeline.judging.ablation import Ablation, ablations
 from cordstudy.pipeline.judging.agreement import Agreement, agreements
 from cordstudy.pipeline.judging.comparisons import Comparison, compare_models
 from cordstudy.pipeline.judging.rows import write_rows
@@ -22,6 +23,7 @@ from cordstudy.pipeline.judging.scores import (
     write_summaries,
 )
 from cordstudy.pipeline.judging.settings import read_settings
+from cordstudy.pipeline.judging.sizes import Size, by_model, size_of
 from cordstudy.pipeline.judging.strata import Stratum, strata
 
 
@@ -34,14 +36,27 @@ from cordstudy.pipeline.judging.strata import Stratum, strata
     type=click.Path(path_type=Path, exists=True),
     help="What the models are, and the settings.",
 )
+@click.option(
+    "--training",
+    "trainings",
+    multiple=True,
+    nargs=2,
+    type=(str, click.Path(path_type=Path, exists=True)),
+    metavar="MODEL CASES",
+    help="Table of the cases that a model learned from; repeatable.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the tables.")
-def command(cases: Path, parameters: Path, out: Path) -> None:
-    """Summarise and compare the models of CASES: summary, comparisons, strata, replicates."""
+def command(
+    cases: Path, parameters: Path, trainings: tuple[tuple[str, Path], ...], out: Path
+) -> None:
+    """Summarise and compare the models of CASES: summary, comparisons, strata, replicates, and the
+    sizes of training sets."""
     scores = read_scores(cases)
     settings = read_settings(parameters)
     check_columns(scores, cases)
-    summaries = summarise(scores)
-    comparisons = compare_models(scores, settings)
+    sizes = [size_of(model, table) for model, table in trainings]
+    summaries = summarise(scores, settings.failure_dice)
+    comparisons = compare_models(scores, settings, by_model(sizes))
     by_stratum = strata(scores, settings)
     spreads = spread(scores)
     write_summaries(out / "summary.tsv", summaries)
@@ -49,3 +64,5 @@ def command(cases: Path, parameters: Path, out: Path) -> None:
     write_rows(out / "strata.tsv", Stratum, by_stratum)
     write_rows(out / "replicates.tsv", Spread, spreads)
     write_rows(out / "agreement.tsv", Agreement, agreements(scores))
+    write_rows(out / "components.tsv", Ablation, ablations(scores))
+    write_rows(out / "sizes.tsv", Size, sizes)

@@ -10,33 +10,37 @@ What tables count as participants or subjects are persons.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.tables import read_table, write_table
+from cordstudy.base.tables import MISSING, read_table, write_table
+from cordstudy.base.texts import shaped
 from cordstudy.pipeline.judging.measures import NAMES, PRIMARY, SUMMARISED
 from cordstudy.pipeline.judging.rows import read_rows
+from cordstudy.pipeline.judging.statistics import exact_rate
 
-LATER = ("site", "field_strength")
-"""Columns of cases.tsv whose values are told apart where a test set has several; a table of an
-earlier version lacks them."""
-STRATA = ("contrast", "vendor", "pathology", "label_origin", *LATER)
+STRATA = ("contrast", "vendor", "pathology", "label_origin")
 """Columns of cases.tsv whose values are told apart."""
+SITE = "site"
+STRATA_WHERE_THERE = (SITE, "field_strength")
+"""Others, which a table of an earlier version lacks."""
 SUMMARISED_NAMES = [kind.name for kind in SUMMARISED]
 COLUMNS = (
     *("model", "replicate", "testset", "case_id", "participant_id", *SUMMARISED_NAMES),
-    *(column for column in STRATA if column not in LATER),
+    *STRATA,
 )
-"""What `compare` needs of cases.tsv, which may also have `PERSON` and `LATER`."""
+"""What `compare` needs of cases.tsv, which may also have `PERSON` and `STRATA_WHERE_THERE`."""
 KEY = ("model", "replicate", "testset", "case_id")
 """What tells one row from another."""
 PERSON = "person"
 """The column of persons; a table of an earlier version lacks it."""
 NUMBERS = (
     "replicate",
+    "dice_all_components",
+    "dice_largest_component",
     "voxel_min_mm",
     "voxel_max_mm",
     "voxels_ref",
@@ -98,9 +102,45 @@ def subject_means(scores: pd.DataFrame, measure: str = PRIMARY) -> pd.DataFrame:
     return scores.groupby(keys, sort=False)[measure].mean().unstack("model")
 
 
+def failed_persons(scores: pd.DataFrame, failure_dice: float) -> pd.DataFrame:
+    """Whether a model failed in a person: in any of the person's cases Dice is below a limit.
+    Rows and columns as those of `subject_means`."""
+    keys = ["testset", PERSON, "model"]
+    lowest = scores.groupby(keys, sort=False)[PRIMARY].min().unstack("model")
+    return lowest < failure_dice
+
+
+def sites(scores: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """The site of each person of each test set, by both; of those of whom it is known."""
+    if SITE not in scores:
+        return {}
+    known = scores[~scores[SITE].isin(["", MISSING])]
+    first = known.groupby(["testset", PERSON], sort=False)[SITE].first()
+    return {(str(testset), str(person)): str(site) for (testset, person), site in first.items()}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Dice of a model over the persons of a test set, and in how many it failed."""
+
+    dice_median: float
+    dice_q1: float
+    """The lower quartile."""
+    dice_q3: float
+    failed: int
+    """Persons with a case below the limit of failure."""
+    failed_cases: int
+    failure_rate: float
+    """Of persons."""
+    failure_low: float
+    """`failure_low` and `failure_high`: Clopper and Pearson's 95 % interval."""
+    failure_high: float
+
+
 @dataclass(frozen=True)
 class Summary:
-    """A model on a test set: numbers of persons and cases, and means over persons."""
+    """A model on a test set: numbers of persons and cases, means over persons, the spread of Dice
+    and failures."""
 
     model: str
     testset: str
@@ -109,34 +149,66 @@ class Summary:
     cases: int
     means: Mapping[str, float]
     """By the name of a measure. An infinite volume error makes its mean infinite."""
+    outcome: Outcome
 
 
-SUMMARY_COLUMNS = ("model", "testset", "participants", "cases", *SUMMARISED_NAMES)
+OUTCOME_COLUMNS = tuple(field.name for field in fields(Outcome))
+SUMMARY_COLUMNS = (
+    "model",
+    "testset",
+    "participants",
+    "cases",
+    *SUMMARISED_NAMES,
+    *OUTCOME_COLUMNS,
+)
 
 
-def summarise(scores: pd.DataFrame) -> list[Summary]:
+def summarise(scores: pd.DataFrame, failure_dice: float) -> list[Summary]:
     """Each model on each test set, by its first training."""
     keys = ["model", "testset"]
-    first = first_training(scores)
-    by_person = first.groupby([*keys, PERSON], sort=False)[SUMMARISED_NAMES].mean()
-    means = by_person.groupby(level=keys, sort=False).mean()
-    persons = by_person.groupby(level=keys, sort=False).size()
-    cases = first.groupby(keys, sort=False).size()
     summaries = []
-    for key, row in means.iterrows():
+    for key, cases in first_training(scores).groupby(keys, sort=False):
         model, testset = key
-        values = {name: float(row[name]) for name in SUMMARISED_NAMES}
+        by_person = cases.groupby(PERSON, sort=False)
+        persons = by_person[SUMMARISED_NAMES].mean()
         summaries.append(
-            Summary(str(model), str(testset), int(persons[key]), int(cases[key]), values)
+            Summary(
+                model=str(model),
+                testset=str(testset),
+                participants=len(persons),
+                cases=len(cases),
+                means={name: float(persons[name].mean()) for name in SUMMARISED_NAMES},
+                outcome=_outcome(
+                    persons[PRIMARY],
+                    failed=int((by_person[PRIMARY].min() < failure_dice).sum()),
+                    failed_cases=int((cases[PRIMARY] < failure_dice).sum()),
+                ),
+            )
         )
     return summaries
+
+
+def _outcome(dice: pd.Series[float], *, failed: int, failed_cases: int) -> Outcome:
+    """That of the mean Dice of each person."""
+    low, high = exact_rate(failed, len(dice))
+    return Outcome(
+        dice_median=float(dice.median()),
+        dice_q1=float(dice.quantile(0.25)),
+        dice_q3=float(dice.quantile(0.75)),
+        failed=failed,
+        failed_cases=failed_cases,
+        failure_rate=failed / len(dice),
+        failure_low=low,
+        failure_high=high,
+    )
 
 
 def write_summaries(path: Path, summaries: Sequence[Summary]) -> None:
     """Write summary.tsv."""
     rows: list[list[object]] = []
     for one in summaries:
-        rows.append([one.model, one.testset, one.participants, one.cases, *one.means.values()])
+        row: list[object] = [one.model, one.testset, one.participants, one.cases]
+        rows.append([*row, *one.means.values(), *astuple(one.outcome)])
     write_table(path, SUMMARY_COLUMNS, rows)
 
 
@@ -147,10 +219,11 @@ def read_summaries(path: Path) -> list[Summary]:
         try:
             means = {name: float(row[name]) for name in SUMMARISED_NAMES}
             counts = int(row["participants"]), int(row["cases"])
+            outcome = shaped(Outcome, {name: row[name] for name in OUTCOME_COLUMNS})
         except ValueError as error:
             message = f"{path}: no summary: {error}"
             raise StudyError(message, hint="code/study run compare") from error
-        summaries.append(Summary(row["model"], row["testset"], *counts, means))
+        summaries.append(Summary(row["model"], row["testset"], *counts, means, outcome))
     return summaries
 
 

@@ -55,8 +55,8 @@ class JudgedDataset(Values):
 
 
 class Settings(Values):
-    """All of it. `trainings` is the largest of the models'; `margin` is that of equivalence, in
-    Dice; `resamples` and `seed` are the bootstrap's."""
+    """All of it. `margin` is that of equivalence, in Dice; `resamples` and `seed` are those of what
+    is drawn at random; a case below `failure_dice` is a failure."""
 
     study: str
     models: tuple[JudgedModel, ...]
@@ -66,6 +66,7 @@ class Settings(Values):
     margin: float
     resamples: int
     seed: int
+    failure_dice: float = 0.1
 
     def of_kind(self, *kinds: str) -> list[JudgedModel]:
         """The models of some kinds."""
@@ -83,15 +84,19 @@ class Settings(Values):
 
     @property
     def unseen(self) -> list[str]:
-        """Datasets that no model learned from."""
+        """Datasets that no model learned from, but for baselines."""
         seen: set[str] = set()
-        for model in self.models:
+        for model in self._compared:
             seen.update(model.learns_from)
         return [dataset.name for dataset in self.datasets if dataset.name not in seen]
 
     def at_home(self, dataset: str) -> list[str]:
-        """The models that learned from a dataset."""
-        return [model.name for model in self.models if dataset in model.learns_from]
+        """The models that learned from a dataset, but for baselines."""
+        return [model.name for model in self._compared if dataset in model.learns_from]
+
+    @property
+    def _compared(self) -> list[JudgedModel]:
+        return [model for model in self.models if model.kind != "baseline"]
 
 
 def read_settings(path: Path) -> Settings:

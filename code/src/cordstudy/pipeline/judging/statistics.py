@@ -1,116 +1,114 @@
-"""Intervals, tests and power of paired differences.
+"""Numbers of paired differences, beside the test (`flips`).
 
-Owns: how each number is computed from the differences of subjects, and when there is none.
-Does not own: which differences (`comparisons`, `strata`).
+Owns: how each number is computed from the differences of persons, and when there is none.
+Does not own: the test and its interval (`flips`), or which differences (`comparisons`, `strata`).
 
-`difference` is one number a subject: the mean of its cases by one model minus that by another.
+`difference` is one number a person: the mean of its cases by one model minus that by another,
+between -1 and 1.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
-from statsmodels.stats.weightstats import DescrStatsW
+from statsmodels.stats.proportion import proportion_confint
 
 Floats = npt.NDArray[np.float64]
 ALPHA, POWER = 0.05, 0.8
-FEWEST = 5
-"""Subjects below which no interval is told: it would hold too seldom (code/docs/judging.md)."""
+LEVEL = 1 - ALPHA
+DIGITS = 9
+"""Decimals that count where values are compared: the rest is noise of adding."""
 
 
-def interval(difference: Floats, *, resamples: int, seed: int) -> tuple[float, float]:
-    """95 % interval of a mean by BCa bootstrap over subjects, expanded for their number; nan for
-    fewer than `FEWEST`, and the mean itself where all agree.
+def interval(
+    difference: Floats, *, resamples: int, seed: int, level: float = LEVEL
+) -> tuple[float, float]:
+    """An interval of a mean between -1 and 1 that also holds where rare total failures were not
+    seen.
 
-    Source: Efron 1987, scipy.stats.bootstrap.
+    The quantiles of means by random weights (uniform on the simplex) with one more person, in whom
+    the difference is as low (for the lower bound) or high (for the upper) as can be. For outcomes
+    that are 0 or 1 these are Clopper and Pearson's bounds.
+
+    Source: Gaffke 2005; Learned-Miller and Thomas 2019, arXiv:1905.06208, who conjecture that it
+    holds for any distribution; here simulated (code/docs/judging.md).
     """
-    if len(difference) < FEWEST:
-        return math.nan, math.nan
-    if np.ptp(difference) == 0:
-        return float(difference[0]), float(difference[0])
-    bootstrap = stats.bootstrap(
-        (difference,),
-        np.mean,
-        n_resamples=resamples,
-        method="BCa",
-        confidence_level=expanded_level(len(difference)),
-        rng=np.random.default_rng(seed),
-    )
-    bounds = bootstrap.confidence_interval
-    return float(bounds.low), float(bounds.high)
+    weights = _weights(len(difference), resamples, seed)
+    outside = (1 - level) / 2
+    low = np.quantile((weights * np.append(difference, -1.0)).sum(axis=1), outside)
+    high = np.quantile((weights * np.append(difference, 1.0)).sum(axis=1), 1 - outside)
+    return float(low), float(high)
 
 
-def expanded_level(n: int) -> float:
-    """The level whose percentiles make a 95 % interval of n subjects, as a bootstrap of few is too
-    narrow: where differences are normal, it is as wide as Student's.
-
-    Source: Hesterberg 2014, arXiv:1411.5279; R's resample.
-    """
-    return float(1 - 2 * stats.norm.cdf(stats.t.ppf(ALPHA / 2, n - 1) * math.sqrt(n / (n - 1))))
+@lru_cache(maxsize=8)
+def _weights(persons: int, resamples: int, seed: int) -> Floats:
+    """Weights of the persons and one more, a row a sample; a row's sum is 1."""
+    drawn = np.random.default_rng(seed).standard_exponential((resamples, persons + 1))
+    return np.asarray(drawn / drawn.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 def wilcoxon(difference: Floats) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test; exact for few subjects without ties; 1 where all
+    """Two-sided p of Wilcoxon's signed-rank test; exact for few persons without ties; 1 where all
     are 0."""
-    if not np.any(difference):
+    rounded = difference.round(DIGITS)
+    if not np.any(rounded):
         return 1.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on ties it says that it is not exact
-        return float(stats.wilcoxon(difference).pvalue)
+        return float(stats.wilcoxon(rounded).pvalue)
 
 
-def least_subjects(tests: int) -> int:
-    """How many subjects the signed-rank test of a family of so many needs to show anything: that
-    of n gives no p below 2 / 2^n. 0 without a test."""
-    if not tests:
-        return 0
-    n = 1
-    while 2 * tests / 2**n >= ALPHA:
-        n += 1
-    return n
-
-
-def holm(p: Sequence[float] | Floats) -> Floats:
-    """Holm's adjusted p-values of a family; where there is none (nan), there is none.
-
-    Source: Holm 1979, statsmodels.
-    """
-    values = np.asarray(p, dtype=float)
-    adjusted = np.full(len(values), np.nan)
-    tested = ~np.isnan(values)
-    if tested.any():
-        adjusted[tested] = multipletests(values[tested], alpha=ALPHA, method="holm")[1]
-    return adjusted
-
-
-def equivalence(difference: Floats, margin: float) -> float:
-    """p of two one-sided paired t-tests that the mean lies within ± margin; nan for fewer than
-    three or where all agree. Source: Schuirmann 1987, statsmodels."""
-    if len(difference) < 3 or np.ptp(difference) == 0:
-        return math.nan
-    return float(DescrStatsW(difference).ttost_mean(-margin, margin)[0])
+def rank_effect(difference: Floats) -> float:
+    """Matched-pairs rank-biserial correlation: what share of the ranks is above 0, minus what is
+    below; 0 where all are 0. Source: Kerby 2014."""
+    rounded = difference.round(DIGITS)
+    rounded = rounded[rounded != 0]
+    if not len(rounded):
+        return 0.0
+    ranks = stats.rankdata(np.abs(rounded))
+    return float((ranks * np.sign(rounded)).sum() / ranks.sum())
 
 
 def deviation(difference: Floats) -> float:
-    """Standard deviation over subjects (n - 1); nan for one."""
+    """Standard deviation over persons (n - 1); nan for one."""
     return float(difference.std(ddof=1)) if len(difference) > 1 else math.nan
+
+
+def bonferroni(p: float, tests: int) -> float:
+    """A p adjusted for so many tests; nan where there is none."""
+    return p if math.isnan(p) else min(1.0, p * tests)
 
 
 def effect_dz(difference: Floats) -> float:
     """The mean over its standard deviation; nan where there is none, or all agree."""
-    sd = deviation(difference)
-    return float(difference.mean() / sd) if sd > 0 else math.nan
+    if not len(difference) or np.ptp(difference.round(DIGITS)) == 0:
+        return math.nan
+    return float(difference.mean() / deviation(difference))
 
 
-def detectable(n: int, sd: float) -> float:
-    """The mean difference that a two-sided paired t-test at 5 % finds with a power of 80 %."""
+def detectable(n: int, sd: float, *, alpha: float = ALPHA) -> float:
+    """The mean difference that a two-sided paired t-test finds with a power of 80 %."""
     if n < 3 or not sd > 0:
         return math.nan
-    return float(TTestPower().solve_power(nobs=n, alpha=ALPHA, power=POWER) * sd)
+    return float(TTestPower().solve_power(nobs=n, alpha=alpha, power=POWER) * sd)
+
+
+def exact_rate(failed: int, n: int) -> tuple[float, float]:
+    """Clopper and Pearson's 95 % interval of a rate. Source: statsmodels."""
+    low, high = proportion_confint(failed, n, alpha=ALPHA, method="beta")
+    return float(low), float(high)
+
+
+def mcnemar(only_one: int, only_other: int) -> float:
+    """Exact two-sided p that two models fail in as many persons, from those in whom only one does;
+    nan where these are too few for any p below 5 %. Source: McNemar 1947, scipy.stats.binomtest."""
+    told = only_one + only_other
+    if not told or 2 / 2**told >= ALPHA:
+        return math.nan
+    return float(stats.binomtest(only_one, told).pvalue)

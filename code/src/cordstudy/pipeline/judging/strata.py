@@ -12,10 +12,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from cordstudy.base.tables import MISSING
+from cordstudy.pipeline.judging.flips import flips
 from cordstudy.pipeline.judging.rows import read_rows
-from cordstudy.pipeline.judging.scores import LATER, STRATA, first_training, of_model, subject_means
+from cordstudy.pipeline.judging.scores import (
+    STRATA,
+    STRATA_WHERE_THERE,
+    first_training,
+    of_model,
+    subject_means,
+)
 from cordstudy.pipeline.judging.settings import Settings
-from cordstudy.pipeline.judging.statistics import interval
+from cordstudy.pipeline.judging.statistics import LEVEL, interval
 
 REFERENCE = "reference"
 """The stratum of the cases whose reference mask no model made, told where some are a model's."""
@@ -38,12 +46,15 @@ class Stratum:
     specific_mean: float
     difference: float
     low: float
+    """`low` to `high_seen`: the intervals of comparisons.tsv, 95 % each, not simultaneous."""
     high: float
+    low_seen: float
+    high_seen: float
 
 
 def strata(scores: pd.DataFrame, settings: Settings) -> list[Stratum]:
-    """The general model against each specific one by contrast, vendor, pathology, label
-    origin, site and field strength."""
+    """The general model against each specific one by contrast, vendor, pathology, label origin;
+    by site and field strength where they are known."""
     rows: list[Stratum] = []
     for testset, scores_here in first_training(scores).groupby("testset", sort=False):
         for stratum, value, cases in _strata_of(scores_here):
@@ -54,10 +65,12 @@ def strata(scores: pd.DataFrame, settings: Settings) -> list[Stratum]:
 def _strata_of(scores: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """The strata of one test set: name, value, scores."""
     for stratum in STRATA:
-        if stratum in LATER and (stratum not in scores or scores[stratum].nunique() < 2):
-            continue
         for value, cases in scores.groupby(stratum, sort=True):
             yield stratum, str(value), cases
+    for stratum in STRATA_WHERE_THERE:
+        if stratum in scores and not scores[stratum].isin(["", MISSING]).all():
+            for value, cases in scores.groupby(stratum, sort=True):
+                yield stratum, str(value), cases
     by_a_model = scores["label_origin"] == "model"
     if by_a_model.any() and not by_a_model.all():
         yield REFERENCE, "not made by a model", scores[~by_a_model]
@@ -70,7 +83,10 @@ def _against_each(
     means = subject_means(cases).loc[testset]
     for specific in settings.specifics:
         difference = (means[settings.general] - means[specific]).to_numpy()
-        low, high = interval(difference, resamples=settings.resamples, seed=settings.seed)
+        resamples, seed = settings.resamples, settings.seed
+        low, high = interval(difference, resamples=resamples, seed=seed)
+        flipped = flips(difference, resamples=resamples, seed=seed)
+        low_seen, high_seen = flipped.interval(LEVEL)
         yield Stratum(
             testset=testset,
             stratum=stratum,
@@ -83,6 +99,8 @@ def _against_each(
             difference=float(difference.mean()),
             low=low,
             high=high,
+            low_seen=low_seen,
+            high_seen=high_seen,
         )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cordstudy.pipeline.judging.comparisons import Comparison
+from cordstudy.pipeline.judging.comparisons import PRIMARY, Comparison
 
 matplotlib.rcdefaults()  # none of a user's own settings, nor those of a file in the working folder
 matplotlib.use("agg")
@@ -65,25 +65,26 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def forest(rows: Sequence[Comparison], unseen: Sequence[str], margin: float) -> str:
-    """Differences with their intervals, one line a row; filled where the test set is seen by no
-    model. The band is the margin."""
+def forest(rows: Sequence[Comparison], margin: float) -> str:
+    """Differences with their intervals, one line a row; filled where it is a primary one. The band
+    is the margin."""
     figure, axes = _rows(len(rows))
-    draw_differences(axes, rows, unseen, margin)
+    draw_differences(axes, rows, margin)
     names = [f"{row.testset} (n={row.subjects})" for row in rows]
     axes.set(yticks=range(len(rows)), yticklabels=names, xlabel="difference of mean Dice")
     return svg(figure)
 
 
-def draw_differences(
-    axes: Axes, rows: Sequence[Comparison], unseen: Sequence[str], margin: float
-) -> None:
-    """The lines of `forest`."""
+def draw_differences(axes: Axes, rows: Sequence[Comparison], margin: float) -> None:
+    """The lines of `forest`: thick the interval of the test, thin what allows for failures not
+    seen."""
     colour = COLOURS[0]
     for n, row in enumerate(rows):
-        if not np.isnan(row.low):
-            axes.plot([row.low, row.high], [n, n], color=colour, lw=2, solid_capstyle="butt")
-        fill = colour if row.testset in unseen else "white"
+        axes.plot([row.low, row.high], [n, n], color=colour, lw=0.8)
+        if not np.isnan(row.low_seen):
+            ends = [row.low_seen, row.high_seen]
+            axes.plot(ends, [n, n], color=colour, lw=3.5, solid_capstyle="butt")
+        fill = colour if row.role == PRIMARY else "white"
         axes.plot(row.difference, n, "o", ms=7, mec=colour, mfc=fill, mew=2)
     _draw_margin(axes, margin)
 
@@ -114,8 +115,9 @@ def paired(means: pd.DataFrame, rows: Sequence[Comparison], general: str, margin
         values = np.sort((means[general] - means[row.specific]).to_numpy())
         heights = n + _spread(len(values))
         axes.plot(values, heights, "o", ms=4.5, alpha=0.5, color=COLOURS[0], mec="none")
-        if not np.isnan(row.low):
-            axes.plot([row.low, row.high], [n, n], color="black", lw=2, solid_capstyle="butt")
+        if not np.isnan(row.low_seen):
+            ends = [row.low_seen, row.high_seen]
+            axes.plot(ends, [n, n], color="black", lw=2, solid_capstyle="butt")
         axes.plot(row.difference, n, "|", ms=14, mew=2.5, color="black")
     _draw_margin(axes, margin)
     axes.set(yticks=range(len(rows)), yticklabels=[row.specific for row in rows])

@@ -137,9 +137,8 @@ class Page:
     @property
     def forest(self) -> str:
         """The plot of the differences that the answer rests on."""
-        family = of_family(self.evaluation.comparisons, "general")
-        rows = deciding(family, self.settings)
-        return forest(rows, self.settings.unseen, self.settings.margin)
+        rows = deciding(self.evaluation.comparisons)
+        return forest(rows, self.settings.margin)
 
     @cached_property
     def plots(self) -> dict[str, tuple[str, str]]:

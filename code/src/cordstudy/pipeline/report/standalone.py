@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cordstudy.pipeline.judging.answer import deciding
-from cordstudy.pipeline.judging.comparisons import Comparison, of_family
+from cordstudy.pipeline.judging.comparisons import Comparison
 from cordstudy.pipeline.judging.settings import Settings
 from cordstudy.pipeline.report.figures import (
     COLOURS,
@@ -36,16 +36,16 @@ WIDTHS = {"reference": 4.5, "general": 2.2, "specific": 2.2}
 """Of outlines, in points: that of the reference is seen below the others."""
 CASES = 3
 """The most cases that the segmentation shows, each of another test set."""
-KEY: dict[str, Any] = {"fontsize": 9, "ncols": 3, "frameon": False, "columnspacing": 1.4}
+KEY: dict[str, Any] = {"fontsize": 9, "ncols": 2, "frameon": False, "columnspacing": 1.4}
 """How the key below a picture looks."""
 
 
 def forest_picture(comparisons: Sequence[Comparison], settings: Settings) -> bytes:
     """The differences that the answer rests on, those on unseen data first."""
-    rows = deciding(of_family(comparisons, "general"), settings)
+    rows = deciding(comparisons)
     rows.sort(key=lambda row: row.testset not in settings.unseen)
     figure, axes = lines_plot(len(rows), width_in=WIDTH_IN, height_in=0.45 * len(rows) + 1.7)
-    draw_differences(axes, rows, settings.unseen, settings.margin)
+    draw_differences(axes, rows, settings.margin)
     names = []
     for row in rows:
         names.append(f"on {row.testset}, n = {row.subjects}\nminus {row.specific}’s model")
@@ -54,7 +54,7 @@ def forest_picture(comparisons: Sequence[Comparison], settings: Settings) -> byt
     for n, row in enumerate(rows):
         _tell_beside(axes, (1.02, n), _numbers(row))
     if rows:
-        _tell_beside(axes, (1.02, -0.8), "difference,\n95 % interval", weight="bold")
+        _tell_beside(axes, (1.02, -0.8), "difference,\ninterval of the test", weight="bold")
     figure.suptitle(_forest_title(settings), fontsize=11, fontweight="bold")
     figure.legend(handles=_forest_key(settings), loc="outside lower center", **KEY)
     return png(figure, dpi=DPI)
@@ -76,10 +76,10 @@ def _study(settings: Settings) -> str:
 
 
 def _numbers(row: Comparison) -> str:
-    """A difference and its interval."""
+    """A difference and the interval of its test."""
     interval = "n too small"
-    if not math.isnan(row.low):
-        interval = f"{row.low:+.3f} to {row.high:+.3f}"
+    if not math.isnan(row.low_seen):
+        interval = f"{row.low_seen:+.3f} to {row.high_seen:+.3f}"
     return f"{row.difference:+.3f}\n{interval}".replace("-", "−")
 
 
@@ -100,8 +100,9 @@ def _tell_beside(
 
 def _forest_key(settings: Settings) -> list[Line2D]:
     return [
-        _point(COLOURS[0], "seen by no model; minus the best specific"),
-        _point("white", "own ground; minus the model trained there"),
+        _point(COLOURS[0], "primary: seen by no model; minus the best specific"),
+        _point("white", "secondary: own ground; minus the model trained there"),
+        Line2D([], [], color=COLOURS[0], lw=0.8, label="with failures too rare to be seen"),
         Line2D([], [], color="#cccccc", lw=8, label=f"±{settings.margin}"),
     ]
 

@@ -1,0 +1,179 @@
+"""The sentences about one comparison, for readers who know no statistics.
+
+Owns: how a difference, the people behind it and what it rests on are put into words.
+Does not own: what a comparison shows (`answer`), or any number (`comparisons`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from cordstudy.pipeline.judging.comparisons import (
+    PRIMARY,
+    SECONDARY,
+    Comparison,
+    fewest_subjects,
+    of_role,
+)
+from cordstudy.pipeline.judging.statistics import ALPHA
+
+
+def number(value: float, form: str = "+.3f") -> str:
+    """A number with a true minus sign."""
+    return format(value, form).replace("-", "−")
+
+
+def percent(level: float) -> str:
+    """A level in percent, with no more digits than it takes."""
+    return f"{100 * level:.4g} %"
+
+
+def numbered(row: Comparison) -> str:
+    """Difference, the interval of its test, and number of subjects."""
+    words = [number(row.difference)]
+    if not math.isnan(row.low_seen):
+        bounds = f"{number(row.low_seen)} to {number(row.high_seen)}"
+        words.append(f"{percent(row.level)} interval {bounds}")
+    return ", ".join([*words, f"n = {row.subjects}"])
+
+
+def in_people(row: Comparison) -> str:
+    """In how many people which model did better, by how much, and which failed."""
+    parts = []
+    if row.better:
+        parts.append(f"better in {row.better} (typically by {number(row.median_better, '.3f')})")
+    if row.worse:
+        parts.append(f"worse in {row.worse} (typically by {number(-row.median_worse, '.3f')})")
+    same = row.subjects - row.better - row.worse
+    if same:
+        parts.append(f"the same in {same}")
+    failed = row.failed_model_only + row.failed_both, row.failed_specific_only + row.failed_both
+    people = f"Of {row.subjects} participants {row.model} is {', '.join(parts)}."
+    if not any(failed):
+        return f"{people} Neither failed in anyone."
+    return f"{people} It failed in {failed[0]}, {row.specific} in {failed[1]}."
+
+
+def reasons(row: Comparison, verdict: str) -> list[str]:
+    """Why a verdict is no plain one, and what it rests on."""
+    said = {
+        "depends": _depends(row),
+        "within retraining": _within(row),
+        "better as seen": _missed(row),
+        "worse as seen": _missed(row),
+        "equivalent as seen": _missed(row),
+    }
+    sentences = [said[verdict]] if verdict in said else []
+    if verdict.startswith("worse"):
+        sentences.append(
+            "The specific model was picked as the best by its result here: to be worse than it is "
+            "not to be worse than one picked beforehand."
+        )
+    return [*sentences, *_rests_on_one(row)]
+
+
+def _depends(row: Comparison) -> str:
+    """What the mean says, and what most participants do."""
+    mean = f"The mean difference is {number(row.difference)}"
+    if not row.p_adjusted < ALPHA:
+        mean += " and not shown to be other than 0"
+    if row.better >= row.worse:
+        most = f"{row.better} of {row.subjects} are better, by {number(row.median_better, '.3f')}"
+    else:
+        most = f"{row.worse} of {row.subjects} are worse, by {number(-row.median_worse, '.3f')}"
+    return f"{mean}, but {most} typically: few large differences stand against many small ones."
+
+
+def _within(row: Comparison) -> str:
+    trained = "both models" if row.retrained == "both" else row.retrained
+    return (
+        f"Training {trained} again with other seeds gave differences from "
+        f"{number(row.trainings_low)} to {number(row.trainings_high)}."
+    )
+
+
+def _missed(row: Comparison) -> str:
+    """What failures too rare to be seen would do."""
+    most = 1 - ALPHA ** (1 / row.subjects)
+    return (
+        f"Failures that happen to fewer than {percent(round(most, 2))} of people may well not "
+        f"occur in {row.subjects}; allowing for them, the mean difference lies between "
+        f"{number(row.low)} and {number(row.high)}."
+    )
+
+
+def _rests_on_one(row: Comparison) -> list[str]:
+    """Said where one participant turns the difference, or makes more than half of it."""
+    if math.isnan(row.without_influential):
+        return []
+    turned = row.without_influential * row.difference < 0
+    if not turned and abs(row.without_influential) >= abs(row.difference) / 2:
+        return []
+    return [
+        f"It rests on one participant: without {row.influential} the mean difference is "
+        f"{number(row.without_influential)}."
+    ]
+
+
+def caveats(rows: Sequence[Comparison], *, opened: bool) -> list[str]:
+    """What keeps the findings from saying more, a sentence each; where n is too small, that
+    first."""
+    sentences = [*_too_few(rows, PRIMARY), *_too_few(rows, SECONDARY)]
+    primary = of_role(rows, PRIMARY)
+    sentences += [_resolved(row) for row in primary if _resolves(row)]
+    home = of_role(rows, SECONDARY)
+    if [row for row in home if not math.isnan(row.p_equivalence)] and not opened:
+        sentences.append(
+            "Equivalence on own ground is claimed only once every primary comparison is shown."
+        )
+    lost = [row.testset for row in home if row.high_seen < 0]
+    if lost:
+        sentences.append(
+            f"On {', '.join(lost)} all of the interval lies below 0: a loss on own ground is "
+            "likely, though no test was declared for it."
+        )
+    return [*sentences, *_seeds(rows)]
+
+
+def _too_few(rows: Sequence[Comparison], role: str) -> list[str]:
+    """The test sets whose participants can show nothing, whatever they are like."""
+    rows = of_role(rows, role)
+    least = fewest_subjects(role, rows[0].together) if rows else 0
+    few = [row for row in rows if row.subjects < least]
+    if not few:
+        return []
+    places = ", ".join(f"{row.testset} ({row.subjects})" for row in few)
+    what = "a difference" if role == PRIMARY else "equivalence"
+    return [f"Too few participants on {places}: no test can show {what} in fewer than {least}."]
+
+
+def _resolves(row: Comparison) -> bool:
+    return not math.isnan(row.p) and not math.isnan(row.detectable)
+
+
+def _resolved(row: Comparison) -> str:
+    return (
+        f"With {row.subjects} participants like those of {row.testset}, a mean difference below "
+        f"{number(row.detectable, '.3f')} would be missed in one study of five, or more often."
+    )
+
+
+def _seeds(rows: Sequence[Comparison]) -> list[str]:
+    """What is known of training again."""
+    primary = of_role(rows, PRIMARY) or rows
+    once = {row.testset: row for row in primary if row.retrained == "neither"}
+    if primary and len(once) == len(primary):
+        return [
+            "Each model was trained once: how much training it again would change is not known, "
+            "and no interval here contains it."
+        ]
+    partly = [row for row in primary if row.retrained not in ("neither", "both")]
+    sentences = [
+        f"On {row.testset} only {row.retrained} was trained more than once: how much training the "
+        "other again would change is not known."
+        for row in partly
+    ]
+    if once:
+        sentences.append(f"On {', '.join(once)} both models were trained once.")
+    return sentences
