@@ -14,6 +14,7 @@ from cordstudy.pipeline.judging.leakage import Overlap
 from cordstudy.pipeline.judging.rows import write_rows
 from cordstudy.pipeline.judging.scores import Spread, spread, summarise, write_summaries
 from cordstudy.pipeline.judging.settings import Settings
+from cordstudy.pipeline.judging.sizes import Size, by_model
 from cordstudy.pipeline.judging.strata import Stratum, strata
 from cordstudy.pipeline.report.evaluation import read_evaluation
 from cordstudy.pipeline.report.page import Page, number, render
@@ -25,8 +26,11 @@ from simulated import SPECIFICS, judged_model, settings, settings_of, simulated,
 def made_page(folder: Path, scores: pd.DataFrame, judged: Settings) -> str:
     """A page of these scores, without pictures."""
     scores.to_csv(folder / "cases.tsv", sep="\t", index=False, na_rep="nan")
-    write_summaries(folder / "summary.tsv", summarise(scores))
-    write_rows(folder / "comparisons.tsv", Comparison, compare_models(scores, judged))
+    write_summaries(folder / "summary.tsv", summarise(scores, judged.failure_dice))
+    sizes = [Size(model.name, 10, 5, 0) for model in judged.models]
+    rows = compare_models(scores, judged, by_model(sizes))
+    write_rows(folder / "comparisons.tsv", Comparison, rows)
+    write_rows(folder / "sizes.tsv", Size, sizes)
     write_rows(folder / "strata.tsv", Stratum, strata(scores, judged))
     write_rows(folder / "replicates.tsv", Spread, spread(scores))
     write_rows(folder / "agreement.tsv", Agreement, agreements(scores))
@@ -69,7 +73,9 @@ def test_every_number_that_links_leads_to_a_command_and_none_is_left_over(tmp_pa
 
 def test_the_page_has_a_table_for_each_family_and_marks_what_is_unseen(tmp_path, scores, judged):
     words = plain(made_page(tmp_path, scores, judged))
-    assert "general minus each specific model, by mean Dice, paired by participant." in words
+    assert "general minus the best specific model of each test set that no model has seen" in words
+    assert "Exploratory: general against every other specific model" in words
+    assert "it is compared with those within a tenth of that: a, b, c" in words
     assert "with as many images, is it variety that helps?" in words
     assert "General models on the dataset that each was not given" in words
     assert "u unseen, n = 6" in words and "a unseen" not in words

@@ -25,6 +25,7 @@ from cordstudy.pipeline.judging.scores import (
     read_spreads,
     read_summaries,
 )
+from cordstudy.pipeline.judging.sizes import Size, by_model, read_sizes
 from cordstudy.pipeline.judging.strata import REFERENCE, Stratum, read_strata
 
 
@@ -42,6 +43,8 @@ class Evaluation:
     spreads: Sequence[Spread]
     agreements: Sequence[Agreement]
     leakage: Sequence[Shared]
+    sizes: Mapping[str, Size]
+    """Of training sets, by model; of those that `compare` was told of."""
 
     @cached_property
     def testsets(self) -> list[str]:
@@ -89,4 +92,5 @@ def read_evaluation(folder: Path) -> Evaluation:
         spreads=read_spreads(folder / "replicates.tsv"),
         agreements=read_agreements(folder / "agreement.tsv"),
         leakage=verdicts(read_overlaps(folder / "leakage.tsv")),
+        sizes=by_model(read_sizes(folder / "sizes.tsv")),
     )

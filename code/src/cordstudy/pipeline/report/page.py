@@ -22,13 +22,24 @@ from markupsafe import Markup
 from cordstudy.pipeline.judging.agreement import Agreement
 from cordstudy.pipeline.judging.answer import Answer, answer, deciding, grouped
 from cordstudy.pipeline.judging.cohort import Cohort
-from cordstudy.pipeline.judging.comparisons import FAMILIES, Comparison, of_family
+from cordstudy.pipeline.judging.comparisons import (
+    EXPLORATORY,
+    FAMILIES,
+    SECONDARY,
+    Comparison,
+    of_family,
+    of_role,
+)
+from cordstudy.pipeline.judging.comparisons import (
+    PRIMARY as PRIMARY_ROLE,
+)
 from cordstudy.pipeline.judging.measures import PRIMARY, SUMMARISED, Measure
 from cordstudy.pipeline.judging.rows import grouped_by
-from cordstudy.pipeline.judging.scores import of_model, subject_means
+from cordstudy.pipeline.judging.scores import Spread, of_model, subject_means
 from cordstudy.pipeline.judging.settings import Settings
 from cordstudy.pipeline.judging.stamp import NOT_SEEN, Stamp
 from cordstudy.pipeline.judging.strata import Stratum
+from cordstudy.pipeline.judging.telling import percent
 from cordstudy.pipeline.report import origins
 from cordstudy.pipeline.report.agreement_plot import agreement_plot
 from cordstudy.pipeline.report.evaluation import Evaluation
@@ -43,8 +54,12 @@ from cordstudy.pipeline.report.who import HEADINGS, STAGES, Who
 
 FAMILY_WORDS = {
     "size-matched": (
-        "The size-matched general model against each specific one: with as many images, is it "
-        "variety that helps?"
+        "The size-matched general model against each specific one of that size: with as many "
+        "images, is it variety that helps?"
+    ),
+    "size-matched-people": (
+        "The general model of as many people against each specific one of that size: with as many "
+        "people, is it variety that helps?"
     ),
     "leave-one-out": (
         "General models on the dataset that each was not given, against the specific models that "
@@ -52,6 +67,7 @@ FAMILY_WORDS = {
     ),
 }
 """What the tables of the families say that stand among the notes on fairness."""
+LEAST_P, MOST_P = 0.001, 0.99
 
 
 @dataclass(frozen=True)
@@ -88,13 +104,38 @@ class Page:
     @property
     def fairness(self) -> list[str]:
         """Notes on it."""
-        return fairness_notes(self.settings)
+        return fairness_notes(self.settings, self.evaluation.sizes)
 
     @cached_property
     def families(self) -> dict[str, list[Comparison]]:
         """The comparisons by family, of those that there are."""
         rows = self.evaluation.comparisons
         return {family: of_family(rows, family) for family in FAMILIES if of_family(rows, family)}
+
+    @property
+    def primary(self) -> list[Comparison]:
+        """The comparisons that the question is answered by."""
+        return of_role(self.evaluation.comparisons, PRIMARY_ROLE)
+
+    @property
+    def secondary(self) -> list[Comparison]:
+        """Those on the specific models' own ground."""
+        return of_role(self.evaluation.comparisons, SECONDARY)
+
+    @property
+    def deciding(self) -> list[Comparison]:
+        """Both."""
+        return deciding(self.evaluation.comparisons)
+
+    @property
+    def exploratory(self) -> list[Comparison]:
+        """The other comparisons of the general model."""
+        return of_role(self.families.get("general", []), EXPLORATORY)
+
+    @property
+    def retrained(self) -> list[Spread]:
+        """The spread of the models that were trained more than once."""
+        return [row for row in self.evaluation.spreads if row.trainings > 1]
 
     @property
     def synthetic(self) -> bool:
@@ -137,8 +178,7 @@ class Page:
     @property
     def forest(self) -> str:
         """The plot of the differences that the answer rests on."""
-        rows = deciding(self.evaluation.comparisons)
-        return forest(rows, self.settings.margin)
+        return forest(self.deciding, self.settings.margin)
 
     @cached_property
     def plots(self) -> dict[str, tuple[str, str]]:
@@ -172,14 +212,15 @@ class Page:
             for testset in self.evaluation.testsets:
                 yield origins.of_summary(model.name, testset)
         yield from map(origins.of_agreement, self.agreements)
-        for rows in self.families.values():
-            yield from map(origins.of_comparison, rows)
+        yield from map(origins.of_comparison, self.exploratory)
+        for family, rows in self.families.items():
+            if family != "general":
+                yield from map(origins.of_comparison, rows)
         if self.who:
             yield from self.who.origins()
         for strata in self.strata.values():
             yield from map(origins.of_stratum, strata)
-        if self.settings.trainings > 1:
-            yield from map(origins.of_spread, self.evaluation.spreads)
+        yield from map(origins.of_spread, self.retrained)
         for case in self._cases():
             for name in case.models:
                 yield origins.of_case(case.case_id, name)
@@ -197,11 +238,20 @@ def number(value: float, form: str = ".3f") -> str:
     return "" if math.isnan(value) else format(value, form).replace("-", "−")
 
 
-def interval(row: Comparison) -> str:
+def interval(low: float, high: float) -> str:
     """The interval of a difference, in words."""
-    if math.isnan(row.low):
+    if math.isnan(low):
         return "too few"
-    return f"{number(row.low, '+.3f')} to {number(row.high, '+.3f')}"
+    return f"{number(low, '+.3f')} to {number(high, '+.3f')}"
+
+
+def p_value(value: float) -> str:
+    """A p, never as 0 or 1; none where there is none."""
+    if math.isnan(value):
+        return ""
+    if value < LEAST_P:
+        return f"< {LEAST_P}"
+    return "> 0.99" if value > MOST_P else f"{value:.3f}"
 
 
 def bracketed(low: float, high: float) -> str:
@@ -242,6 +292,8 @@ def _environment() -> jinja2.Environment:
         "number": number,
         "interval": interval,
         "bracketed": bracketed,
+        "p_value": p_value,
+        "percent": percent,
         "link": link,
         "origins": origins,
         "grouped": grouped,

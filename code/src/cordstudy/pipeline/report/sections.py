@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.pipeline.judging.rows import grouped_by
-from cordstudy.pipeline.judging.settings import Settings
+from cordstudy.pipeline.judging.settings import JudgedModel, Settings
+from cordstudy.pipeline.judging.sizes import Size, alike
 from cordstudy.pipeline.raw.layout import read_cases
 from cordstudy.pipeline.sources.cases import of_unknown_origin
 
@@ -52,19 +53,12 @@ def unknown_makers(raws: Iterable[Path]) -> list[str]:
     return lines
 
 
-def fairness_notes(settings: Settings) -> list[str]:
-    """What was done so that the comparison is of data and nothing else; and what was not."""
+def fairness_notes(settings: Settings, sizes: Mapping[str, Size]) -> list[str]:
+    """What was done so that the comparison is of data and nothing else; and what was not. `sizes`
+    is by model."""
     notes = [_training_length(settings), _plans(settings), _sampling(settings)]
-    for model in settings.of_kind("size-matched"):
-        notes.append(
-            f"{model.name}: a general model of as many training images as the largest specific "
-            "model has."
-        )
-    for model in settings.of_kind("size-matched-people"):
-        notes.append(
-            f"{model.name}: a general model of as many people as the largest specific model has, "
-            "with all of their images."
-        )
+    for model in settings.of_kind("size-matched", "size-matched-people"):
+        notes.append(_matched(model, settings, sizes))
     left_out = settings.of_kind("leave-one-out")
     if left_out:
         notes.append(
@@ -88,6 +82,20 @@ def _baselines(settings: Settings) -> list[str]:
                 "for testing here."
             )
     return notes
+
+
+def _matched(model: JudgedModel, settings: Settings, sizes: Mapping[str, Size]) -> str:
+    """What a size-matched model is, and which models it is compared with."""
+    counted = "people" if model.kind == "size-matched-people" else "images"
+    note = f"{model.name}: a general model of as many training {counted} as a specific one has"
+    others = [name for name in settings.specifics if alike(model.kind, model.name, name, sizes)]
+    if model.name not in sizes:
+        return f"{note}; their sizes are not known, so it is compared with none."
+    size = sizes[model.name]
+    told = f"{note} ({size.images} images of {size.people} people)"
+    if not others:
+        return f"{told}; no specific model is within a tenth of that, so it is compared with none."
+    return f"{told}; it is compared with those within a tenth of that: {', '.join(others)}."
 
 
 def _training_length(settings: Settings) -> str:
