@@ -1,7 +1,7 @@
-"""`results`: the table of mean Dice as HEAD has it, and what to do next.
+"""`results`: the table of mean Dice and the answer as HEAD has them, and what to do next.
 
 Owns: reading the committed summary, the doubt that a record made it, the hints below it.
-Does not own: the summary (`pipeline.judging.compare`).
+Does not own: the summary (`pipeline.judging.compare`), or the words of the answer (`recorded`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from cordstudy.study.schema import Study
 COLUMNS = ("model", "testset", "dice", "participants", "cases")
 """What of the summary is printed."""
 
+WIDTH = 100
+"""Of lines of text."""
 Row = dict[str, str]
 
 
@@ -37,7 +39,7 @@ def results(name: str) -> None:
 
 
 def print_results(study: Study) -> None:
-    """Print mean Dice by model and test set as HEAD has it, and what to do next.
+    """Print mean Dice by model and test set and the answer as HEAD has them, and what to do next.
 
     Warns where that table is not what a record made.
     """
@@ -49,7 +51,23 @@ def print_results(study: Study) -> None:
     say()
     for line in lines:
         say(line)
+    _print_answer(study)
     _print_next(study)
+
+
+def _print_answer(study: Study) -> None:
+    """The sentences that the report's page begins with; a warning where HEAD has no table of
+    them."""
+    from cordstudy.cli.recorded import in_words, read_answer  # it tells of this table, too
+
+    try:
+        told = read_answer(study)
+    except StudyError as error:
+        say(f"warning: no answer: {inline(str(error))}", err=True)
+        return
+    words = inline(in_words(told).replace("*", ""))
+    say()
+    say(textwrap.fill(words, WIDTH, break_long_words=False, break_on_hyphens=False))
 
 
 def mean_dice(study: Study) -> list[str]:

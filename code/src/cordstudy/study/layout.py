@@ -67,19 +67,16 @@ class Layout:
         return f"{self.evaluation}/summary.tsv"
 
     @property
+    def sizes_table(self) -> str:
+        """One row a model: what it learned from, counted."""
+        return f"{self.evaluation}/sizes.tsv"
+
+    @property
     def comparison_tables(self) -> list[str]:
         """What `compare` writes: the summary, comparisons of models, strata, the spread of
         retraining, the sizes of training sets, agreement of areas, Dice by components kept."""
-        names = (
-            "summary",
-            "comparisons",
-            "strata",
-            "replicates",
-            "sizes",
-            "agreement",
-            "components",
-        )
-        return [f"{self.evaluation}/{name}.tsv" for name in names]
+        names = ("summary", "comparisons", "strata", "replicates", "agreement", "components")
+        return [*(f"{self.evaluation}/{name}.tsv" for name in names), self.sizes_table]
 
     @property
     def report(self) -> str:

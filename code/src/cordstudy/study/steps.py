@@ -401,17 +401,12 @@ def _notebook(study: Study) -> Step:
     arguments = [NOTEBOOK, "--parameter", "cases", layout.cases_table]
     arguments += ["--parameter", "judging", layout.judging]
     arguments += ["--parameter", "leakage", layout.leakage_table, "--out", layout.notebook]
+    tables = [layout.cases_table, layout.sizes_table, layout.leakage_table]
     return _step(
         "notebook",
         "",
         "Execute the notebook",
         arguments,
-        inputs=[
-            NOTEBOOK,
-            layout.cases_table,
-            layout.judging,
-            layout.leakage_table,
-            *notebook_files(ROOT / NOTEBOOK),
-        ],
+        inputs=[*tables, NOTEBOOK, layout.judging, *notebook_files(ROOT / NOTEBOOK)],
         outputs=[layout.notebook],
     )

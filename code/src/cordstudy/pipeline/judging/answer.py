@@ -105,8 +105,8 @@ def answer(comparisons: Sequence[Comparison], settings: Settings) -> Answer:
 
 
 def deciding(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """The comparisons that the answer rests on, in the order of the table."""
-    return [row for row in comparisons if row.role in (PRIMARY, SECONDARY)]
+    """The comparisons that the answer rests on, the primary ones first."""
+    return [*of_role(comparisons, PRIMARY), *of_role(comparisons, SECONDARY)]
 
 
 def grouped(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:

@@ -77,7 +77,7 @@ def forest(rows: Sequence[Comparison], margin: float) -> str:
 
 def draw_differences(axes: Axes, rows: Sequence[Comparison], margin: float) -> None:
     """The lines of `forest`: thick the interval of the test, thin what allows for failures not
-    seen."""
+    seen, which may leave the plot."""
     colour = COLOURS[0]
     for n, row in enumerate(rows):
         axes.plot([row.low, row.high], [n, n], color=colour, lw=0.8)
@@ -87,6 +87,16 @@ def draw_differences(axes: Axes, rows: Sequence[Comparison], margin: float) -> N
         fill = colour if row.role == PRIMARY else "white"
         axes.plot(row.difference, n, "o", ms=7, mec=colour, mfc=fill, mew=2)
     _draw_margin(axes, margin)
+    axes.set_xlim(_limits(rows, margin))
+
+
+def _limits(rows: Sequence[Comparison], margin: float) -> tuple[float, float]:
+    """What holds all differences, the intervals of their tests and the margin, and some more."""
+    values = [-margin, margin]
+    for row in rows:
+        values += [row.difference, row.low_seen, row.high_seen]
+    room = 0.15 * (np.nanmax(values) - np.nanmin(values))
+    return float(np.nanmin(values) - room), float(np.nanmax(values) + room)
 
 
 def dice_by_model(means: pd.DataFrame) -> str:

@@ -41,9 +41,8 @@ KEY: dict[str, Any] = {"fontsize": 9, "ncols": 2, "frameon": False, "columnspaci
 
 
 def forest_picture(comparisons: Sequence[Comparison], settings: Settings) -> bytes:
-    """The differences that the answer rests on, those on unseen data first."""
+    """The differences that the answer rests on, the primary ones first."""
     rows = deciding(comparisons)
-    rows.sort(key=lambda row: row.testset not in settings.unseen)
     figure, axes = lines_plot(len(rows), width_in=WIDTH_IN, height_in=0.45 * len(rows) + 1.7)
     draw_differences(axes, rows, settings.margin)
     names = []
