@@ -17,7 +17,7 @@ from cordstudy.pipeline.judging.settings import Settings
 from cordstudy.pipeline.judging.sizes import Size, by_model
 from cordstudy.pipeline.judging.strata import Stratum, strata
 from cordstudy.pipeline.report.evaluation import read_evaluation
-from cordstudy.pipeline.report.page import Page, number, render
+from cordstudy.pipeline.report.page import Page, number, p_value, render
 from cordstudy.pipeline.report.viewer import Viewer
 from pages import plain
 from simulated import SPECIFICS, judged_model, settings, settings_of, simulated, table
@@ -113,6 +113,29 @@ def test_a_study_of_one_model_has_a_page_without_comparisons(tmp_path):
     words = plain(made_page(tmp_path, only, judged))
     assert "No answer: nothing unseen to judge on" in words and "Worst cases" in words
     assert "against each specific" not in words and "Strata" not in words
+
+
+def test_with_too_few_participants_the_page_says_so_first_and_gives_no_p(tmp_path):
+    few = simulated(np.random.default_rng(2), n=2, shift=0.3, testsets="au")
+    few = few.assign(case_id=few["testset"] + few["participant_id"])
+    words = plain(made_page(tmp_path, few, settings(datasets="au")))
+    first = words.index("Cannot be answered with 2 participants: no test can show a difference")
+    assert first < words.index("On data that no model has seen")
+    assert "n too small" in words and "1.000 " not in words[words.index("Primary: unseen data") :]
+
+
+def test_what_is_exploratory_is_folded_and_has_no_p(tmp_path, scores, judged):
+    page = made_page(tmp_path, scores, judged)
+    places = [page.index(words) for words in ("Primary: unseen", "Secondary:", "Exploratory:")]
+    assert places == sorted(places)
+    folded = page[page.index("<details><summary>Exploratory") :]
+    table = plain(folded[: folded.index("</details>")])
+    assert "no p-values" in table and " p " not in table.replace("no p-values", "")
+
+
+def test_a_p_is_never_told_as_0_or_1():
+    told = [p_value(value) for value in (0.0, 0.0004, 0.0412, 0.999, 1.0, float("nan"))]
+    assert told == ["< 0.001", "< 0.001", "0.041", "> 0.99", "> 0.99", ""]
 
 
 def test_a_number_has_a_true_minus_sign_and_none_is_empty():

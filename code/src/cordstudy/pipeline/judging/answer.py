@@ -29,7 +29,7 @@ WORDS = {
     "better as seen": "better (unless rare failures were missed) than",
     "worse": "worse than",
     "worse as seen": "worse (unless rare failures were missed) than",
-    "depends": "better by one way of looking and not by another than",
+    "depends": "shown to differ by one way of looking and not by another from",
     "within retraining": "no further than training again would move it from",
     "equivalent": "equivalent to",
     "equivalent as seen": "equivalent (unless rare failures were missed) to",

@@ -74,8 +74,13 @@ def reasons(row: Comparison, verdict: str) -> list[str]:
 
 
 def _depends(row: Comparison) -> str:
-    """What the mean says, and what most participants do."""
+    """What the mean says, and what the ranks or most participants do."""
     mean = f"The mean difference is {number(row.difference)}"
+    if row.rank_effect * row.difference > 0 and _most_agree(row):
+        return (
+            f"{mean}; a test of the mean and one of the ranks agree on its direction, and not on "
+            f"whether it is shown (p {row.p:.3f} and {row.p_wilcoxon:.3f}, unadjusted)."
+        )
     if not row.p_adjusted < ALPHA:
         mean += " and not shown to be other than 0"
     if row.better >= row.worse:
@@ -83,6 +88,11 @@ def _depends(row: Comparison) -> str:
     else:
         most = f"{row.worse} of {row.subjects} are worse, by {number(-row.median_worse, '.3f')}"
     return f"{mean}, but {most} typically: few large differences stand against many small ones."
+
+
+def _most_agree(row: Comparison) -> bool:
+    """Whether most participants are on the side of the mean."""
+    return (row.better > row.worse) == (row.difference > 0)
 
 
 def _within(row: Comparison) -> str:
