@@ -22,17 +22,18 @@ from cordstudy.pipeline.judging.measures import NAMES, PRIMARY, SUMMARISED
 from cordstudy.pipeline.judging.rows import read_rows
 from cordstudy.pipeline.judging.statistics import exact_rate
 
-STRATA = ("contrast", "vendor", "pathology", "label_origin")
-"""Columns of cases.tsv whose values are told apart."""
 SITE = "site"
-STRATA_WHERE_THERE = (SITE, "field_strength")
-"""Others, which a table of an earlier version lacks."""
+LATER = (SITE, "field_strength")
+"""Columns of cases.tsv whose values are told apart where a test set has several; a table of an
+earlier version lacks them."""
+STRATA = ("contrast", "vendor", "pathology", "label_origin", *LATER)
+"""Columns of cases.tsv whose values are told apart."""
 SUMMARISED_NAMES = [kind.name for kind in SUMMARISED]
 COLUMNS = (
     *("model", "replicate", "testset", "case_id", "participant_id", *SUMMARISED_NAMES),
-    *STRATA,
+    *(column for column in STRATA if column not in LATER),
 )
-"""What `compare` needs of cases.tsv, which may also have `PERSON` and `STRATA_WHERE_THERE`."""
+"""What `compare` needs of cases.tsv, which may also have `PERSON` and `LATER`."""
 KEY = ("model", "replicate", "testset", "case_id")
 """What tells one row from another."""
 PERSON = "person"

@@ -12,16 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from cordstudy.base.tables import MISSING
 from cordstudy.pipeline.judging.flips import flips
 from cordstudy.pipeline.judging.rows import read_rows
-from cordstudy.pipeline.judging.scores import (
-    STRATA,
-    STRATA_WHERE_THERE,
-    first_training,
-    of_model,
-    subject_means,
-)
+from cordstudy.pipeline.judging.scores import LATER, STRATA, first_training, of_model, subject_means
 from cordstudy.pipeline.judging.settings import Settings
 from cordstudy.pipeline.judging.statistics import LEVEL, interval
 
@@ -53,8 +46,8 @@ class Stratum:
 
 
 def strata(scores: pd.DataFrame, settings: Settings) -> list[Stratum]:
-    """The general model against each specific one by contrast, vendor, pathology, label origin;
-    by site and field strength where they are known."""
+    """The general model against each specific one by contrast, vendor, pathology, label
+    origin, site and field strength."""
     rows: list[Stratum] = []
     for testset, scores_here in first_training(scores).groupby("testset", sort=False):
         for stratum, value, cases in _strata_of(scores_here):
@@ -65,12 +58,10 @@ def strata(scores: pd.DataFrame, settings: Settings) -> list[Stratum]:
 def _strata_of(scores: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """The strata of one test set: name, value, scores."""
     for stratum in STRATA:
+        if stratum in LATER and (stratum not in scores or scores[stratum].nunique() < 2):
+            continue
         for value, cases in scores.groupby(stratum, sort=True):
             yield stratum, str(value), cases
-    for stratum in STRATA_WHERE_THERE:
-        if stratum in scores and not scores[stratum].isin(["", MISSING]).all():
-            for value, cases in scores.groupby(stratum, sort=True):
-                yield stratum, str(value), cases
     by_a_model = scores["label_origin"] == "model"
     if by_a_model.any() and not by_a_model.all():
         yield REFERENCE, "not made by a model", scores[~by_a_model]
