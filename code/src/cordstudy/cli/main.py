@@ -13,6 +13,7 @@ from cordstudy.cli.audit import audit
 from cordstudy.cli.carried import carried
 from cordstudy.cli.cases import cases
 from cordstudy.cli.inputs import inputs
+from cordstudy.cli.methods import methods
 from cordstudy.cli.recompute import recompute
 from cordstudy.cli.render import render
 from cordstudy.cli.reproduce import reproduce
@@ -37,6 +38,7 @@ Examples, from the root of a study:
   code/study audit --leakage                 whether a test subject ever reached training
   code/study verify --sample 3               run three steps again: is it still the same?
   code/study reproduce --jobs 2              make the whole study again here, with verdicts
+  code/study methods                         methods and results, as a paper could take them
   code/study segment image.nii.gz --out .    segment any image with a trained model
   git log                                    the lab book: one commit a step
   datalad rerun COMMIT                       make one step's outputs again
@@ -88,6 +90,7 @@ for command in (
     audit,
     verify,
     results,
+    methods,
     segment,
     space,
     carried,

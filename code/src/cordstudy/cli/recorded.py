@@ -149,5 +149,5 @@ def _told(findings: Sequence[Finding], whom: str) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """Words after each other, `and` before the last."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    """Words after each other, `and` before the last; empty for none."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -1,0 +1,232 @@
+"""What a study found and how it was judged, as its tables and settings say.
+
+Owns: the rows of comparisons that a paper states, the measures and tests that its tables have.
+Does not own: statistics and the answer (`pipeline.judging`), or sentences (`methods.md.j2`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from cordstudy.base.errors import StudyError
+from cordstudy.base.texts import faults
+from cordstudy.cli.paper.committed import Committed, Row, missing
+from cordstudy.cli.paper.references import References
+from cordstudy.pipeline.judging.settings import HINT, Settings
+from cordstudy.study.parameters import settings_of
+
+MINUS = "−"
+FEWEST = 0.001
+"""A p below this is told as such."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One comparison as a paper states it: names, and numbers in words."""
+
+    role: str
+    model: str
+    specific: str
+    testset: str
+    people: str
+    model_mean: str
+    specific_mean: str
+    difference: str
+    interval: str
+    p: str
+
+
+@dataclass(frozen=True)
+class Summarised:
+    """Mean Dice of one model on one test set, and what stands beside it."""
+
+    model: str
+    testset: str
+    people: str
+    images: str
+    dice: str
+    failures: str
+
+
+def settings(committed: Committed) -> Settings:
+    """How models are judged: the study's parameters, as they are committed."""
+    path = committed.layout.judging
+    held = committed.values(path)
+    try:
+        return Settings.model_validate(held) if held else settings_of(committed.study)
+    except ValidationError as error:
+        raise StudyError(f"{path}: {faults(error)}", hint=HINT) from error
+
+
+def columns(committed: Committed, table: str) -> set[str]:
+    """The columns of one of the study's tables of evaluation."""
+    rows = _rows(committed, table)
+    return set(rows[0]) if rows else set()
+
+
+def comparisons(committed: Committed, role: str) -> list[Compared]:
+    """The comparisons of a role, in the order of the table."""
+    judged = settings(committed)
+    rows = _rows(committed, "comparisons")
+    return [_compared(row) for row in rows if _role(row, judged) == role]
+
+
+def _role(row: Row, judged: Settings) -> str:
+    """The part that a comparison plays: as the table says, or as the plan has it."""
+    if "role" in row:
+        return row["role"]
+    if row.get("family") != "general":
+        return "exploratory"
+    if row["testset"] in judged.unseen and _true(row, "best_specific"):
+        return "primary"
+    return "secondary" if _true(row, "at_home") else "exploratory"
+
+
+def _true(row: Row, column: str) -> bool:
+    return row.get(column) == "True"
+
+
+def _compared(row: Row) -> Compared:
+    return Compared(
+        role=row.get("role", ""),
+        model=row["model"],
+        specific=row["specific"],
+        testset=row["testset"],
+        people=row["subjects"],
+        model_mean=number(row.get("model_mean")),
+        specific_mean=number(row.get("specific_mean")),
+        difference=signed(row.get("difference")),
+        interval=_interval(row),
+        p=_p(row),
+    )
+
+
+def _interval(row: Row) -> str:
+    """An interval with its level; words where there is none."""
+    low, high = _float(row.get("low")), _float(row.get("high"))
+    if math.isnan(low) or math.isnan(high):
+        return "no interval, too few participants"
+    level = _float(row.get("level", "0.95"))
+    percent = "" if math.isnan(level) else f"{100 * level:g} % "
+    return f"{percent}interval {signed(row['low'])} to {signed(row['high'])}"
+
+
+def _p(row: Row) -> str:
+    """The adjusted p of the test where there is one, else the one that is there."""
+    for column, words in P_COLUMNS:
+        value = _float(row.get(column))
+        if not math.isnan(value):
+            told = f"< {FEWEST}" if value < FEWEST else f"= {value:.3f}"
+            return f"p {told}{words}"
+    return "no p-value"
+
+
+P_COLUMNS = (
+    ("p_adjusted", " adjusted"),
+    ("p_holm", " after Holm"),
+    ("p", ""),
+)
+"""Where a p may stand, the first that is there is told."""
+
+
+def summaries(committed: Committed, model: str) -> list[Summarised]:
+    """What a model reached on each test set."""
+    found = []
+    for row in _rows(committed, "summary"):
+        if row["model"] == model:
+            found.append(_summarised(row))
+    return found
+
+
+def _summarised(row: Row) -> Summarised:
+    failures = row.get("failures", "")
+    return Summarised(
+        model=row["model"],
+        testset=row["testset"],
+        people=row["participants"],
+        images=row["cases"],
+        dice=number(row["dice"]),
+        failures=failures if failures else missing("how many failed"),
+    )
+
+
+def hits(committed: Committed) -> str:
+    """What the check for leakage found, in words."""
+    rows = committed.rows(committed.layout.leakage_table)
+    if not rows:
+        return missing("whether training and test sets have anything in common")
+    found = [row for row in rows if row["n_hits"] != "0"]
+    respects = len({row["compared"] for row in rows})
+    if not found:
+        return (
+            f"{len(rows)} comparisons of training cases and folds with test sets, in {respects} "
+            "respects, found nothing on both sides"
+        )
+    named = sorted({f"{row['model']} ({row['against']}, by {row['compared']})" for row in found})
+    return f"**the same was on both sides**: {', '.join(named)}"
+
+
+def number(cell: str | None) -> str:
+    """A number of a table with three decimals."""
+    value = _float(cell)
+    return missing("a number") if math.isnan(value) else f"{value:.3f}".replace("-", MINUS)
+
+
+def signed(cell: str | None) -> str:
+    """A difference with its sign."""
+    value = _float(cell)
+    return missing("a number") if math.isnan(value) else f"{value:+.3f}".replace("-", MINUS)
+
+
+def _float(cell: str | None) -> float:
+    try:
+        return float(cell or "nan")
+    except ValueError:
+        return math.nan
+
+
+def _rows(committed: Committed, table: str) -> Sequence[Row]:
+    return committed.rows(f"{committed.layout.evaluation}/{table}.tsv")
+
+
+MEASURES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("dice", "Dice", ("dice",)),
+    ("iou", "the Jaccard index (IoU)", ()),
+    ("nsd", "the surface Dice (NSD) at a tolerance of {tolerance:g} mm", ("nsd",)),
+    ("hd95_mm", "the 95th percentile of surface distances (HD95)", ()),
+    ("assd_mm", "the average symmetric surface distance", ()),
+    ("relative_volume_error", "the relative error of volume", ()),
+    ("csa_error_mm2", "the error of the cross-sectional area (CSA)", ("sct",)),
+    ("cord_found", "the share of the cord's slices that were found", ()),
+)
+"""Columns of the table of cases, what they are called in a paper, and what is cited for them."""
+
+
+def measures(committed: Committed, references: References) -> list[str]:
+    """The measures that the table of cases has."""
+    there = set().union(*committed.rows(committed.layout.cases_table)[:1])
+    tolerance = settings(committed).nsd_tolerance_mm
+    told = []
+    for column, words, works in MEASURES:
+        if column in there:
+            cited = f" {references.cite(*works)}" if works else ""
+            told.append(words.format(tolerance=tolerance) + cited)
+    return told or [missing("the measures, as there is no table of cases")]
+
+
+def tests(committed: Committed, references: References) -> str:
+    """How a difference was tested, by the columns of the table of comparisons."""
+    there = columns(committed, "comparisons")
+    if not there:
+        return missing("how differences were tested, as there is no table of comparisons")
+    cite = references.cite
+    return (
+        "The difference of two models is the mean over people of their paired differences; its "
+        f"interval is a bootstrap's over people, BCa {cite('bca')}. It was tested by Wilcoxon's "
+        f"signed-rank test {cite('wilcoxon')}, two-sided, with Holm's adjustment {cite('holm')} "
+        "within a family of comparisons."
+    )
