@@ -19,7 +19,8 @@ from io import StringIO
 
 from cordstudy.base.errors import StudyError, inline
 from cordstudy.provenance.history.commits import RecordedCommit
-from cordstudy.provenance.history.gitlog import Entry, text
+from cordstudy.provenance.history.gitlog import Entry
+from cordstudy.provenance.history.gitlog import text as decoded
 from cordstudy.provenance.history.index import History
 from cordstudy.study.layout import Layout
 from cordstudy.study.schema import Study
@@ -70,17 +71,19 @@ class Committed:
         there = [path for path in paths if path in self.history.tree]
         return [path for path in there if self.history.producer(path) is None]
 
+    def text(self, path: str) -> str:
+        """The text of a file; empty where there is none."""
+        return self._content(self.history.tree.get(path))
+
     def rows(self, path: str) -> list[Row]:
         """The rows of a TSV of this study's own; none where there is no such file."""
-        content = self._text(self.history.tree.get(path))
-        reader = csv.DictReader(StringIO(content), delimiter="\t", restval="")
+        reader = csv.DictReader(StringIO(self.text(path)), delimiter="\t", restval="")
         return [{name: inline(cell) for name, cell in row.items()} for row in reader]
 
     def values(self, path: str) -> dict[str, object]:
         """The JSON object in a file; empty where there is no such file."""
-        content = self._text(self.history.tree.get(path))
         try:
-            found = json.loads(content or "{}")
+            found = json.loads(self.text(path) or "{}")
         except ValueError as error:
             raise StudyError(f"{path}: {error}", hint=f"code/study audit {path}") from error
         return found if isinstance(found, dict) else {}
@@ -95,13 +98,13 @@ class Committed:
         commit = self.records.get(step)
         if commit is None or LOCK not in commit.record.from_root(commit.record.inputs):
             return {}
-        return dict(PINNED.findall(self._text(self.history.entry_after(commit.id, LOCK))))
+        return dict(PINNED.findall(self._content(self.history.entry_after(commit.id, LOCK))))
 
-    def _text(self, entry: Entry | None) -> str:
+    def _content(self, entry: Entry | None) -> str:
         """The text of a file in git; empty for none, and for one whose content is annexed."""
         if entry is None or not entry.is_plain:
             return ""
-        return text(self.history.blob(entry))
+        return decoded(self.history.blob(entry))
 
 
 def option(words: list[str], name: str) -> str | None:

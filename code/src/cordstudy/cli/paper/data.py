@@ -46,10 +46,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Learned:
-    """What a model learned from; None where its training set has no table."""
+    """What a model learned from; `count` is None where its training set has no table."""
 
     model: Model
     count: Count | None
+    watched: Count | None
+    """Those of its only fold, which are held out to watch its training; none of several folds."""
 
 
 def sources(committed: Committed) -> list[Source]:
@@ -115,11 +117,13 @@ def makers(committed: Committed) -> list[str]:
 
 def learned(committed: Committed) -> list[Learned]:
     """What each model learned from, in the study's order."""
-    found = []
+    found, folds = [], committed.study.train.folds
     for model in models_of(committed.study).values():
         cases = committed.rows(f"{committed.layout.training_set(model)}/cases.tsv")
         trained = _of_part(cases, TRAIN)
-        found.append(Learned(model, counted(trained) if cases else None))
+        watched = [case for case in trained if case.get("fold") == str(folds[0])]
+        one = counted(watched) if cases and len(folds) == 1 else None
+        found.append(Learned(model, counted(trained) if cases else None, one))
     return found
 
 

@@ -1,0 +1,190 @@
+"""The methods paragraph: each number is that of a table, a plan or a record; a gap is marked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+from dataclasses import dataclass, field
+
+import pytest
+from click.testing import CliRunner
+
+from cordstudy.base.errors import StudyError
+from cordstudy.cli.methods import methods, written
+from cordstudy.cli.paper import data, results, training
+from cordstudy.cli.paper.committed import LOCK, Committed
+from cordstudy.cli.paper.references import WORKS, References
+from cordstudy.provenance.history.index import History
+from cordstudy.study.layout import Layout
+from cordstudy.study.loading import load_study
+from cordstudy.study.models import models_of
+from helpers import REPOSITORY, git
+
+PHANTOM = load_study(REPOSITORY, "phantom")
+LAYOUT = Layout(PHANTOM)
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Committed:
+    committed = Committed(PHANTOM, History(REPOSITORY))
+    if "train:general:fold0" not in committed.records:
+        pytest.skip("no recorded study: code/study run")
+    return committed
+
+
+@pytest.fixture(scope="module")
+def text(recorded: Committed) -> str:
+    """The paragraph about the recorded study, each paragraph in one line."""
+    return " ".join(written(recorded).split())
+
+
+@dataclass(frozen=True)
+class Held(Committed):
+    """A study of which some files are there, and no record."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def text(self, path: str) -> str:
+        return self.texts.get(path, "")
+
+
+def held(recorded: Committed, **tables: str) -> Held:
+    paths = {f"{LAYOUT.evaluation}/{name}.tsv": table for name, table in tables.items()}
+    return Held(PHANTOM, recorded.history, paths)
+
+
+def rows(path: str) -> list[dict[str, str]]:
+    """A table of HEAD, read without the code that is tested."""
+    content = git(REPOSITORY, "show", f"HEAD:{path}").splitlines()
+    return list(csv.DictReader(content, delimiter="\t"))
+
+
+def test_people_and_images_are_those_of_the_tables_of_cases(text):
+    for name in PHANTOM.datasets:
+        cases = rows(f"{LAYOUT.raw(name)}/cases.tsv")
+        cells = []
+        for part in ("train", "test"):
+            of_part = [case for case in cases if case["part"] == part]
+            cells.append(f"{len({case['person'] for case in of_part})}, {len(of_part)}")
+        left_out = len(rows(f"{LAYOUT.raw(name)}/left_out.tsv"))
+        assert f"| {name} (synthetic) | {cells[0]} | {cells[1]} | {left_out} |" in text
+
+
+def test_what_a_model_learned_from_and_what_was_only_watched_are_counted(text):
+    for model in models_of(PHANTOM).values():
+        cases = rows(f"{LAYOUT.training_set(model)}/cases.tsv")
+        cases = [case for case in cases if case["part"] == "train"]
+        watched = [case for case in cases if case["fold"] == "0"]
+        people = [len({(c["dataset"], c["person"]) for c in some}) for some in (cases, watched)]
+        assert f"| {people[0]}, {len(cases)} | {people[1]}, {len(watched)} |" in text
+
+
+def test_results_are_those_of_the_tables(text):
+    general = next(iter(models_of(PHANTOM)))
+    for row in rows(LAYOUT.summary_table):
+        if row["model"] == general:
+            counts = f"{row['participants']} | {row['cases']}"
+            assert f"| {row['testset']} | {counts} | {float(row['dice']):.3f} |" in text
+    unseen = [name for name, dataset in PHANTOM.datasets.items() if dataset.role == "test"]
+    for row in rows(f"{LAYOUT.evaluation}/comparisons.tsv"):
+        primary = row["family"] == "general" and row["best_specific"] == "True"
+        if row.get("role", "primary") == "primary" and primary and row["testset"] in unseen:
+            difference = f"{float(row['difference']):+.3f}".replace("-", "−")
+            assert f"On {row['testset']} (n = {row['subjects']}) the mean Dice" in text
+            assert f"{float(row['specific_mean']):.3f}: a difference of {difference} (" in text
+
+
+def test_versions_are_those_that_the_lock_of_the_records_pins(text):
+    record = git(REPOSITORY, "log", "-1", "--format=%H", "--grep", "RUNCMD. Train general,")
+    lock = git(REPOSITORY, "show", f"{record}:{LOCK}")
+    for package in (*training.LEARNING, *training.JUDGING):
+        version = re.search(rf"^{package}==([^ \n]+)", lock, re.MULTILINE)
+        assert version and f"{package} {version[1]}" in text
+
+
+def test_training_is_told_from_commands_and_plans(recorded, text):
+    message = git(REPOSITORY, "log", "-1", "--format=%B", "--grep", "RUNCMD. Train general,")
+    words = shlex.split(json.JSONDecoder().raw_decode(message[message.index("{") :])[0]["cmd"])
+    epochs, batches = (words[words.index(name) + 1] for name in ("--epochs", "--iterations"))
+    steps = f"{int(epochs) * int(batches):,}"
+    assert f"for {epochs} epochs of {batches} batches ({steps} steps)" in text
+    general = models_of(PHANTOM)["general"]
+    plans = json.loads(git(REPOSITORY, "show", f"HEAD:{LAYOUT.model(general)}/plans.json"))
+    patch = plans["configurations"][PHANTOM.plan.configuration]["patch_size"]
+    assert f"patches of {' × '.join(map(str, patch))} voxels" in text
+
+
+def test_sources_and_commit_are_pinned(recorded, text):
+    assert (
+        f"at commit {git(REPOSITORY, 'rev-parse', 'HEAD')}: {len(recorded.records)} steps" in text
+    )
+    for dataset in PHANTOM.datasets.values():
+        pin = git(REPOSITORY, "rev-parse", f"HEAD:{dataset.path}")
+        assert f"{dataset.path} at {pin[:12]}" in text
+
+
+def test_the_same_commit_gives_the_same_text_and_all_that_is_cited_is_listed(recorded):
+    told = written(recorded)
+    assert told == written(recorded)
+    cited = {int(n) for mark in re.findall(r"\[([\d, \n]+)\]", told) for n in mark.split(",")}
+    listed = [int(n) for n in re.findall(r"^(\d+)\. ", told.split("## References")[1], re.M)]
+    assert sorted(cited) == listed == list(range(1, len(listed) + 1))
+
+
+def test_what_is_not_there_is_marked_and_no_error(recorded):
+    for name in ("public", "full"):
+        told = written(Committed(load_study(REPOSITORY, name), recorded.history))
+        assert "**[not told: how many people" in told and "None" not in told
+    assert "[not told: which command" not in told
+
+
+def test_numbers_that_are_none_are_no_numbers():
+    assert results.number("nan").startswith("**[not told") and results.signed("-0.1") == "−0.100"
+    assert results.number(None).startswith("**[not told")
+
+
+def test_a_role_of_the_table_goes_before_that_of_the_plan(recorded):
+    header = "family\trole\tmodel\ttestset\tspecific\tsubjects\tdifference\tlow\thigh\tlevel"
+    row = "general\tprimary\tgeneral\tcanproco\tinspired\t7\t-0.01\t-0.02\t0.03\t0.975"
+    committed = held(recorded, comparisons=f"{header}\n{row}\n")
+    (only,) = results.comparisons(committed, "primary")
+    assert only.interval == "97.5 % interval −0.020 to +0.030" and only.p == "no p-value"
+    assert not results.comparisons(committed, "secondary")
+
+
+def test_leakage_is_told(recorded):
+    header = "model\tfold\tagainst\tcompared\tn_train\tn_against\tn_hits\thits"
+    clean = "general\tn/a\ttest: epi\tsubject\t9\t8\t0\tnone"
+    assert "found nothing on both sides" in results.hits(
+        held(recorded, leakage=f"{header}\n{clean}")
+    )
+    leaking = clean.replace("\t0\tnone", "\t1\tsub-1")
+    told = results.hits(held(recorded, leakage=f"{header}\n{leaking}"))
+    assert told == "**the same was on both sides**: general (test: epi, by subject)"
+    assert results.hits(held(recorded)).startswith("**[not told")
+
+
+def test_what_others_wrote_into_a_table_steers_nothing(recorded):
+    path = f"{LAYOUT.raw('epi')}/left_out.tsv"
+    committed = Held(PHANTOM, recorded.history, {path: "reason\n\x1b[31mred\u202e\n"})
+    ((reason, count),) = data.reasons(committed)
+    assert count == 1 and not {"\x1b", "\u202e"} & set(reason)
+
+
+def test_a_broken_parameter_file_is_named(recorded):
+    committed = Held(PHANTOM, recorded.history, {LAYOUT.judging: '{"study": 1}'})
+    with pytest.raises(StudyError, match=re.escape(LAYOUT.judging)):
+        results.settings(committed)
+
+
+def test_works_are_numbered_as_they_are_cited():
+    references = References()
+    assert references.cite("nsd") == "[1]" and references.cite("dice", "nsd") == "[2, 1]"
+    assert [line[:3] for line in references.listed()] == ["1. ", "2. "]
+    assert all(work.endswith((".", *"0123456789")) or "doi:" in work for work in WORKS.values())
+
+
+def test_help_has_an_example():
+    assert "code/study methods > methods.md" in CliRunner().invoke(methods, ["--help"]).output
