@@ -55,6 +55,11 @@ def held(recorded: Committed, **tables: str) -> Held:
     return Held(PHANTOM, recorded.history, paths)
 
 
+def table(row: dict[str, str]) -> str:
+    """A TSV of one row."""
+    return "\t".join(row) + "\n" + "\t".join(row.values()) + "\n"
+
+
 def rows(path: str) -> list[dict[str, str]]:
     """A table of HEAD, read without the code that is tested."""
     content = git(REPOSITORY, "show", f"HEAD:{path}").splitlines()
@@ -150,8 +155,51 @@ def test_a_role_of_the_table_goes_before_that_of_the_plan(recorded):
     row = "general\tprimary\tgeneral\tcanproco\tinspired\t7\t-0.01\t-0.02\t0.03\t0.975"
     committed = held(recorded, comparisons=f"{header}\n{row}\n")
     (only,) = results.comparisons(committed, "primary")
-    assert only.interval == "97.5 % interval −0.020 to +0.030" and only.p == "no p-value"
+    assert only.interval == "97.5 % interval −0.020 to +0.030"
+    assert only.p == "too few people for a test"
     assert not results.comparisons(committed, "secondary")
+
+
+def test_both_intervals_and_failures_are_told_where_the_tables_have_them(recorded):
+    row = {
+        "family": "general",
+        "role": "primary",
+        "model": "general",
+        "testset": "epi",
+        "specific": "inspired",
+        "subjects": "12",
+        "difference": "0.05",
+        "level": "0.975000",
+        "low": "-0.2",
+        "high": "0.3",
+        "low_seen": "0.01",
+        "high_seen": "0.09",
+        "p_adjusted": "0.0002",
+    }
+    summary = {
+        "model": "general",
+        "testset": "epi",
+        "participants": "12",
+        "cases": "24",
+        "dice": "0.9",
+        "dice_median": "0.91",
+        "dice_q1": "0.88",
+        "dice_q3": "nan",
+        "failed": "1",
+        "failure_low": "0.002",
+        "failure_high": "0.385",
+    }
+    committed = held(recorded, comparisons=table(row), summary=table(summary))
+    (only,) = results.comparisons(committed, "primary")
+    assert only.interval == (
+        "97.5 % interval +0.010 to +0.090; allowing for failures that were not seen, −0.200 to "
+        "+0.300"
+    )
+    assert only.p == "adjusted p < 0.001"
+    (told,) = results.summaries(committed, "general")
+    assert (told.failed, told.rate) == ("1", "0 to 38 %")
+    assert told.median == "0.910 (0.880 to **[not told: a number]**)"
+    assert "flipping the signs" in results.tests(committed, References())
 
 
 def test_leakage_is_told(recorded):

@@ -105,6 +105,7 @@ def facts(committed: Committed) -> dict[str, object]:
         "tests": lambda: results.tests(committed, references),
         "failure_dice": getattr(judged, "failure_dice", missing("its limit")),
         "summary_columns": results.columns(committed, "summary"),
+        "gated": "role" in results.columns(committed, "comparisons"),
         "answer": _answer(study),
         "primary": results.comparisons(committed, "primary"),
         "secondary": results.comparisons(committed, "secondary"),

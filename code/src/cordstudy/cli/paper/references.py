@@ -33,6 +33,8 @@ WORKS = {
     "Pharmacokinetics and Biopharmaceutics 1987;15:657–680. doi:10.1007/BF01068419",
     "bca": "Efron B. Better bootstrap confidence intervals. Journal of the American Statistical "
     "Association 1987;82:171–185. doi:10.1080/01621459.1987.10478410",
+    "gaffke": "Learned-Miller E, Thomas PS. A new confidence interval for the mean of a bounded "
+    "random variable. arXiv:1905.06208, 2019.",
     "clopper": "Clopper CJ, Pearson ES. The use of confidence or fiducial limits illustrated in "
     "the case of the binomial. Biometrika 1934;26:404–413. doi:10.1093/biomet/26.4.404",
     "datalad": "Halchenko YO, Meyer K, Poldrack B, et al. DataLad: distributed system for joint "

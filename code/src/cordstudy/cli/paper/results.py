@@ -20,6 +20,7 @@ from cordstudy.pipeline.judging.settings import HINT, Settings
 from cordstudy.study.parameters import settings_of
 
 MINUS = "−"
+NO_INTERVAL = "too few people for an interval"
 FEWEST = 0.001
 """A p below this is told as such."""
 
@@ -49,7 +50,9 @@ class Summarised:
     people: str
     images: str
     dice: str
-    failures: str
+    median: str
+    failed: str
+    rate: str
 
 
 def settings(committed: Committed) -> Settings:
@@ -106,13 +109,22 @@ def _compared(row: Row) -> Compared:
 
 
 def _interval(row: Row) -> str:
-    """An interval with its level; words where there is none."""
-    low, high = _float(row.get("low")), _float(row.get("high"))
-    if math.isnan(low) or math.isnan(high):
-        return "no interval, too few participants"
+    """The interval of the test with its level, and the wider one that allows for failures not seen;
+    words where there is none."""
     level = _float(row.get("level", "0.95"))
-    percent = "" if math.isnan(level) else f"{100 * level:g} % "
-    return f"{percent}interval {signed(row['low'])} to {signed(row['high'])}"
+    percent = "" if math.isnan(level) else f"{100 * level:.4g} % "
+    seen, wide = _bounds(row, "low_seen", "high_seen"), _bounds(row, "low", "high")
+    if "low_seen" not in row:
+        return f"{percent}interval {wide}" if wide else NO_INTERVAL
+    told = f"{percent}interval {seen}" if seen else NO_INTERVAL
+    return f"{told}; allowing for failures that were not seen, {wide}" if wide else told
+
+
+def _bounds(row: Row, low: str, high: str) -> str:
+    bounds = _float(row.get(low)), _float(row.get(high))
+    if any(math.isnan(bound) for bound in bounds):
+        return ""
+    return f"{signed(row[low])} to {signed(row[high])}"
 
 
 def _p(row: Row) -> str:
@@ -121,14 +133,14 @@ def _p(row: Row) -> str:
         value = _float(row.get(column))
         if not math.isnan(value):
             told = f"< {FEWEST}" if value < FEWEST else f"= {value:.3f}"
-            return f"p {told}{words}"
-    return "no p-value"
+            return f"{words} {told}"
+    return "too few people for a test"
 
 
 P_COLUMNS = (
-    ("p_adjusted", " adjusted"),
-    ("p_holm", " after Holm"),
-    ("p", ""),
+    ("p_adjusted", "adjusted p"),
+    ("p_holm", "p after Holm"),
+    ("p_equivalence_adjusted", "adjusted p of equivalence"),
 )
 """Where a p may stand, the first that is there is told."""
 
@@ -143,15 +155,32 @@ def summaries(committed: Committed, model: str) -> list[Summarised]:
 
 
 def _summarised(row: Row) -> Summarised:
-    failures = row.get("failures", "")
     return Summarised(
         model=row["model"],
         testset=row["testset"],
         people=row["participants"],
         images=row["cases"],
         dice=number(row["dice"]),
-        failures=failures if failures else missing("how many failed"),
+        median=_spread(row),
+        failed=row.get("failed", ""),
+        rate=_rate(row),
     )
+
+
+def _spread(row: Row) -> str:
+    """Median and quartiles of Dice; empty where the table has none."""
+    if "dice_median" not in row:
+        return ""
+    quartiles = f"{number(row['dice_q1'])} to {number(row['dice_q3'])}"
+    return f"{number(row['dice_median'])} ({quartiles})"
+
+
+def _rate(row: Row) -> str:
+    """The exact interval of the rate of failures, in percent; empty where the table has none."""
+    bounds = _float(row.get("failure_low")), _float(row.get("failure_high"))
+    if any(math.isnan(bound) for bound in bounds):
+        return ""
+    return f"{100 * bounds[0]:.0f} to {100 * bounds[1]:.0f} %"
 
 
 def hits(committed: Committed) -> str:
@@ -219,14 +248,24 @@ def measures(committed: Committed, references: References) -> list[str]:
 
 
 def tests(committed: Committed, references: References) -> str:
-    """How a difference was tested, by the columns of the table of comparisons."""
-    there = columns(committed, "comparisons")
+    """How a difference is tested, by the columns of the table of comparisons."""
+    there, cite = columns(committed, "comparisons"), references.cite
     if not there:
         return missing("how differences were tested, as there is no table of comparisons")
-    cite = references.cite
+    if "low_seen" not in there:
+        return (
+            "The difference of two models is the mean over people of their paired differences, its "
+            f"interval a BCa bootstrap's over people {cite('bca')}. It was tested by Wilcoxon's "
+            f"signed-rank test {cite('wilcoxon')}, two-sided, with Holm's adjustment "
+            f"{cite('holm')} within a family of comparisons."
+        )
     return (
-        "The difference of two models is the mean over people of their paired differences; its "
-        f"interval is a bootstrap's over people, BCa {cite('bca')}. It was tested by Wilcoxon's "
-        f"signed-rank test {cite('wilcoxon')}, two-sided, with Holm's adjustment {cite('holm')} "
-        "within a family of comparisons."
+        "The difference of two models is the mean over people of their paired differences. It is "
+        "tested by flipping the signs of people's differences, two-sided, all flips where people "
+        f"are few, else as many as are drawn by the seed {cite('permutation')}; the interval has "
+        "the differences that this test does not reject. A second interval allows for failures "
+        f"too rare to be seen {cite('gaffke')}. Primary comparisons are adjusted by Bonferroni, "
+        "and their intervals with them; all but primary and secondary ones are exploratory and "
+        f"have no p-value. Wilcoxon's signed-rank test {cite('wilcoxon')} stands beside: where it "
+        "contradicts, it is said that the answer depends on the way of looking."
     )
