@@ -202,6 +202,15 @@ def test_both_intervals_and_failures_are_told_where_the_tables_have_them(recorde
     assert "flipping the signs" in results.tests(committed, References())
 
 
+def test_what_is_kept_of_masks_is_as_each_model_chose(recorded):
+    texts = {}
+    for model, choice in (("general", "all components"), ("inspired", "largest")):
+        folder = LAYOUT.replicate(models_of(PHANTOM)[model], 1)
+        texts[f"{folder}/{training.POSTPROCESSING}"] = json.dumps({"keep": choice})
+    told = training.kept(Held(PHANTOM, recorded.history, texts))
+    assert told == [("all components", ["general"]), ("largest", ["inspired"])]
+
+
 def test_leakage_is_told(recorded):
     header = "model\tfold\tagainst\tcompared\tn_train\tn_against\tn_hits\thits"
     clean = "general\tn/a\ttest: epi\tsubject\t9\t8\t0\tnone"

@@ -99,6 +99,7 @@ def facts(committed: Committed) -> dict[str, object]:
         "trainings": training.trainings(committed),
         "tile_step": tile_step,
         "mirrored": mirrored,
+        "kept": [f"{what} by {listed(who)}" for what, who in training.kept(committed)],
         "learning": training.versions(committed, trainings, training.LEARNING),
         "judging": training.versions(committed, ["evaluate", "compare"], training.JUDGING),
         "measures": lambda: results.measures(committed, references),

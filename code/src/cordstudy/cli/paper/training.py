@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cordstudy.base.errors import inline
 from cordstudy.cli.paper.committed import Committed, missing, option
 from cordstudy.study.models import models_of, planned_by
 
 LEARNING = ("nnunetv2", "torch", "dynamic-network-architectures", "batchgeneratorsv2")
 SCHEDULE = ("--epochs", "--iterations", "--seed", "--fold")
 """The options of a recorded training that say how it went, in the order of `Training`."""
+POSTPROCESSING = "postprocessing.json"
+"""Beside the checkpoints of a model: what is kept of a mask, chosen by the cases held out."""
 JUDGING = ("numpy", "scipy", "pandas", "statsmodels", "nibabel", "connected-components-3d")
 """The packages that training, and that judging, rest on."""
 
@@ -157,6 +160,17 @@ def prediction(committed: Committed) -> tuple[str, str]:
 
 def _all(words: Sequence[str], name: str) -> list[str]:
     return [words[place + 1] for place, word in enumerate(words[:-1]) if word == name]
+
+
+def kept(committed: Committed) -> list[tuple[str, list[str]]]:
+    """What of a predicted mask is kept, with the models of which; none where no model tells."""
+    by_choice: dict[str, list[str]] = {}
+    for model in models_of(committed.study).values():
+        held = committed.values(f"{committed.layout.replicate(model, 1)}/{POSTPROCESSING}")
+        choice = held.get("keep")
+        if isinstance(choice, str):
+            by_choice.setdefault(inline(choice), []).append(model.name)
+    return sorted(by_choice.items())
 
 
 def versions(committed: Committed, steps: Iterable[str], packages: Sequence[str]) -> list[str]:
