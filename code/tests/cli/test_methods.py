@@ -211,6 +211,25 @@ def test_what_is_kept_of_masks_is_as_each_model_chose(recorded):
     assert told == [("all components", ["general"]), ("largest", ["inspired"])]
 
 
+def test_people_are_told_of_by_source_and_part_where_a_table_counts_them(recorded):
+    lines = [
+        "dataset\tpart\tcharacteristic\tvalue\tpersons\timages",
+        "epi\ttest\tall\tall\t8\t9",
+        "epi\ttest\tage median\t41.0\t7\t8",
+        "epi\ttest\tage lowest\t20.0\t7\t8",
+        "epi\ttest\tage highest\t63.0\t7\t8",
+        "epi\ttest\tsex\tF\t5\t6",
+        "epi\ttest\tsex\tn/a\t3\t3",
+        *(f"epi\ttest\tsite\t{name}\t1\t1" for name in "abcde"),
+    ]
+    (group,) = data.groups(held(recorded, cohort="\n".join(lines)))
+    assert (group.people, group.age) == ("8", "41.0 (20.0 to 63.0)")
+    told = dict(zip(data.TOLD_OF, group.told, strict=True))
+    assert told["sex"] == "F: 5, n/a: 3" and told["site"] == "5 values"
+    assert told["vendor"] == data.NOT_KNOWN
+    assert not data.groups(held(recorded))
+
+
 def test_leakage_is_told(recorded):
     header = "model\tfold\tagainst\tcompared\tn_train\tn_against\tn_hits\thits"
     clean = "general\tn/a\ttest: epi\tsubject\t9\t8\t0\tnone"

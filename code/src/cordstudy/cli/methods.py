@@ -85,6 +85,8 @@ def facts(committed: Committed) -> dict[str, object]:
         "synthetic": all(source.phantom for source in sources),
         "sources": sources,
         "learned": learned,
+        "groups": data.groups(committed),
+        "told_of": list(data.TOLD_OF.values()),
         "unseen": unseen,
         "seen": [name for name in study.datasets if name not in unseen],
         "trained": data.total(source.train for source in sources),

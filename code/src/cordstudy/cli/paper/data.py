@@ -20,6 +20,19 @@ ORIGINS = {
     "model": "made by a program alone",
 }
 """How a mask came about, by what the tables of cases call it; all else is not known."""
+TOLD_OF = {
+    "sex": "sex",
+    "vendor": "vendor",
+    "field_strength": "tesla",
+    "site": "site",
+    "pathology": "pathology",
+    "voxel_size_mm": "voxel, mm",
+}
+"""What the table of characteristics counts, and what a paper calls it."""
+MOST = 4
+"""Values of one of them that are named; of more, their number is told."""
+NOT_KNOWN = "not known"
+ALL = "all"
 TRAIN, TEST = "train", "test"
 
 
@@ -42,6 +55,18 @@ class Source:
     train: Count | None
     test: Count | None
     left_out: int | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """The people of one part of a source, and what is known of them in words."""
+
+    name: str
+    part: str
+    people: str
+    age: str
+    told: tuple[str, ...]
+    """Of each of `TOLD_OF` its values with their numbers of people."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +99,41 @@ def sources(committed: Committed) -> list[Source]:
             )
         )
     return found
+
+
+def groups(committed: Committed) -> list[Group]:
+    """The people of each source and part; none where there is no table of characteristics."""
+    rows = committed.rows(f"{committed.layout.evaluation}/cohort.tsv")
+    keys = dict.fromkeys((row["dataset"], row["part"]) for row in rows)
+    found = []
+    for name, part in keys:
+        here = [row for row in rows if (row["dataset"], row["part"]) == (name, part)]
+        found.append(
+            Group(
+                name=name,
+                part=part,
+                people=next((row["persons"] for row in here if row["value"] == ALL), "?"),
+                age=_age(here),
+                told=tuple(_values(here, what) for what in TOLD_OF),
+            )
+        )
+    return found
+
+
+def _age(rows: Iterable[Row]) -> str:
+    """Median and range of the ages that are known."""
+    told = {row["characteristic"]: row["value"] for row in rows}
+    if "age median" not in told:
+        return NOT_KNOWN
+    return f"{told['age median']} ({told['age lowest']} to {told['age highest']})"
+
+
+def _values(rows: Iterable[Row], what: str) -> str:
+    """The values of a characteristic with their people; of many, how many they are."""
+    values = [f"{row['value']}: {row['persons']}" for row in rows if row["characteristic"] == what]
+    if len(values) > MOST:
+        return f"{len(values)} values"
+    return ", ".join(values) or NOT_KNOWN
 
 
 def counted(cases: Iterable[Row]) -> Count:
