@@ -133,7 +133,7 @@ def _values(rows: Iterable[Row], what: str) -> str:
     values = [f"{row['value']}: {row['persons']}" for row in rows if row["characteristic"] == what]
     if len(values) > MOST:
         return f"{len(values)} values"
-    return ", ".join(values) or NOT_KNOWN
+    return ", ".join(values).replace("|", r"\|") or NOT_KNOWN
 
 
 def counted(cases: Iterable[Row]) -> Count:
