@@ -24,6 +24,7 @@ from cordstudy.cli.recorded import in_words, listed, read_answer
 from cordstudy.cli.saying import say
 from cordstudy.provenance.history.index import History
 from cordstudy.study.loading import load_study
+from cordstudy.study.models import shared_planner, untrained_models
 from cordstudy.study.schema import Study
 
 TEMPLATE = "methods.md.j2"
@@ -31,7 +32,7 @@ OTHER_KINDS = {
     "size-matched": "a general model of as many images as the largest specific one has",
     "size-matched-people": "a general model of as many people as the largest specific one has",
     "leave-one-out": "general models that have not seen one of the datasets",
-    "baseline": "baselines, which are shown beside and never compared",
+    "baseline": "no more than baselines, shown beside and never compared",
 }
 """What models of other kinds are there for."""
 
@@ -69,6 +70,7 @@ def facts(committed: Committed) -> dict[str, object]:
     """All that the template may use."""
     study, judged, references = committed.study, results.settings(committed), References()
     sources, learned = data.sources(committed), data.learned(committed)
+    models = [*(one.model for one in learned), *untrained_models(study)]
     unseen = [name for name in study.datasets if name in judged.unseen]
     trainings = [step for step in committed.records if step.startswith("train:")]
     tile_step, mirrored = training.prediction(committed)
@@ -81,7 +83,7 @@ def facts(committed: Committed) -> dict[str, object]:
         "cite": references.cite,
         "OTHER_KINDS": OTHER_KINDS,
         "general": next(one for one in learned if one.model.kind == "general"),
-        "names": lambda kind: [one.model.name for one in learned if one.model.kind == kind],
+        "names": lambda kind: [model.name for model in models if model.kind == kind],
         "synthetic": all(source.phantom for source in sources),
         "sources": sources,
         "learned": learned,
@@ -97,6 +99,8 @@ def facts(committed: Committed) -> dict[str, object]:
         "train_origins": _counts(data.origins(committed, data.TRAIN)),
         "test_origins": _counts(data.origins(committed, data.TEST)),
         "makers": data.makers(committed),
+        "shared": shared_planner(study) if study.fairness.plans == "shared" else "",
+        "untrained": [_untrained(study, model.name) for model in untrained_models(study)],
         "plans": training.plans(committed),
         "trainings": training.trainings(committed),
         "tile_step": tile_step,
@@ -139,6 +143,15 @@ def _answer(study: Study) -> str:
         return in_words(read_answer(study))
     except StudyError as error:
         return missing(f"an answer: {error}")
+
+
+def _untrained(study: Study, name: str) -> str:
+    """A baseline that is no network of the study, in words."""
+    baseline = study.baselines[name]
+    if baseline.shape:
+        return f"{name} ({baseline.shape} shape of the training masks)"
+    seen = f", whose training saw {listed(baseline.trained_on)}" if baseline.trained_on else ""
+    return f"{name} (the program `{baseline.command}`{seen})"
 
 
 def _left_out(sources: Sequence[data.Source]) -> str:

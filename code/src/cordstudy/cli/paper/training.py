@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cordstudy.base.errors import inline
 from cordstudy.cli.paper.committed import Committed, missing, option
-from cordstudy.study.models import models_of, planned_by
+from cordstudy.study.models import configuration, models_of, planned_by, reduction
 
 LEARNING = ("nnunetv2", "torch", "dynamic-network-architectures", "batchgeneratorsv2")
 SCHEDULE = ("--epochs", "--iterations", "--seed", "--fold")
@@ -28,6 +28,9 @@ class Plan:
     """One network as planned, for the models that share it."""
 
     models: tuple[str, ...]
+    configuration: str
+    reduced: bool
+    """Whether the study sets values of its own in it."""
     network: str
     stages: str
     features: str
@@ -64,15 +67,17 @@ def plans(committed: Committed) -> list[Plan]:
 
 def _plan(committed: Committed, planner: str, sharing: Sequence[str]) -> Plan | None:
     model = models_of(committed.study)[planner]
-    configuration = committed.study.plan.configuration
+    kind = configuration(committed.study, model)
     held = committed.values(f"{committed.layout.model(model)}/plans.json")
-    told = _table(_table(held, "configurations"), configuration)
+    told = _table(_table(held, "configurations"), kind)
     if not told:
         return None
     network = _table(told, "architecture")
     kwargs = _table(network, "arch_kwargs")
     return Plan(
         models=tuple(sharing),
+        configuration=kind,
+        reduced=reduction(committed.study, model) is not None,
         network=_said(network, "network_class_name", "the network").rpartition(".")[2],
         stages=_said(kwargs, "n_stages", "its stages"),
         features=_said(kwargs, "features_per_stage", "its features", between=", "),
