@@ -156,7 +156,7 @@ def test_a_role_of_the_table_goes_before_that_of_the_plan(recorded):
     committed = held(recorded, comparisons=f"{header}\n{row}\n")
     (only,) = results.comparisons(committed, "primary")
     assert only.interval == "97.5 % interval −0.020 to +0.030"
-    assert only.p == "too few people for a test"
+    assert only.p == "" and only.told == only.interval
     assert not results.comparisons(committed, "secondary")
 
 
@@ -196,6 +196,9 @@ def test_both_intervals_and_failures_are_told_where_the_tables_have_them(recorde
         "+0.300"
     )
     assert only.p == "adjusted p < 0.001"
+    few = row | {"low_seen": "nan", "high_seen": "nan", "p_adjusted": "nan"}
+    (only,) = results.comparisons(held(recorded, comparisons=table(few)), "primary")
+    assert only.told == results.TOO_FEW
     (told,) = results.summaries(committed, "general")
     assert (told.failed, told.rate) == ("1", "0 to 38 %")
     assert told.median == "0.910 (0.880 to **[not told: a number]**)"

@@ -20,7 +20,7 @@ from cordstudy.pipeline.judging.settings import HINT, Settings
 from cordstudy.study.parameters import settings_of
 
 MINUS = "−"
-NO_INTERVAL = "too few people for an interval"
+TOO_FEW = "too few people for a test or an interval"
 FEWEST = 0.001
 """A p below this is told as such."""
 
@@ -38,7 +38,13 @@ class Compared:
     specific_mean: str
     difference: str
     interval: str
+    """Empty for none; so is `p`."""
     p: str
+
+    @property
+    def told(self) -> str:
+        """Interval and p, or that there are too few people for either."""
+        return "; ".join(filter(None, [self.interval, self.p])) or TOO_FEW
 
 
 @dataclass(frozen=True)
@@ -110,14 +116,15 @@ def _compared(row: Row) -> Compared:
 
 def _interval(row: Row) -> str:
     """The interval of the test with its level, and the wider one that allows for failures not seen;
-    words where there is none."""
+    empty where the test has none."""
     level = _float(row.get("level", "0.95"))
     percent = "" if math.isnan(level) else f"{100 * level:.4g} % "
     seen, wide = _bounds(row, "low_seen", "high_seen"), _bounds(row, "low", "high")
     if "low_seen" not in row:
-        return f"{percent}interval {wide}" if wide else NO_INTERVAL
-    told = f"{percent}interval {seen}" if seen else NO_INTERVAL
-    return f"{told}; allowing for failures that were not seen, {wide}" if wide else told
+        return f"{percent}interval {wide}" if wide else ""
+    if not seen:
+        return ""
+    return f"{percent}interval {seen}; allowing for failures that were not seen, {wide}"
 
 
 def _bounds(row: Row, low: str, high: str) -> str:
@@ -128,13 +135,13 @@ def _bounds(row: Row, low: str, high: str) -> str:
 
 
 def _p(row: Row) -> str:
-    """The adjusted p of the test where there is one, else the one that is there."""
+    """The adjusted p of the test; empty where there is none."""
     for column, words in P_COLUMNS:
         value = _float(row.get(column))
         if not math.isnan(value):
             told = f"< {FEWEST}" if value < FEWEST else f"= {value:.3f}"
             return f"{words} {told}"
-    return "too few people for a test"
+    return ""
 
 
 P_COLUMNS = (
