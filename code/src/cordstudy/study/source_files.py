@@ -22,13 +22,16 @@ def participant_files(dataset: Dataset) -> Iterator[str]:
 
 
 def sidecar_files(dataset: Dataset) -> Iterator[str]:
-    """What tells of a source's masks and of its images, as globs."""
+    """What tells of a source's masks and of its images, as globs: beside them, and in its root what
+    images inherit."""
     for mask in _masks(dataset):
         yield f"{mask}.json"
     folder, subject = _subject(dataset)
     for image in dataset.images:
         datatype, contrast = image.split("/")
         yield f"{dataset.path}/{folder}/{datatype}/{subject}_{contrast}.json"
+    for suffix in sorted({image.rpartition("/")[2].rpartition("_")[2] for image in dataset.images}):
+        yield f"{dataset.path}/*{suffix}.json"
 
 
 def source_files(dataset: Dataset) -> Iterator[str]:

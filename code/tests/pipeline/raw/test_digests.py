@@ -1,9 +1,10 @@
-"""Which copies of an image have the same digest, and which have not."""
+"""What is told of an image: which copies have the same digest, how large its voxels are."""
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from cordstudy.pipeline.raw.conversion import voxel_size
 from cordstudy.pipeline.raw.digests import _step, voxels_sha256
 
 VOXELS = np.random.default_rng(1).integers(0, 900, (20, 16, 12)).astype(np.int16)
@@ -67,3 +68,15 @@ def test_sampled_voxels_are_of_every_column(shape):
     assert len(places[0]) <= 250_000
     for place, size in zip(places, shape):
         assert len(np.unique(place)) == size
+
+
+@pytest.mark.parametrize(
+    ("sizes_mm", "told"),
+    [
+        ((0.8, 0.8, 4), "0.8x0.8x4"),
+        ((1.1000001, 1.0999, 5.25), "1.1x1.1x5.25"),
+        ((1, 1, 1), "1x1x1"),
+    ],
+)
+def test_the_size_of_voxels_is_told_to_two_decimals(sizes_mm, told):
+    assert voxel_size(nib.Nifti1Image(VOXELS, np.diag([*sizes_mm, 1]))) == told

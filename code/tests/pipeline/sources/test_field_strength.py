@@ -48,6 +48,20 @@ def test_the_sidecar_of_an_image_says_it_and_one_that_is_absent_is_no_error(
     assert case.field_strength == told
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("T2w.json", "7"), ("acq-x_T2w.json", "n/a"), ("xT2w.json", "n/a"), ("T1w.json", "n/a")],
+)
+def test_an_image_inherits_from_the_root_of_its_source_what_is_about_it(tmp_path, name, told):
+    write_files(tmp_path, [IMAGE, MASK])
+    (tmp_path / PLACE / name).write_text('{"MagneticFieldStrength": 7}')
+    (case,) = find_cases(tmp_path, rules())[0]
+    assert case.field_strength == told
+    (tmp_path / PLACE / SIDECAR).write_text('{"MagneticFieldStrength": 3}')
+    (case,) = find_cases(tmp_path, rules())[0]
+    assert case.field_strength == "3", "the one beside it goes before"
+
+
 def test_a_sidecar_that_is_no_json_is_not_known_and_a_column_goes_before_it(tmp_path):
     write_files(tmp_path, [IMAGE, MASK])
     (tmp_path / PLACE / SIDECAR).write_text("{")

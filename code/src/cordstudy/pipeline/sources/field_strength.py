@@ -1,6 +1,6 @@
 """The field strength at which an image was made, in tesla, as text.
 
-Owns: reading it as people and scanners write it, and from an image's sidecar.
+Owns: reading it as people and scanners write it, and from an image's sidecars.
 Does not own: which of the two goes first (`finding`), or the columns of participants.tsv
 (`participants`).
 
@@ -43,9 +43,32 @@ def field_strength(value: str) -> str:
     return f"{tesla:.3g}"
 
 
-def of_sidecar(path: Path, source: Tree) -> str:
-    """What the sidecar of an image says; `n/a` where it is absent, is no JSON object or does not
-    say. Raises StudyError for one that lies outside its source."""
+def of_sidecars(beside: Path, source: Tree) -> str:
+    """What the sidecars of an image say: the one `beside` it, else those of the source's root that
+    are about it, which BIDS has it inherit, the most specific first; `n/a` where none says it.
+
+    Raises StudyError for a sidecar that lies outside its source.
+    """
+    for path in (beside, *_inherited(beside, source.path)):
+        told = _of_sidecar(path, source)
+        if told != MISSING:
+            return told
+    return MISSING
+
+
+def _inherited(beside: Path, root: Path) -> list[Path]:
+    """The sidecars in the root of a source whose suffix an image has, and whose entities."""
+    parts = beside.stem.split("_")
+    paths = []
+    for path in root.glob(f"*{parts[-1]}.json"):
+        own = path.stem.split("_")
+        if own[-1] == parts[-1] and set(own) <= set(parts):
+            paths.append(path)
+    return sorted(paths, key=lambda path: (-len(path.stem.split("_")), path.name))
+
+
+def _of_sidecar(path: Path, source: Tree) -> str:
+    """What one sidecar says; `n/a` where it is absent, is no JSON object or does not say."""
     if not os.path.lexists(path):
         return MISSING
     source.check(path)

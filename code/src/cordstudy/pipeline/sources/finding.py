@@ -22,7 +22,7 @@ from cordstudy.base.texts import did_you_mean
 from cordstudy.base.within import OBJECTS, Tree, check_kind, tree
 from cordstudy.pipeline.sources.cases import NO_IMAGE, SEEN, Case, LeftOut
 from cordstudy.pipeline.sources.exclusions import Exclusions, Reason, read_exclusions
-from cordstudy.pipeline.sources.field_strength import of_sidecar
+from cordstudy.pipeline.sources.field_strength import of_sidecars
 from cordstudy.pipeline.sources.images import FilePair, ScannedImage, pair_of, scan
 from cordstudy.pipeline.sources.keys import content_key
 from cordstudy.pipeline.sources.kinds import is_known
@@ -284,10 +284,10 @@ def _judge(participant: Participant, rule: str, search: Search) -> Case | LeftOu
 
 
 def _field_strength(participant: Participant, pair: FilePair, search: Search) -> str:
-    """At how many tesla an image was made: by participants.tsv, else by the image's sidecar."""
+    """At how many tesla an image was made: by participants.tsv, else by the image's sidecars."""
     if participant.field_strength != MISSING:
         return participant.field_strength
-    return of_sidecar(search.root / pair.image_sidecar, search.source)
+    return of_sidecars(search.root / pair.image_sidecar, search.source)
 
 
 def _why_not_there(pair: FilePair, search: Search, *, has_image: bool, seen: str) -> Reason | None:
