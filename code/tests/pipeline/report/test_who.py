@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from cordstudy.base.tables import MISSING
+from cordstudy.pipeline.judging.agreement import Agreement
 from cordstudy.pipeline.judging.cohort import Characteristic, Cohort, Reference
 from cordstudy.pipeline.judging.comparisons import Comparison
 from cordstudy.pipeline.judging.flow import JUDGED, LEFT, LISTED, NOTHING, TRAINED, USED, Stage
 from cordstudy.pipeline.judging.leakage import Overlap
 from cordstudy.pipeline.judging.rows import write_rows
 from cordstudy.pipeline.judging.scores import Spread, summarise, write_summaries
+from cordstudy.pipeline.judging.sizes import Size
 from cordstudy.pipeline.judging.strata import Stratum
 from cordstudy.pipeline.report.evaluation import read_evaluation
 from cordstudy.pipeline.report.page import Page, render
@@ -79,8 +81,10 @@ def page(tmp_path: Path):
         only = table([("only", "t", f"sub-{k}", "T2w", 0.5) for k in range(4)])
         only["case_id"] = [f"x{number}" for number in range(4)]
         only.to_csv(tmp_path / "cases.tsv", sep="\t", index=False)
-        write_summaries(tmp_path / "summary.tsv", summarise(only))
+        write_summaries(tmp_path / "summary.tsv", summarise(only, SETTINGS.failure_dice))
         write_rows(tmp_path / "comparisons.tsv", Comparison, [])
+        write_rows(tmp_path / "sizes.tsv", Size, [Size("only", 10, 5, 0)])
+        write_rows(tmp_path / "agreement.tsv", Agreement, [])
         write_rows(tmp_path / "strata.tsv", Stratum, [])
         write_rows(tmp_path / "replicates.tsv", Spread, [])
         row = Overlap("only", MISSING, "test: t", "subject", 4, 2, hits, "a = b" if hits else "")
