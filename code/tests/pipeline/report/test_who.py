@@ -38,6 +38,8 @@ def test_a_cell_counts_persons_and_of_many_values_the_largest():
     assert part(("site", MISSING, 3, 3)).cell("site") == part().cell("site") == "not known"
     sizes = part(("voxel_size_mm", "1.1x1.1x5", 2, 7))
     assert sizes.cell("voxel_size_mm") == "1.1×1.1×5 7", "of images"
+    sizes = part(*(("voxel_size_mm", f"1.{n}x0.8x{9 - n}", 1, 1) for n in range(1, 6)))
+    assert sizes.cell("voxel_size_mm") == "5: 1.1 to 1.5 × 0.8 to 0.8 × 4 to 8"
 
 
 def test_ages_are_told_as_median_quartiles_and_range():

@@ -31,7 +31,8 @@ HEADINGS = {
     "voxel_size_mm": "voxel size, mm",
 }
 """Of the columns after the ages, by what they are about."""
-OF_IMAGES = ("contrast", "voxel_size_mm")
+VOXEL_SIZE = "voxel_size_mm"
+OF_IMAGES = ("contrast", VOXEL_SIZE)
 """What is counted by images; all else by persons."""
 WHOLE = ("general", "specific", "leave-one-out")
 """The kinds of models that learn from all training cases of their datasets."""
@@ -71,14 +72,16 @@ class Part:
 
     def cell(self, name: str) -> str:
         """How many have each value of one thing; where they are many, how many values and the
-        largest."""
+        most frequent, of voxel sizes the smallest and largest along each axis."""
         rows = [one for one in self.told if one.characteristic == name]
         known = [one for one in rows if one.value != MISSING]
         if not known:
             return "not known"
         words = [self._counted(one) for one in known]
         text = ", ".join(words)
-        if len(known) > SHOWN:
+        if len(known) > SHOWN and name == VOXEL_SIZE:
+            text = f"{len(known)}: {_ranges([one.value for one in known])}"
+        elif len(known) > SHOWN:
             rest = len(known) - SHOWN + 1
             text = f"{len(known)}: {', '.join(words[: SHOWN - 1])} and {rest} more"
         unknown = [self._counted(one) for one in rows if one.value == MISSING]
@@ -87,8 +90,14 @@ class Part:
     @staticmethod
     def _counted(row: Characteristic) -> str:
         count = row.images if row.characteristic in OF_IMAGES else row.persons
-        value = row.value.replace("x", "×") if row.characteristic == "voxel_size_mm" else row.value
+        value = row.value.replace("x", "×") if row.characteristic == VOXEL_SIZE else row.value
         return f"{value} {count}"
+
+
+def _ranges(sizes: Sequence[str]) -> str:
+    """The smallest and largest of voxel sizes along each axis."""
+    axes = zip(*(map(float, size.split("x")) for size in sizes))
+    return " × ".join(f"{min(axis):g} to {max(axis):g}" for axis in axes)
 
 
 @dataclass(frozen=True)
