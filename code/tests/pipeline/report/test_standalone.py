@@ -55,6 +55,7 @@ def test_the_forest_plot_is_small_and_comes_out_the_same():
     rows = compare_models(scores, judged)
     made = forest_picture(rows, judged)
     assert made == forest_picture(rows, judged)
+    assert made != forest_picture(rows, judged, warning="Training and test data overlap")
     assert made.startswith(PNG) and len(made) < MOST_BYTES
 
 

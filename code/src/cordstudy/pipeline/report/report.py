@@ -97,5 +97,6 @@ def command(
         cohort=read_cohort(tables),
     )
     write_file(out, render(page))
-    write_file(forest, forest_picture(evaluation.comparisons, settings))
+    warning = page.stamp.heading if page.stamp.in_tests else ""
+    write_file(forest, forest_picture(evaluation.comparisons, settings, warning=warning))
     write_file(segmentation, segmentation_picture(gallery))

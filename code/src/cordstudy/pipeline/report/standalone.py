@@ -31,6 +31,8 @@ from cordstudy.pipeline.report.pictures import OUTLINES, Picture, draw_slice, qu
 
 WIDTH_IN, DPI = 8.0, 150
 """Twice as many pixels as a git host's page shows."""
+WARNING = "#b00020"
+"""The colour of what must not be overlooked, as on the page."""
 WINDOW_MM = 36.0
 WIDTHS = {"reference": 4.5, "general": 2.2, "specific": 2.2}
 """Of outlines, in points: that of the reference is seen below the others."""
@@ -40,8 +42,11 @@ KEY: dict[str, Any] = {"fontsize": 9, "ncols": 2, "frameon": False, "columnspaci
 """How the key below a picture looks."""
 
 
-def forest_picture(comparisons: Sequence[Comparison], settings: Settings) -> bytes:
-    """The differences that the answer rests on, the primary ones first."""
+def forest_picture(
+    comparisons: Sequence[Comparison], settings: Settings, *, warning: str = ""
+) -> bytes:
+    """The differences that the answer rests on, the primary ones first. A `warning` of a few words
+    stands in place of the title."""
     rows = deciding(comparisons)
     figure, axes = lines_plot(len(rows), width_in=WIDTH_IN, height_in=0.45 * len(rows) + 1.7)
     draw_differences(axes, rows, settings.margin)
@@ -54,7 +59,10 @@ def forest_picture(comparisons: Sequence[Comparison], settings: Settings) -> byt
         _tell_beside(axes, (1.02, n), _numbers(row))
     if rows:
         _tell_beside(axes, (1.02, -0.8), "difference,\ninterval of the test", weight="bold")
-    figure.suptitle(_forest_title(settings), fontsize=11, fontweight="bold")
+    title, colour = _forest_title(settings), "black"
+    if warning:
+        title, colour = f"{warning}:\nthese differences cannot be trusted", WARNING
+    figure.suptitle(title, fontsize=11, fontweight="bold", color=colour)
     figure.legend(handles=_forest_key(settings), loc="outside lower center", **KEY)
     return png(figure, dpi=DPI)
 
