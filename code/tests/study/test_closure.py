@@ -159,6 +159,7 @@ CLOSURES = {
     },
     "compare": TEXTS
     | {
+        "pipeline/judging/ablation.py",
         "pipeline/judging/agreement.py",
         "pipeline/judging/areas.py",
         "pipeline/judging/compare.py",
