@@ -60,7 +60,8 @@ def test_every_number_that_links_leads_to_a_command_and_the_commands_work(page, 
     listed = re.findall(r'<li id="how-[^"]+"><code>(.*?)</code>', page)
     commands = [html.unescape(command) for command in listed]
     assert len(commands) == len(set(commands))
-    for table in ("summary", "comparisons", "strata", "replicates", "cases", "leakage"):
+    tables = ("summary", "comparisons", "replicates", "cases", "leakage")
+    for table in (*tables, "flow", "cohort", "references"):
         command = next(command for command in commands if f"/{table}.tsv:" in command)
         told = run("bash", "-c", f"{command} --depth 1", cwd=tiny).stdout
         assert "the chain is whole" in told, command
