@@ -24,7 +24,8 @@ from cordstudy.provenance.history.gitlog import text as decoded
 from cordstudy.provenance.history.index import History
 from cordstudy.study.layout import Layout
 from cordstudy.study.schema import Study
-from cordstudy.study.steps import Step, steps
+from cordstudy.study.step import Step
+from cordstudy.study.steps import steps
 
 LOCK = "code/requirements/steps.lock"
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
