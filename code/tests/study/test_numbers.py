@@ -26,8 +26,8 @@ TEST_ONLY = {
 }
 TRAINING = {**TEST_ONLY, "role": "train"}
 READ_ALL = {"split", "evaluate", "leakage", "cohort", "report"}
-"""Steps whose command names every dataset. `compare` and `notebook` have the same command as
-before, and another judging.json to read."""
+"""Steps whose command names every dataset. `compare` names every model's training set; `notebook` has
+the same command as before, and another judging.json to read."""
 
 
 def full() -> dict:
@@ -76,7 +76,7 @@ def test_a_training_source_and_its_model_at_any_place_leave_every_other_model_as
             after = parsed({**content, "datasets": datasets, "models": models})
             other, new = changed(before, after)
             assert new == {"convert:new", "plan:new", "validate:new", "predict:new"} | folds
-            assert other == predictions | READ_ALL
+            assert other == predictions | READ_ALL | {"compare"}
 
 
 def test_a_training_source_that_the_general_model_learns_from_changes_that_model_alone():
