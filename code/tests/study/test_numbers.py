@@ -26,8 +26,8 @@ TEST_ONLY = {
 }
 TRAINING = {**TEST_ONLY, "role": "train"}
 READ_ALL = {"split", "evaluate", "leakage", "cohort", "report"}
-"""Steps whose command names every dataset. `compare` names every model's training set; `notebook` has
-the same command as before, and another judging.json to read."""
+"""Steps whose command names every dataset. `compare` names every model's training set; `notebook`
+has the same command as before, and another judging.json to read."""
 
 
 def full() -> dict:
