@@ -169,6 +169,21 @@ def test_a_loss_at_home_is_told_though_no_test_is_declared_for_it():
     assert any("a loss on own ground is likely" in caveat for caveat in found.caveats)
 
 
+def test_a_claim_that_sites_do_not_bear_or_that_few_sites_carry_is_said_to():
+    judged = settings(datasets="u")
+    difference = [0.2] * 10 + [0.001] * 16 + [-0.001] * 14
+    scores = differing(difference, "u")
+    number = scores["participant_id"].str.removeprefix("sub-").astype(int)
+    rows = compare_models(scores.assign(site="only"), judged)
+    told_of = answer([replace(row, p_wilcoxon=0.01) for row in rows], judged).unseen[0]
+    assert told_of.verdict == "better as seen"
+    assert any("All participants are from one site" in reason for reason in told_of.reasons)
+    by_site = scores.assign(site=np.where(number < 10, "x", (number % 8).astype(str)))
+    rows = compare_models(by_site, judged)
+    told_of = answer([replace(row, p_wilcoxon=0.01) for row in rows], judged).unseen[0]
+    assert any("the claim is of these sites alone" in reason for reason in told_of.reasons)
+
+
 def test_without_a_primary_comparison_there_is_no_answer():
     judged = settings(datasets="a")
     rows = compare_models(differing(np.full(9, 0.01), "a"), judged)

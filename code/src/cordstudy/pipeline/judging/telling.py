@@ -70,6 +70,8 @@ def reasons(row: Comparison, verdict: str) -> list[str]:
             "The specific model was picked as the best by its result here: to be worse than it is "
             "not to be worse than one picked beforehand."
         )
+    if verdict.startswith(("better", "worse")):
+        sentences += _rests_on_sites(row)
     return [*sentences, *_rests_on_one(row)]
 
 
@@ -123,6 +125,21 @@ def _rests_on_one(row: Comparison) -> list[str]:
     return [
         f"It rests on one participant: without {row.influential} the mean difference is "
         f"{number(row.without_influential)}."
+    ]
+
+
+def _rests_on_sites(row: Comparison) -> list[str]:
+    """What is left of a claim where sites, not participants, vary by chance."""
+    if not row.sites:
+        return []
+    if math.isnan(row.low_sites):
+        count = "one site" if row.sites == 1 else f"{row.sites} sites"
+        return [f"All participants are from {count}: what others would give is not known."]
+    if not row.low_sites <= 0 <= row.high_sites:
+        return []
+    return [
+        f"With sites ({row.sites}), not participants, as what varies by chance, the interval is "
+        f"{number(row.low_sites)} to {number(row.high_sites)}: the claim is of these sites alone."
     ]
 
 
