@@ -26,8 +26,8 @@ from cordstudy.pipeline.judging.rows import read_rows
 from cordstudy.pipeline.judging.scores import PERSON, first_training
 
 ERROR = "csa_error_mm2"
-FEWEST = 3
-"""Persons below whom there are no limits."""
+FEWEST = 5
+"""Persons below whom there are no limits: an interval of three's would be ten times as wide."""
 COVERED = 1.959963984540054
 """Standard deviations about the mean that hold 95 % of a normal distribution."""
 
@@ -51,7 +51,7 @@ class Agreement:
     """`bias_low` and `bias_high`: its 95 % interval (Student's)."""
     bias_high: float
     sd: float
-    """Of the error of one image; nan below three persons."""
+    """Of the error of one image; nan below `FEWEST` persons."""
     lower: float
     """`lower` and `upper`: the limits of agreement; the four below, their 95 % intervals."""
     upper: float

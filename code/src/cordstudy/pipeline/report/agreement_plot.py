@@ -32,6 +32,7 @@ def agreement_plot(cases: pd.DataFrame, row: Agreement) -> str:
     _line(axes, row.bias, row.bias_low, row.bias_high, "-")
     _line(axes, row.upper, row.upper_low, row.upper_high, "--")
     _line(axes, row.lower, row.lower_low, row.lower_high, "--")
+    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("mean of both areas, mm²")
     axes.set_ylabel("prediction minus reference, mm²")
     return svg(figure)
