@@ -11,7 +11,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import nibabel as nib
@@ -43,7 +43,7 @@ class Case:
     spacing_mm: tuple[float, ...]
     tolerance_mm: float
 
-    @property
+    @cached_property
     def values(self) -> dict[str, float]:
         return measure(self.pred, self.ref, self.spacing_mm, nsd_tolerance_mm=self.tolerance_mm)
 
