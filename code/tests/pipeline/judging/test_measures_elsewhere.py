@@ -2,7 +2,7 @@
 
 Surfaces: DeepMind's surface-distance, and MONAI's surface elements with NumPy's percentile of
 weighted values. Overlaps and volume: MedPy and SimpleITK. Components: SciPy and SimpleITK. Areas of
-slices: scikit-image and SimpleITK; their angle is held against cords of known shape (test_areas).
+slices: scikit-image and SimpleITK; cords of known shape are in test_areas.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import SimpleITK
 import surface_distance
 from medpy.metric import binary
 from scipy import ndimage
+from scipy.interpolate import make_smoothing_spline
 from skimage.measure import regionprops
 from surface_distance.lookup_tables import create_table_neighbour_code_to_surface_area
 
@@ -222,20 +223,36 @@ def test_scipy_finds_as_many_components(cases):
         assert case.values["components"] == ndimage.label(case.pred, np.ones((3, 3, 3)))[1]
 
 
-def test_scikit_image_and_simpleitk_have_the_same_areas_of_slices(cases):
+def test_areas_of_slices_agree_with_regions_of_scikit_image_and_simpleitk(cases):
+    """Each slice's area, and the angle of a spline through its centres."""
     for case in cases:
-        ours = perpendicular_areas(case.ref, case.spacing_mm)
-        for z, area in enumerate(ours):
-            cut = case.ref[:, :, z]
-            if not cut.any():
-                assert math.isnan(area)
-                continue
-            pixel_mm2 = case.spacing_mm[0] * case.spacing_mm[1]
-            (region,) = regionprops(cut.astype(int))
-            shape = SimpleITK.LabelShapeStatisticsImageFilter()
-            shape.Execute(itk(cut))
-            assert region.area == shape.GetNumberOfPixels(1)
-            assert area <= region.area * pixel_mm2 * (1 + 1e-9), "a cosine is at most 1"
+        regions = regions_of(case.ref)
+        areas = perpendicular_areas(case.ref, case.spacing_mm)
+        assert np.flatnonzero(~np.isnan(areas)).tolist() == [z for z, _, _ in regions]
+        pixels = np.array([size for _, size, _ in regions])
+        flat_mm2 = pixels * case.spacing_mm[0] * case.spacing_mm[1]
+        known = areas[~np.isnan(areas)]
+        assert (known <= flat_mm2 * (1 + 1e-9)).all(), "a cosine is at most 1"
+        if len(regions) >= 5:
+            heights_mm = np.array([z for z, _, _ in regions]) * case.spacing_mm[2]
+            centres_mm = np.array([centre for _, _, centre in regions]) * case.spacing_mm[:2]
+            spline = make_smoothing_spline(heights_mm, centres_mm, lam=625 / case.spacing_mm[2])
+            tilts = spline.derivative()(heights_mm)
+            angles = np.arctan(np.hypot(tilts[:, 0], tilts[:, 1]))
+            assert known == pytest.approx(flat_mm2 * np.cos(angles)), case.name
+
+
+def regions_of(mask: np.ndarray) -> list[tuple[int, float, tuple[float, float]]]:
+    """Number, pixels and centre of each slice that has some, as both libraries have them."""
+    regions = []
+    for z in np.flatnonzero(mask.any(axis=(0, 1))).tolist():
+        (region,) = regionprops(mask[:, :, z].astype(int))
+        shape = SimpleITK.LabelShapeStatisticsImageFilter()
+        shape.Execute(itk(mask[:, :, z]))
+        assert shape.GetNumberOfPixels(1) == region.area
+        assert shape.GetCentroid(1)[::-1] == pytest.approx(region.centroid)
+        regions.append((z, region.area, region.centroid))
+    return regions
 
 
 def test_distances_of_surfaces_agree_with_distance_transforms_of_the_whole_image(cases):

@@ -63,6 +63,14 @@ def test_the_site_of_a_person_is_the_first_that_is_known():
     assert sites(scores.assign(site=["n/a", "x", "n/a"])) == {("t", "sub-1"): "x"}
 
 
+def test_an_area_that_is_not_known_counts_in_no_mean():
+    """A person whose cord was found in one image has that one's error; one without any, none."""
+    scores = table([("m", "t", f"sub-{n}", contrast, 0.5) for n in (1, 2, 3) for contrast in "ab"])
+    scores["csa_error_mm2"] = [4.0, np.nan, 1.0, 3.0, np.nan, np.nan]
+    (summary,) = summarise(scores, 0.1)
+    assert (summary.participants, summary.means["csa_error_mm2"]) == (3, 3.0)
+
+
 def test_several_ids_of_a_person_are_one_unit_of_every_mean_and_count():
     rows = []
     for model, shift in (("general", 0.1), ("a", 0.0), ("b", 0.0), ("c", 0.0)):
