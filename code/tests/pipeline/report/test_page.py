@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cordstudy.pipeline.judging.ablation import Ablation, ablations
 from cordstudy.pipeline.judging.agreement import Agreement, agreements
 from cordstudy.pipeline.judging.comparisons import Comparison, compare_models
 from cordstudy.pipeline.judging.leakage import Overlap
@@ -34,6 +35,7 @@ def made_page(folder: Path, scores: pd.DataFrame, judged: Settings) -> str:
     write_rows(folder / "strata.tsv", Stratum, strata(scores, judged))
     write_rows(folder / "replicates.tsv", Spread, spread(scores))
     write_rows(folder / "agreement.tsv", Agreement, agreements(scores))
+    write_rows(folder / "components.tsv", Ablation, ablations(scores))
     overlap = Overlap("general", "0", "validation", "subject", 4, 2, 1, "x = <y>")
     write_rows(folder / "leakage.tsv", Overlap, [overlap])
     page = Page(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cordstudy.base.tables import MISSING
+from cordstudy.pipeline.judging.ablation import Ablation
 from cordstudy.pipeline.judging.agreement import Agreement
 from cordstudy.pipeline.judging.cohort import Characteristic, Cohort, Reference
 from cordstudy.pipeline.judging.comparisons import Comparison
@@ -87,6 +88,7 @@ def page(tmp_path: Path):
         write_rows(tmp_path / "comparisons.tsv", Comparison, [])
         write_rows(tmp_path / "sizes.tsv", Size, [Size("only", 10, 5, 0)])
         write_rows(tmp_path / "agreement.tsv", Agreement, [])
+        write_rows(tmp_path / "components.tsv", Ablation, [])
         write_rows(tmp_path / "strata.tsv", Stratum, [])
         write_rows(tmp_path / "replicates.tsv", Spread, [])
         row = Overlap("only", MISSING, "test: t", "subject", 4, 2, hits, "a = b" if hits else "")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cordstudy.pipeline.judging.ablation import Ablation, read_ablations
 from cordstudy.pipeline.judging.agreement import Agreement, read_agreements
 from cordstudy.pipeline.judging.comparisons import Comparison, of_family, read_comparisons
 from cordstudy.pipeline.judging.leakage import Shared, read_overlaps, verdicts
@@ -42,6 +43,7 @@ class Evaluation:
     strata: Sequence[Stratum]
     spreads: Sequence[Spread]
     agreements: Sequence[Agreement]
+    ablations: Sequence[Ablation]
     leakage: Sequence[Shared]
     sizes: Mapping[str, Size]
     """Of training sets, by model; of those that `compare` was told of."""
@@ -91,6 +93,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         strata=read_strata(folder / "strata.tsv"),
         spreads=read_spreads(folder / "replicates.tsv"),
         agreements=read_agreements(folder / "agreement.tsv"),
+        ablations=read_ablations(folder / "components.tsv"),
         leakage=verdicts(read_overlaps(folder / "leakage.tsv")),
         sizes=by_model(read_sizes(folder / "sizes.tsv")),
     )

@@ -10,6 +10,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from cordstudy.pipeline.judging.ablation import Ablation
 from cordstudy.pipeline.judging.agreement import Agreement
 from cordstudy.pipeline.judging.comparisons import Comparison
 from cordstudy.pipeline.judging.leakage import Shared
@@ -45,6 +46,11 @@ def _row(table: str, **key: object) -> Origin:
 def of_summary(model: str, testset: str) -> Origin:
     """A row of summary.tsv."""
     return _row("summary", model=model, testset=testset)
+
+
+def of_ablation(row: Ablation) -> Origin:
+    """A row of components.tsv."""
+    return _row("components", model=row.model, testset=row.testset)
 
 
 def of_comparison(row: Comparison) -> Origin:

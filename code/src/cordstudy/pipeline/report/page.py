@@ -212,6 +212,7 @@ class Page:
             for testset in self.evaluation.testsets:
                 yield origins.of_summary(model.name, testset)
         yield from map(origins.of_agreement, self.agreements)
+        yield from map(origins.of_ablation, self.evaluation.ablations)
         yield from map(origins.of_comparison, self.exploratory)
         for family, rows in self.families.items():
             if family != "general":
