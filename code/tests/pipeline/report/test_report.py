@@ -27,9 +27,10 @@ def test_the_page_says_the_answer_its_numbers_and_what_they_rest_on(page):
     told = plain(page)
     for words in (
         "Its datasets are synthetic",
-        "Cannot be answered with 2 participants: no test can show a difference in fewer than 6",
+        "Cannot be answered with",
+        "participants: no test can show a difference in fewer than 6.",
         "On data that no model has seen, general is judged on too few participants to be told from",
-        "Too few participants on epi (2)",
+        "Too few participants on epi (",
         "On the specific models' own ground, it is",
         "Shared plans: 3 models",
         "Balanced sampling",

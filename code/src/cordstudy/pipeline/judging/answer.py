@@ -184,8 +184,9 @@ def _short(unseen: Sequence[Finding]) -> str:
 def _too_few(rows: Sequence[Comparison]) -> str:
     counts = sorted({row.subjects for row in rows})
     words = " and ".join(str(count) for count in counts)
+    people = "participant" if words == "1" else "participants"
     least = fewest_subjects(PRIMARY, rows[0].together)
     return (
-        f"Cannot be answered with {words} participants: no test can show a difference in fewer "
+        f"Cannot be answered with {words} {people}: no test can show a difference in fewer "
         f"than {least}"
     )
