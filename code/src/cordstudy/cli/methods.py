@@ -110,13 +110,12 @@ def facts(committed: Committed) -> dict[str, object]:
         "judging": training.versions(committed, ["evaluate", "compare"], training.JUDGING),
         "measures": lambda: results.measures(committed, references),
         "tests": lambda: results.tests(committed, references),
-        "failure_dice": getattr(judged, "failure_dice", missing("its limit")),
-        "summary_columns": results.columns(committed, "summary"),
-        "gated": "role" in results.columns(committed, "comparisons"),
+        "failure_dice": judged.failure_dice,
         "answer": _answer(study),
         "primary": results.comparisons(committed, "primary"),
         "secondary": results.comparisons(committed, "secondary"),
         "summaries": results.summaries(committed, judged.general),
+        "agreements": results.agreements(committed, judged.general),
         "hits": results.hits(committed),
         "recorded": len(committed.records),
         "unrecorded": committed.unrecorded,
@@ -141,8 +140,8 @@ def _answer(study: Study) -> str:
     """The answer of the report's page."""
     try:
         return in_words(read_answer(study))
-    except StudyError as error:
-        return missing(f"an answer: {error}")
+    except StudyError:
+        return missing("an answer, as no comparisons are there that could be read")
 
 
 def _untrained(study: Study, name: str) -> str:

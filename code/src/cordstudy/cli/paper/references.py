@@ -26,13 +26,9 @@ WORKS = {
     "Applications in Genetics and Molecular Biology 2010;9:39. doi:10.2202/1544-6115.1585",
     "wilcoxon": "Wilcoxon F. Individual comparisons by ranking methods. Biometrics Bulletin "
     "1945;1:80–83. doi:10.2307/3001968",
-    "holm": "Holm S. A simple sequentially rejective multiple test procedure. Scandinavian "
-    "Journal of Statistics 1979;6:65–70.",
     "tost": "Schuirmann DJ. A comparison of the two one-sided tests procedure and the power "
     "approach for assessing the equivalence of average bioavailability. Journal of "
     "Pharmacokinetics and Biopharmaceutics 1987;15:657–680. doi:10.1007/BF01068419",
-    "bca": "Efron B. Better bootstrap confidence intervals. Journal of the American Statistical "
-    "Association 1987;82:171–185. doi:10.1080/01621459.1987.10478410",
     "gaffke": "Learned-Miller E, Thomas PS. A new confidence interval for the mean of a bounded "
     "random variable. arXiv:1905.06208, 2019.",
     "clopper": "Clopper CJ, Pearson ES. The use of confidence or fiducial limits illustrated in "

@@ -61,6 +61,17 @@ class Summarised:
     rate: str
 
 
+@dataclass(frozen=True)
+class Agreed:
+    """How far the areas of a model agree with the reference's on one test set, in words."""
+
+    testset: str
+    people: str
+    bias: str
+    limits: str
+    not_found: str
+
+
 def settings(committed: Committed) -> Settings:
     """How models are judged: the study's parameters, as they are committed."""
     path = committed.layout.judging
@@ -78,25 +89,9 @@ def columns(committed: Committed, table: str) -> set[str]:
 
 
 def comparisons(committed: Committed, role: str) -> list[Compared]:
-    """The comparisons of a role, in the order of the table."""
-    judged = settings(committed)
+    """The comparisons of a role, in the order of the table; none of a table without roles."""
     rows = _rows(committed, "comparisons")
-    return [_compared(row) for row in rows if _role(row, judged) == role]
-
-
-def _role(row: Row, judged: Settings) -> str:
-    """The part that a comparison plays: as the table says, or as the plan has it."""
-    if "role" in row:
-        return row["role"]
-    if row.get("family") != "general":
-        return "exploratory"
-    if row["testset"] in judged.unseen and _true(row, "best_specific"):
-        return "primary"
-    return "secondary" if _true(row, "at_home") else "exploratory"
-
-
-def _true(row: Row, column: str) -> bool:
-    return row.get(column) == "True"
+    return [_compared(row) for row in rows if row.get("role") == role]
 
 
 def _compared(row: Row) -> Compared:
@@ -117,14 +112,11 @@ def _compared(row: Row) -> Compared:
 def _interval(row: Row) -> str:
     """The interval of the test with its level, and the wider one that allows for failures not seen;
     empty where the test has none."""
-    level = _float(row.get("level", "0.95"))
-    percent = "" if math.isnan(level) else f"{100 * level:.4g} % "
     seen, wide = _bounds(row, "low_seen", "high_seen"), _bounds(row, "low", "high")
-    if "low_seen" not in row:
-        return f"{percent}interval {wide}" if wide else ""
     if not seen:
         return ""
-    return f"{percent}interval {seen}; allowing for failures that were not seen, {wide}"
+    level = f"{100 * _float(row['level']):.4g} %"
+    return f"{level} interval {seen}; allowing for failures that were not seen, {wide}"
 
 
 def _bounds(row: Row, low: str, high: str) -> str:
@@ -146,7 +138,6 @@ def _p(row: Row) -> str:
 
 P_COLUMNS = (
     ("p_adjusted", "adjusted p"),
-    ("p_holm", "p after Holm"),
     ("p_equivalence_adjusted", "adjusted p of equivalence"),
 )
 """Where a p may stand, the first that is there is told."""
@@ -169,25 +160,48 @@ def _summarised(row: Row) -> Summarised:
         images=row["cases"],
         dice=number(row["dice"]),
         median=_spread(row),
-        failed=row.get("failed", ""),
+        failed=row.get("failed") or missing("in how many"),
         rate=_rate(row),
     )
 
 
 def _spread(row: Row) -> str:
-    """Median and quartiles of Dice; empty where the table has none."""
-    if "dice_median" not in row:
-        return ""
-    quartiles = f"{number(row['dice_q1'])} to {number(row['dice_q3'])}"
-    return f"{number(row['dice_median'])} ({quartiles})"
+    """Median and quartiles of Dice."""
+    quartiles = f"{number(row.get('dice_q1'))} to {number(row.get('dice_q3'))}"
+    return f"{number(row.get('dice_median'))} ({quartiles})"
 
 
 def _rate(row: Row) -> str:
-    """The exact interval of the rate of failures, in percent; empty where the table has none."""
+    """The exact interval of the rate of failures, in percent."""
     bounds = _float(row.get("failure_low")), _float(row.get("failure_high"))
     if any(math.isnan(bound) for bound in bounds):
-        return ""
+        return missing("its interval")
     return f"{100 * bounds[0]:.0f} to {100 * bounds[1]:.0f} %"
+
+
+def agreements(committed: Committed, model: str) -> list[Agreed]:
+    """Bias and limits of agreement of a model's areas on each test set, in mm²."""
+    found = []
+    for row in _rows(committed, "agreement"):
+        if row["model"] == model:
+            limits = f"{area(row['lower'])} to {area(row['upper'])}"
+            known = not math.isnan(_float(row["lower"]))
+            found.append(
+                Agreed(
+                    testset=row["testset"],
+                    people=row["subjects"],
+                    bias=area(row["bias"]),
+                    limits=limits if known else "too few people",
+                    not_found=row["not_found"],
+                )
+            )
+    return found
+
+
+def area(cell: str) -> str:
+    """An error of an area with its sign."""
+    value = _float(cell)
+    return "not known" if math.isnan(value) else f"{value:+.1f}".replace("-", MINUS)
 
 
 def hits(committed: Committed) -> str:
@@ -257,15 +271,8 @@ def measures(committed: Committed, references: References) -> list[str]:
 def tests(committed: Committed, references: References) -> str:
     """How a difference is tested, by the columns of the table of comparisons."""
     there, cite = columns(committed, "comparisons"), references.cite
-    if not there:
-        return missing("how differences were tested, as there is no table of comparisons")
     if "low_seen" not in there:
-        return (
-            "The difference of two models is the mean over people of their paired differences, its "
-            f"interval a BCa bootstrap's over people {cite('bca')}. It was tested by Wilcoxon's "
-            f"signed-rank test {cite('wilcoxon')}, two-sided, with Holm's adjustment "
-            f"{cite('holm')} within a family of comparisons."
-        )
+        return missing("how differences were tested, as there is no table of that")
     return (
         "The difference of two models is the mean over people of their paired differences. It is "
         "tested by flipping the signs of people's differences, two-sided, all flips where people "
