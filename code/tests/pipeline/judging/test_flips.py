@@ -94,3 +94,25 @@ def test_the_same_differences_give_the_same_numbers_in_any_order_of_call():
     first = flipped(difference).interval(0.95)
     flipped(difference[:9])
     assert flipped(difference).interval(0.95) == first
+
+
+def test_worse_than_the_best_of_several_counts_as_often_as_there_are():
+    rng = np.random.default_rng(4)
+    for n in (9, 12, 20):
+        one = flipped(rng.normal(-0.01, 0.02, n))
+        assert one.p_differs(picked_of=4) == min(1, 2 * one.p_above(), 8 * one.p_below())
+        low, high = one.interval(0.95, picked_of=4)
+        assert low == one.interval(0.95)[0] and high >= one.interval(0.95)[1]
+        assert (one.p_differs(picked_of=4) < 0.05) == (not low <= 0 <= high)
+    few = flipped(np.full(7, -0.1))
+    assert few.p_differs() < 0.05 < few.p_differs(picked_of=4)
+    assert few.interval(0.95, picked_of=4)[1] == 1, "the highest that there can be"
+
+
+def test_the_best_of_four_like_models_is_not_shown_to_differ_more_often_than_meant():
+    rng, shown = np.random.default_rng(3), 0
+    for _ in range(400):
+        scores = rng.normal(0.9, 0.03, (10, 5))
+        best = scores[:, 1:].mean(axis=0).argmax() + 1
+        shown += flipped(scores[:, 0] - scores[:, best]).p_differs(picked_of=4) < 0.05
+    assert shown <= 400 * 0.05

@@ -94,7 +94,8 @@ class Comparison:
     they are too few."""
     high_seen: float
     p: float
-    """Sign-flip test of the mean, two-sided; primary only, nan where it could show nothing."""
+    """Sign-flip test of the mean, two-sided; primary only, nan where it could show nothing. That
+    the model is worse than the best of several counts as often as there are."""
     p_adjusted: float
     """Bonferroni's over the primary ones."""
     p_wilcoxon: float
@@ -176,6 +177,8 @@ class Paired:
     specific_mean: float
     difference: pd.Series[float]
     """By person."""
+    picked_of: int
+    """Of how many specific ones it was picked as the best there; 1 where the pair was declared."""
 
 
 def pair_models(
@@ -197,9 +200,10 @@ def _pairs_of(hypothesis: Hypothesis, means: pd.DataFrame, settings: Settings) -
     best = str(means[list(hypothesis.specifics)].mean().idxmax())
     home = set(settings.at_home(testset)) & set(hypothesis.specifics)
     for specific in hypothesis.specifics:
+        role = _role(hypothesis, specific, best, home, settings)
         yield Paired(
             family=hypothesis.family,
-            role=_role(hypothesis, specific, best, home, settings),
+            role=role,
             model=model,
             testset=testset,
             specific=specific,
@@ -208,6 +212,7 @@ def _pairs_of(hypothesis: Hypothesis, means: pd.DataFrame, settings: Settings) -
             model_mean=float(means[model].mean()),
             specific_mean=float(means[specific].mean()),
             difference=means[model] - means[specific],
+            picked_of=len(hypothesis.specifics) if role == PRIMARY else 1,
         )
 
 
@@ -268,8 +273,11 @@ class _Table:
         values = pair.difference.to_numpy()
         resamples, seed = self.settings.resamples, self.settings.seed
         flipped = flips(values, resamples=resamples, seed=seed)
-        low, high = interval(values, resamples=resamples, seed=seed, level=level)
-        low_seen, high_seen = flipped.interval(level)
+        picked_of = pair.picked_of
+        low, high = interval(
+            values, resamples=resamples, seed=seed, level=level, picked_of=picked_of
+        )
+        low_seen, high_seen = flipped.interval(level, picked_of=picked_of)
         failed = self.failed.loc[pair.testset]
         where = [self.sites.get((pair.testset, str(name)), "") for name in pair.difference.index]
         parts = (
@@ -313,7 +321,8 @@ def _tests(pair: Paired, flipped: Flips, level: float, margin: float) -> dict[st
     p = p_wilcoxon = p_equivalence = math.nan
     if len(pair.difference) >= fewest_subjects(pair.role, together):
         if pair.role == PRIMARY:
-            p, p_wilcoxon = flipped.p_differs(), wilcoxon(pair.difference.to_numpy())
+            p = flipped.p_differs(picked_of=pair.picked_of)
+            p_wilcoxon = wilcoxon(pair.difference.to_numpy())
         elif pair.role == SECONDARY:
             p_equivalence = flipped.p_within(margin)
     return {

@@ -29,6 +29,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 UNIT = 1e-9
+HIGHEST = 1.0
+"""There is no larger difference of Dice."""
 ALL_UP_TO = 14
 """Units up to which all flips are gone through; above, as many as asked for, drawn by a seed."""
 
@@ -56,26 +58,36 @@ class Flips:
         """One-sided p that the mean lies below `value`."""
         return (int((self._from(value) >= -self.slack).sum()) + 1) / self.count
 
-    def p_differs(self) -> float:
-        """Two-sided p that the mean is not 0."""
-        return min(1.0, 2 * min(self.p_above(), self.p_below()))
+    def p_differs(self, *, picked_of: int = 1) -> float:
+        """Two-sided p that the mean is not 0.
+
+        Where what is compared with was picked, by these very persons, as the best of several, that
+        the mean lies below counts so many times: with like models, the best of four is shown to be
+        better four times as often as one. That the mean lies above is the rarer for it.
+        """
+        return min(1.0, 2 * min(self.p_above(), picked_of * self.p_below()))
 
     def p_within(self, margin: float) -> float:
         """p that the mean lies within ± `margin`: the larger of two one-sided tests."""
         return max(self.p_above(-margin), self.p_below(margin))
 
-    def interval(self, level: float) -> tuple[float, float]:
-        """The values that are not rejected at 1 - level, two-sided; nan where the flips are too few
-        to reject any."""
-        outside = round((1 - level) / 2 * self.count, 9)
-        place = math.ceil(outside) - 1
-        if place < 1:
+    def interval(self, level: float, *, picked_of: int = 1) -> tuple[float, float]:
+        """The values that are not rejected at 1 - level, two-sided, as by `p_differs`; nan where
+        the flips are too few to reject any, `HIGHEST` where they are for those above alone."""
+        outside = (1 - level) / 2 * self.count
+        low, high = _place(outside), _place(outside / picked_of)
+        if low < 1:
             return math.nan, math.nan
         means = np.sort(self.sums * UNIT / self.persons)
-        return float(means[place - 1]), float(means[-place])
+        return float(means[low - 1]), float(means[-high]) if high else HIGHEST
 
     def _from(self, value: float) -> Integers:
         return self.sums - self.persons * round(value / UNIT)
+
+
+def _place(outside: float) -> int:
+    """The place of the first mean, from the end, that is not rejected; 0 where none is."""
+    return max(0, math.ceil(round(outside, 9)) - 1)
 
 
 def flips(difference: Floats, groups: Sequence[str] = (), *, resamples: int, seed: int) -> Flips:

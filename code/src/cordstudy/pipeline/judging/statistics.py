@@ -27,14 +27,14 @@ DIGITS = 9
 
 
 def interval(
-    difference: Floats, *, resamples: int, seed: int, level: float = LEVEL
+    difference: Floats, *, resamples: int, seed: int, level: float = LEVEL, picked_of: int = 1
 ) -> tuple[float, float]:
     """An interval of a mean between -1 and 1 that also holds where rare total failures were not
     seen.
 
     The quantiles of means by random weights (uniform on the simplex) with one more person, in whom
     the difference is as low (for the lower bound) or high (for the upper) as can be. For outcomes
-    that are 0 or 1 these are Clopper and Pearson's bounds.
+    that are 0 or 1 these are Clopper and Pearson's bounds. `picked_of` is as of `Flips.p_differs`.
 
     Source: Gaffke 2005; Learned-Miller and Thomas 2019, arXiv:1905.06208, who conjecture that it
     holds for any distribution; here simulated (code/docs/judging.md).
@@ -42,7 +42,7 @@ def interval(
     weights = _weights(len(difference), resamples, seed)
     outside = (1 - level) / 2
     low = np.quantile((weights * np.append(difference, -1.0)).sum(axis=1), outside)
-    high = np.quantile((weights * np.append(difference, 1.0)).sum(axis=1), 1 - outside)
+    high = np.quantile((weights * np.append(difference, 1.0)).sum(axis=1), 1 - outside / picked_of)
     return float(low), float(high)
 
 

@@ -67,8 +67,8 @@ def reasons(row: Comparison, verdict: str) -> list[str]:
     sentences = [said[verdict]] if verdict in said else []
     if verdict.startswith("worse"):
         sentences.append(
-            "The specific model was picked as the best by its result here: to be worse than it is "
-            "not to be worse than one picked beforehand."
+            "The specific model was picked as the best by its result here: the difference from it "
+            "is likely smaller than it looks, for which the test allows."
         )
     if verdict.startswith(("better", "worse")):
         sentences += _rests_on_sites(row)
