@@ -9,8 +9,10 @@ from click.testing import CliRunner
 from scipy.spatial.transform import Rotation
 
 from cordstudy.base.errors import StudyError
+from cordstudy.base.tables import write_table
 from cordstudy.pipeline.judging.evaluate import COLUMNS, command, pairs, score, training_of
 from cordstudy.pipeline.judging.scores import COLUMNS as NEEDED
+from cordstudy.pipeline.raw.components import OTHERS, TABLE
 from cordstudy.pipeline.raw.layout import CASE_COLUMNS, RawCase, write_cases
 
 CASE = "epi_sub-1"
@@ -79,6 +81,27 @@ def test_a_missing_prediction_is_a_row_and_not_a_case_less(raw, tmp_path):
     row = dict(zip(COLUMNS, score(pair).row(), strict=True))
     assert (row["voxels_ref"], row["voxels_pred"], row["dice"]) == (2, 0, 0)
     assert row["relative_volume_error"] == -1
+
+
+@pytest.mark.parametrize("kept", ["largest component", "all components"])
+def test_dice_is_told_with_all_components_and_with_the_largest_whichever_is_kept(
+    kept, raw, tmp_path
+):
+    """The cord has two voxels; three others, apart, were predicted too: they are the larger."""
+    cord, other = np.asarray(mask().dataobj), np.zeros((4, 4, 4), np.uint8)
+    other[3, 3, 0:3] = 1
+    largest = kept == "largest component"
+    made = other if largest else other + cord
+    write_mask(tmp_path / f"general/epi/{CASE}.nii.gz", nib.Nifti1Image(made, RPI))
+    folder = tmp_path / "general" / OTHERS
+    if largest:
+        write_mask(folder / f"{CASE}.nii.gz", nib.Nifti1Image(cord, RPI))
+    write_table(folder / TABLE, ["case_id", "keep"], [(CASE, kept)])
+    (pair,) = pairs([raw], [tmp_path / "general"], 1.0)
+    row = dict(zip(COLUMNS, score(pair).row(), strict=True))
+    assert row["keep"] == kept
+    assert row["dice"] == (0 if largest else 2 * 2 / (5 + 2))
+    assert (row["dice_all_components"], row["dice_largest_component"]) == (4 / 7, 0)
 
 
 def moved(by: float) -> nib.Nifti1Image:
