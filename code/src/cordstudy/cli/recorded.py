@@ -53,6 +53,16 @@ class Recorded:
         return records
 
     @property
+    def ids(self) -> dict[str, str]:
+        """The commit of each step's newest record, by its subject."""
+        return {commit.subject: commit.id for commit in self.records.values()}
+
+    @property
+    def objects(self) -> dict[str, str]:
+        """The git object of each path."""
+        return {path: entry.object for path, entry in self.history.tree.items()}
+
+    @property
     def trainings(self) -> list[RecordedCommit]:
         """The records of trainings, in the order of the steps."""
         return [record for name, record in self.records.items() if name.startswith("train:")]

@@ -1,7 +1,8 @@
 """`written`: the results in README and docs, from what HEAD has recorded.
 
 Owns: which files have such parts, writing them, and telling of those that are not so.
-Does not own: what stands in a part (`recorded`, `real_images`), or its marks (`parts`).
+Does not own: what stands in a part (`recorded`, `real_images`), its marks (`parts`), or ids in the
+output of commands (`quoted`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import write_file
 from cordstudy.cli.here import ROOT
 from cordstudy.cli.parts import filled, parts
+from cordstudy.cli.quoted import with_ids
 from cordstudy.cli.real_images import real_table
 from cordstudy.cli.recorded import TOLD, Recorded
 from cordstudy.cli.saying import say
@@ -36,7 +38,8 @@ REAL = "real"
 )
 @click.pass_context
 def written(context: click.Context, check: bool, folder: Path | None) -> None:
-    """Write the results that stand in README and docs between marks, as HEAD has recorded them.
+    """Write the results that stand in README and docs between marks, as HEAD has recorded them;
+    and the ids of records in quoted output.
 
     A part is `<!-- results: NAME --> … <!-- end results -->`. Without --real, the part about real
     images stays as it is, and is told of where other models than those of HEAD made it.
@@ -47,6 +50,7 @@ def written(context: click.Context, check: bool, folder: Path | None) -> None:
     for path in files():
         text = path.read_text("utf-8")
         new = _rewritten(text, path.relative_to(ROOT).as_posix(), tell)
+        new = with_ids(new, records=recorded.ids, files=recorded.objects)
         if check:
             differs |= _told_of(path, text, new)
         elif new != text:
@@ -91,9 +95,11 @@ def _told_of(path: Path, text: str, new: str) -> bool:
     """Say which parts of a file are not what they should be; whether there are any."""
     where = path.relative_to(ROOT).as_posix()
     now, then = parts(text, where=where), parts(new, where=where)
-    differing = [name for name in now if now[name] != then[name]]
-    for name in differing:
-        say(f"{where}: part {name!r} is not what the records give (code/study written)", err=True)
+    differing = [f"part {name!r}" for name in now if now[name] != then[name]]
+    if not differing and new != text:
+        differing = ["the id of a record in quoted output"]
+    for what in differing:
+        say(f"{where}: {what} is not what the records give (code/study written)", err=True)
     return bool(differing)
 
 
