@@ -26,13 +26,13 @@ from cordstudy.pipeline.judging.telling import caveats, in_people, numbered, rea
 
 WORDS = {
     "better": "better than",
-    "better as seen": "better (unless rare failures were missed) than",
+    "better as seen": "better, in the people seen, than",
     "worse": "worse than",
-    "worse as seen": "worse (unless rare failures were missed) than",
+    "worse as seen": "worse, in the people seen, than",
     "depends": "shown to differ by one way of looking and not by another from",
     "within retraining": "no further than training again would move it from",
     "equivalent": "equivalent to",
-    "equivalent as seen": "equivalent (unless rare failures were missed) to",
+    "equivalent as seen": "equivalent, in the people seen, to",
     "not equivalent": "not shown to be equivalent to",
     "not asked": "not claimed to be equivalent to",
     "too few": "judged on too few participants to be told from",
@@ -67,7 +67,7 @@ class Finding:
 
     @property
     def numbers(self) -> str:
-        """Difference, the interval of its test, and number of subjects."""
+        """Difference, both intervals, and number of subjects."""
         return numbered(self.comparison)
 
     @property
@@ -94,7 +94,7 @@ class Answer:
 
 def answer(comparisons: Sequence[Comparison], settings: Settings) -> Answer:
     """The answer for the general model. Without unseen data or specific models: that there is
-    none."""
+    none; equivalence is then the only question, and asked."""
     unseen = [Finding(row, verdict(row)) for row in of_role(comparisons, PRIMARY)]
     opened = all(finding.verdict in (*BETTER, *WORSE) for finding in unseen)
     home = []
@@ -164,21 +164,43 @@ def within_retraining(row: Comparison) -> bool:
 
 
 def _short(unseen: Sequence[Finding]) -> str:
-    """A few words for the verdicts on unseen data."""
-    verdicts = [finding.verdict for finding in unseen]
-    if not verdicts:
+    """A few words for the verdicts on unseen data, those of too few participants apart."""
+    asked = [finding for finding in unseen if finding.verdict != "too few"]
+    few = [finding for finding in unseen if finding.verdict == "too few"]
+    if not unseen:
         return "No answer: nothing unseen to judge on"
-    if set(verdicts) == {"too few"}:
+    if not asked:
         return _too_few([finding.comparison for finding in unseen])
-    better = [name for name in verdicts if name in BETTER]
-    worse = [name for name in verdicts if name in WORSE]
-    if "depends" in verdicts or (better and worse):
+    words = _asked(asked)
+    if not few:
+        return words
+    counts = " and ".join(str(finding.subjects) for finding in few)
+    return (
+        f"On {_places(asked)}: {words[0].lower()}{words[1:]}. "
+        f"On {_places(few)}: cannot be answered (n = {counts})"
+    )
+
+
+def _asked(findings: Sequence[Finding]) -> str:
+    """A few words for the verdicts where there were participants enough."""
+    better = [finding for finding in findings if finding.verdict in BETTER]
+    worse = [finding for finding in findings if finding.verdict in WORSE]
+    if (better and worse) or [finding for finding in findings if finding.verdict == "depends"]:
         return "It depends"
     if worse:
         return "No"
-    if len(better) < len(verdicts):
-        return "In part" if better else "Not shown"
-    return "Yes" if set(better) == {"better"} else "Yes, unless rare failures were missed"
+    if not better:
+        return "Not shown"
+    plain = all(finding.verdict == "better" for finding in better)
+    reserve = "" if plain else ", but failures too rare to be seen could undo it"
+    others = [finding for finding in findings if finding not in better]
+    if others:
+        return f"In part: better on {_places(better)}, not shown on {_places(others)}{reserve}"
+    return "Yes" if plain else f"Better in the people seen{reserve}"
+
+
+def _places(findings: Sequence[Finding]) -> str:
+    return " and ".join(finding.testset for finding in findings)
 
 
 def _too_few(rows: Sequence[Comparison]) -> str:

@@ -30,12 +30,15 @@ def percent(level: float) -> str:
 
 
 def numbered(row: Comparison) -> str:
-    """Difference, the interval of its test, and number of subjects."""
-    words = [number(row.difference)]
-    if not math.isnan(row.low_seen):
-        bounds = f"{number(row.low_seen)} to {number(row.high_seen)}"
-        words.append(f"{percent(row.level)} interval {bounds}")
-    return ", ".join([*words, f"n = {row.subjects}"])
+    """Difference, number of subjects, and both intervals where the test has one."""
+    words = f"{number(row.difference)}, n = {row.subjects}"
+    if math.isnan(row.low_seen):
+        return words
+    return (
+        f"{words}; {percent(row.level)} interval {number(row.low_seen)} to "
+        f"{number(row.high_seen)} in people like those seen, {number(row.low)} to "
+        f"{number(row.high)} allowing for failures not seen"
+    )
 
 
 def in_people(row: Comparison) -> str:
@@ -65,6 +68,10 @@ def reasons(row: Comparison, verdict: str) -> list[str]:
         "equivalent as seen": _missed(row),
     }
     sentences = [said[verdict]] if verdict in said else []
+    if not verdict:
+        sentences.append(
+            "That is no proof that they are alike: it may be anything within the intervals."
+        )
     if verdict.startswith("worse"):
         sentences.append(
             "The specific model was picked as the best by its result here: the difference from it "
@@ -110,8 +117,8 @@ def _missed(row: Comparison) -> str:
     most = 1 - ALPHA ** (1 / row.subjects)
     return (
         f"Failures that happen to fewer than {percent(round(most, 2))} of people may well not "
-        f"occur in {row.subjects}; allowing for them, the mean difference lies between "
-        f"{number(row.low)} and {number(row.high)}."
+        f"occur in {row.subjects}; allowing for them, the mean difference may be anything from "
+        f"{number(row.low)} to {number(row.high)}: they could undo or turn what was seen."
     )
 
 
@@ -150,6 +157,10 @@ def caveats(rows: Sequence[Comparison], *, opened: bool) -> list[str]:
     primary = of_role(rows, PRIMARY)
     sentences += [_resolved(row) for row in primary if _resolves(row)]
     home = of_role(rows, SECONDARY)
+    if home and not primary:
+        sentences.append(
+            "There is no unseen test set: equivalence on own ground is all that is tested."
+        )
     if [row for row in home if not math.isnan(row.p_equivalence)] and not opened:
         sentences.append(
             "Equivalence on own ground is claimed only once every primary comparison is shown."
@@ -181,8 +192,9 @@ def _resolves(row: Comparison) -> bool:
 
 def _resolved(row: Comparison) -> str:
     return (
-        f"With {row.subjects} participants like those of {row.testset}, a mean difference below "
-        f"{number(row.detectable, '.3f')} would be missed in one study of five, or more often."
+        f"With {row.subjects} participants like those of {row.testset}, failures not seen left "
+        f"aside, a mean difference below {number(row.detectable, '.3f')} would be missed in one "
+        "study of five, or more often."
     )
 
 
