@@ -96,6 +96,17 @@ def test_a_baseline_is_marked_and_so_is_a_set_that_its_training_saw(tmp_path, sc
     assert "Equal training length: 1 epochs for every model." in words
 
 
+def test_failures_are_told_by_participant_and_by_image(tmp_path):
+    rows = [("only", "t", f"sub-{k}", "T2w", 0.8) for k in range(4)]
+    rows += [("only", "t", "sub-0", "T1w", 0.05), ("only", "t", "sub-1", "T1w", 0.8)]
+    only = table(rows).assign(case_id=[f"x{number}" for number in range(6)])
+    words = plain(
+        made_page(tmp_path, only, settings_of([judged_model("only", "general", "t")], "t"))
+    )
+    assert "1 of 4 (1 to 81 %), 1 of 6 images" in words
+    assert "not test sets of one and of several images" in words
+
+
 def test_what_both_sides_have_is_told_as_text(tmp_path, scores, judged):
     page = made_page(tmp_path, scores, judged)
     assert html.escape("subject: x = <y>") in page and "<y>" not in page
