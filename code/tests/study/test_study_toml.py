@@ -8,7 +8,7 @@ import pytest
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.history.paths import covers
 from cordstudy.study.loading import load_study, parse_study
-from cordstudy.study.parameters import parameter_files
+from cordstudy.study.parameters import parameter_files, settings_of
 from cordstudy.study.source_files import source_files
 from cordstudy.study.steps import steps
 from helpers import REPOSITORY, TINY, commit, git, study
@@ -50,6 +50,7 @@ from helpers import REPOSITORY, TINY, commit, git, study
             "predict.mirror_axes: 1 stands there twice",
         ),
         ("[predict]", "[judge]\nmargin = inf\n[predict]", "judge.margin: "),
+        ("[predict]", "[judge]\nfailure_dice = 0\n[predict]", "judge.failure_dice: "),
         ("test_fraction = 0.25", "test_fraction = nan", "split.test_fraction: "),
         (
             "test_fraction = 0.25",
@@ -71,6 +72,14 @@ def test_a_fault_in_the_toml_is_told_with_file_and_key(tmp_path, old, new, said)
     with pytest.raises(StudyError) as raised:
         load_study(tmp_path, "tiny")
     assert str(raised.value).startswith(f"{path}: ") and said in str(raised.value)
+
+
+@pytest.mark.parametrize(("key", "value"), [("", 0.1), ("[judge]\nfailure_dice = 0.3\n", 0.3)])
+def test_below_which_dice_a_case_is_a_failure_may_be_set(tmp_path, key, value):
+    path = tmp_path / "code/studies/tiny.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(TINY.read_text().replace("[predict]", f"{key}[predict]"))
+    assert settings_of(load_study(tmp_path, "tiny")).failure_dice == value
 
 
 @pytest.mark.parametrize(

@@ -79,4 +79,5 @@ def settings_of(study: Study) -> Settings:
         margin=study.judge.margin,
         resamples=study.judge.resamples,
         seed=study.judge.seed,
+        failure_dice=study.judge.failure_dice,
     )

@@ -218,11 +218,12 @@ class Predict(Table):
 
 
 class Judge(Table):
-    """How models are judged: tolerance of the surface Dice, margin of equivalence (in Dice),
-    bootstrap."""
+    """How models are judged: tolerance of the surface Dice, margin of equivalence (in Dice), the
+    Dice below which a case is a failure, what is drawn at random."""
 
     nsd_tolerance_mm: Annotated[float, Field(gt=0)] = 1.0
     margin: Annotated[float, Field(gt=0)] = 0.02
+    failure_dice: Annotated[float, Field(gt=0, le=1)] = 0.1
     resamples: Count = 10_000
     seed: int = 1
 
