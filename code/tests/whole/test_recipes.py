@@ -33,7 +33,7 @@ RENDER = """
 
 def _count(study: Study) -> Step:
     layout = Layout(study)
-    return _step(
+    return declared(
         "count",
         "",
         "Count the cases",
