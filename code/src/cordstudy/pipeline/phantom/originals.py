@@ -123,10 +123,12 @@ ORIGINALS = {
         ),
         participants=_people("""
             amu01           Siemens HC
+            balgrist04      Siemens HC
             beijingPrisma02 Siemens MildCompression
             brnoUhb03       GE      HC
             cmrra05         Siemens HC
             fslAchieva01    Philips HC
+            fslAchieva03    Philips HC
             mgh01           Siemens HC
             milan05         Siemens HC
             mpicbs05        Siemens HC
@@ -162,10 +164,12 @@ ORIGINALS = {
             torontoDCM008 GE      DCM soft mask
             torontoDCM019 GE      DCM
             torontoHC002  GE      HC
+            torontoHC005  GE      HC
             torontoHC007  GE      HC
             torontoSCI012 GE      SCI
             zurichDCM003  Siemens DCM
             zurichDCM010  Siemens DCM
+            zurichDCM014  Siemens DCM
             zurichDCM016  Siemens DCM
             zurichDCM021  Siemens DCM no mask
             zurichHC001   Siemens HC
@@ -197,11 +201,13 @@ ORIGINALS = {
             5543 Siemens SCI
             5554 Siemens SCI
             5585 Siemens SCI
+            5601 Siemens SCI
             5636 Siemens SCI soft mask
             5660 Siemens SCI
             5724 Siemens SCI
             5755 Siemens SCI
             5854 Siemens SCI
+            5910 Siemens SCI
             6002 Siemens SCI no mask
             6026 Siemens SCI
             6092 Siemens SCI
@@ -224,10 +230,12 @@ ORIGINALS = {
         participants=_people("""
             cal056 GE      MS
             cal072 GE      MS
+            cal090 GE      MS
             cal107 GE      HC
             cal156 GE      MS
             edm031 Siemens MS
             edm088 Siemens MS
+            edm128 Siemens MS
             edm138 Siemens HC
             mon003 GE      MS leave out
             mon041 GE      MS
