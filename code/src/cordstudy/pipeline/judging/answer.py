@@ -22,7 +22,7 @@ from cordstudy.pipeline.judging.comparisons import (
 )
 from cordstudy.pipeline.judging.settings import Settings
 from cordstudy.pipeline.judging.statistics import ALPHA, bonferroni
-from cordstudy.pipeline.judging.telling import caveats, in_people, numbered, reasons
+from cordstudy.pipeline.judging.telling import brief, caveats, in_people, numbered, reasons
 
 WORDS = {
     "better": "better than",
@@ -64,6 +64,11 @@ class Finding:
     def subjects(self) -> int:
         """Of how many it is shown."""
         return self.comparison.subjects
+
+    @property
+    def brief(self) -> str:
+        """Difference and number of subjects, where `numbers` stand elsewhere."""
+        return brief(self.comparison)
 
     @property
     def numbers(self) -> str:

@@ -29,9 +29,14 @@ def percent(level: float) -> str:
     return f"{100 * level:.4g} %"
 
 
+def brief(row: Comparison) -> str:
+    """Difference and number of subjects."""
+    return f"{number(row.difference)}, n = {row.subjects}"
+
+
 def numbered(row: Comparison) -> str:
     """Difference, number of subjects, and both intervals where the test has one."""
-    words = f"{number(row.difference)}, n = {row.subjects}"
+    words = brief(row)
     if math.isnan(row.low_seen):
         return words
     return (
@@ -70,7 +75,8 @@ def reasons(row: Comparison, verdict: str) -> list[str]:
     sentences = [said[verdict]] if verdict in said else []
     if not verdict:
         sentences.append(
-            "That is no proof that they are alike: it may be anything within the intervals."
+            "That is no proof that they are alike: the mean difference may be any within the "
+            "intervals."
         )
     if verdict.startswith("worse"):
         sentences.append(
@@ -117,8 +123,7 @@ def _missed(row: Comparison) -> str:
     most = 1 - ALPHA ** (1 / row.subjects)
     return (
         f"Failures that happen to fewer than {percent(round(most, 2))} of people may well not "
-        f"occur in {row.subjects}; allowing for them, the mean difference may be anything from "
-        f"{number(row.low)} to {number(row.high)}: they could undo or turn what was seen."
+        f"occur in {row.subjects}: they could undo or turn what was seen."
     )
 
 
@@ -187,7 +192,8 @@ def _too_few(rows: Sequence[Comparison], role: str) -> list[str]:
 
 
 def _resolves(row: Comparison) -> bool:
-    return not math.isnan(row.p) and not math.isnan(row.detectable)
+    """Whether to tell what would be missed: where nothing is shown."""
+    return row.p_adjusted >= ALPHA and not math.isnan(row.detectable)
 
 
 def _resolved(row: Comparison) -> str:
