@@ -279,7 +279,9 @@ def tests(committed: Committed, references: References) -> str:
         f"are few, else as many as are drawn by the seed {cite('permutation')}; the interval has "
         "the differences that this test does not reject. A second interval allows for failures "
         f"too rare to be seen {cite('gaffke')}. Primary comparisons are adjusted by Bonferroni, "
-        "and their intervals with them; all but primary and secondary ones are exploratory and "
-        f"have no p-value. Wilcoxon's signed-rank test {cite('wilcoxon')} stands beside: where it "
-        "contradicts, it is said that the answer depends on the way of looking."
+        "and their intervals with them; as the best specific model is picked by its result, being "
+        "worse than it counts as often as there are specific models. All but primary and secondary "
+        "ones are exploratory and have no p-value. Wilcoxon's signed-rank test "
+        f"{cite('wilcoxon')} stands beside: where it contradicts, it is said that "
+        "the answer depends on the way of looking."
     )
