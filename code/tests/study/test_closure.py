@@ -197,6 +197,7 @@ CLOSURES = {
     "report": TEXTS
     | {
         "base/machine.py",
+        "pipeline/judging/ablation.py",
         "pipeline/judging/agreement.py",
         "pipeline/judging/answer.py",
         "pipeline/judging/cohort.py",
@@ -241,6 +242,7 @@ CLOSURES = {
         "pipeline/report/sections/leakage.html.j2",
         "pipeline/report/sections/answer.html.j2",
         "pipeline/report/sections/comparisons.html.j2",
+        "pipeline/report/sections/components.html.j2",
         "pipeline/report/sections/failures.html.j2",
         "pipeline/report/sections/tables.html.j2",
         "pipeline/report/standalone.py",

@@ -132,7 +132,8 @@ def test_real_people_are_judged_as_persons_and_every_source_is(folder):
     found = pairs(raws, [Path("predictions") / model for model in models], 1.0)
     write_table(Path("cases.tsv"), COLUMNS, [score(pair).row() for pair in found])
     scores = read_scores(Path("cases.tsv"))
-    counts = {(row.testset, row.participants, row.cases) for row in summarise(scores)}
+    summaries = summarise(scores, settings().failure_dice)
+    counts = {(row.testset, row.participants, row.cases) for row in summaries}
     assert counts == {("gm", 4, 6), ("unf", 1, 3), ("epi", 1, 1)}
     judged = settings().model_copy(update={"datasets": tuple(settings(datasets=[*NAMES]).datasets)})
     for row in compare_models(scores, judged):
