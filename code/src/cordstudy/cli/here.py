@@ -29,7 +29,10 @@ PROFILE = Profile(
     lock="code/requirements/steps.lock",
     parameters="code/studies",
     results=("models", "derivatives"),
-    carried=("models/phantom/**/checkpoint_final.pth", "derivatives/phantom/report/index.html"),
+    carried=(
+        "models/phantom/**/*__3d_fullres/**/checkpoint_final.pth",
+        "derivatives/phantom/report/index.html",
+    ),
     file_columns=("case_id",),
     folder_columns=("model", "testset"),
     numbered={"model": "replicate"},
