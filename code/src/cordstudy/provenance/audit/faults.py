@@ -48,9 +48,12 @@ def of_absolute_path(text: str, commit: Commit) -> Iterator[Fault]:
         yield Fault("absolute path", name_of(commit), what, commit.id)
 
 
-def of_record(history: History, commit: RecordedCommit) -> Iterator[Fault]:
-    """Whether a record and its commit agree."""
-    yield from _of_outputs(history, commit)
+def of_record(
+    history: History, commit: RecordedCommit, present: Declared | None
+) -> Iterator[Fault]:
+    """Whether a record and its commit agree; `present` is what steps make that there are now, None
+    where that is not known."""
+    yield from _of_outputs(history, commit, present)
     record, where = commit.record, name_of(commit)
     if record.exit:
         what = f"its command ended with exit code {record.exit}"
@@ -62,7 +65,9 @@ def of_record(history: History, commit: RecordedCommit) -> Iterator[Fault]:
         yield from of_absolute_path(text, commit)
 
 
-def _of_outputs(history: History, commit: RecordedCommit) -> Iterator[Fault]:
+def _of_outputs(
+    history: History, commit: RecordedCommit, present: Declared | None
+) -> Iterator[Fault]:
     where = name_of(commit)
     declared = Declared(commit.record.from_root(commit.record.outputs))
     held = set(history.outputs[commit.id])
@@ -76,7 +81,9 @@ def _of_outputs(history: History, commit: RecordedCommit) -> Iterator[Fault]:
         what = f"declared by {where!r}, not there when it had run"
         yield Fault("output not made", spec, what, commit.id)
     for path in sorted(held):
-        if path not in history.tree and history.last_writer(path) is commit:
+        if path in history.tree or history.last_writer(path) is not commit:
+            continue
+        if present is None or present.covers(path):  # else that of a step which is no more
             yield Fault("output gone", path, f"made by {where!r}, removed since", commit.id)
 
 

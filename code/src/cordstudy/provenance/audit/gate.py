@@ -37,14 +37,15 @@ def check(
     """Every fault of a history at its commit; of records, those that still count are looked at.
 
     An input that has changed since a record is none: the record is still true (`status` tells of
-    it).
+    it). Nor is an output that was removed with its step, where `expected` knows the present ones.
     """
+    present = expected.present if expected else None
     found: list[Fault] = []
     claims = _claims(history)
     for path in checked_files(history, profile):
         found += _of_file(history, path, claims.get(path, ()))
     for commit in history.live:
-        found += faults.of_record(history, commit)
+        found += faults.of_record(history, commit, present)
         found += faults.of_inputs(history, commit, _folders(profile))
         if expected and commit.id in expected.steps:
             found += faults.of_step(history, commit, expected.steps[commit.id], profile)

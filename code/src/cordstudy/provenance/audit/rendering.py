@@ -22,6 +22,7 @@ from cordstudy.provenance.calling.gitannex import read_git
 from cordstudy.provenance.history.commits import RecordedCommit
 from cordstudy.provenance.history.gitlog import Entry, object_id
 from cordstudy.provenance.history.index import History
+from cordstudy.provenance.history.paths import Declared
 from cordstudy.provenance.profile import Profile
 from cordstudy.provenance.running.own_code import printed_by
 from cordstudy.provenance.running.rendered import Rendered, Steps, printed, understood
@@ -33,9 +34,12 @@ class Expectations:
 
     steps: dict[str, Steps] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
+    present: Declared | None = None
+    """What the steps make that the present code has; None where it cannot tell of some study."""
 
     def __or__(self, other: Expectations) -> Expectations:
-        return Expectations(self.steps | other.steps, self.unreadable | other.unreadable)
+        steps, unreadable = self.steps | other.steps, self.unreadable | other.unreadable
+        return Expectations(steps, unreadable, self.present or other.present)
 
     def add(self, commit: RecordedCommit, steps: Steps) -> None:
         """Expect the steps of a record, as far as they can be told."""
@@ -58,7 +62,7 @@ def by_present_code(
     def is_as_here(commit: RecordedCommit, path: str) -> bool:
         return _holds(history.entry_before(commit.id, path), here(path))
 
-    expectations = Expectations()
+    expectations = Expectations(present=None if steps.faults else steps.outputs)
     for commit in commits:
         outputs = commit.record.from_root(commit.record.outputs)
         read = (*rendered.renderer, *modules.get(outputs, studies))
