@@ -55,7 +55,7 @@ NOTHING = {
 }
 SOMETHING = {
     TRAINER: {"train"},
-    f"{PACKAGE}/pipeline/judging/answer.py": {"report"},
+    f"{PACKAGE}/pipeline/judging/answer.py": {"report", "notebook"},
     f"{PACKAGE}/pipeline/sources/split.py": {"split"},
     f"{PACKAGE}/pipeline/raw/merge.py": {"merge"},
     f"{PACKAGE}/pipeline/report/page.html.j2": {"report"},
