@@ -136,24 +136,27 @@ def read_answer(study: Study) -> Answer:
 
 
 def in_words(answer: Answer) -> str:
-    """The sentences of the answer, as the report's page has them."""
+    """The sentences of the answer; with intervals where it rests on them."""
     sentences = [f"**{answer.short}.**"]
     if answer.unseen:
-        told = _told(answer.unseen, "the best specific model")
+        told = _told(answer.unseen, "the best specific model", intervals=True)
         general = answer.unseen[0].comparison.model
         sentences.append(f"On data that no model has seen, {general} is {told}.")
     if answer.home:
-        told = _told(answer.home, "the model trained there")
+        told = _told(answer.home, "the model trained there", intervals=False)
         sentences.append(f"On the specific models' own ground, it is {told}.")
     return " ".join(sentences)
 
 
-def _told(findings: Sequence[Finding], whom: str) -> str:
+def _told(findings: Sequence[Finding], whom: str, *, intervals: bool) -> str:
     from cordstudy.pipeline.judging.answer import grouped
 
     phrases = []
     for words, alike in grouped(findings):
-        places = [f"{finding.testset} ({finding.numbers})" for finding in alike]
+        places = []
+        for finding in alike:
+            numbers = finding.numbers if intervals else finding.brief
+            places.append(f"{finding.testset} ({numbers})")
         phrases.append(f"{words} {whom} on {listed(places)}")
     return ", and ".join(phrases)
 
