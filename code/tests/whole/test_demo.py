@@ -90,8 +90,9 @@ def test_the_commands_of_the_readme_run_word_for_word(demo):
     done = run("bash", "-c", script, cwd=demo[0])
     assert "identical" in done.stdout
     made = demo[0].parent / "demo-masks"
-    assert len(list(made.rglob("*.nii.gz"))) == 2
-    stock = sorted(p for p in (made / "stock").glob("*.nii.gz"))
+    images = demo[0] / "derivatives/phantom/nnunet-raw/Dataset503_sci-colorado/imagesTs"
+    stock = sorted((made / "stock").glob("*.nii.gz"))
+    assert len(stock) == len(list(images.iterdir())) == 8
     for path in stock:
         ours = demo[0] / "derivatives/phantom/predictions/general/sci-colorado" / path.name
         largest = (

@@ -20,7 +20,6 @@ from cordstudy.pipeline.sources.keys import content_key
 from helpers import commit, git, run, study
 
 RAW = "derivatives/tiny/nnunet-raw"
-IMAGE = "sub-torontoHC007/anat/sub-torontoHC007_acq-cspineAxial_T2w.nii.gz"
 
 
 def test_every_converted_image_is_in_rpi_with_a_binary_mask_on_its_grid(tiny):
@@ -80,7 +79,9 @@ def keys_in(folder: Path) -> dict[str, str]:
 
 def test_content_that_is_nowhere_to_be_had_is_named(tiny_copy):
     source = tiny_copy / "inputs/tiny-inspired"
-    run("git", "annex", "drop", "-q", "--force", IMAGE, cwd=source)
+    (raw,) = tiny_copy.glob(f"{RAW}/*_inspired")
+    image = read_cases(raw)[0].image
+    run("git", "annex", "drop", "-q", "--force", tiny_copy / image, cwd=source)
     toml = tiny_copy / "code/studies/tiny.toml"
     role = 'role = "train"'
     toml.write_text(toml.read_text().replace(role, f"{role}\nresample_masks = true", 1))
@@ -88,7 +89,7 @@ def test_content_that_is_nowhere_to_be_had_is_named(tiny_copy):
     failed = study(tiny_copy, "--study", "tiny", "run", "convert:inspired", check=False)
     assert failed.returncode == 1
     assert "content of 1 files of inputs/tiny-inspired is not to be had" in failed.stderr
-    assert Path(IMAGE).name in failed.stderr
+    assert Path(image).name in failed.stderr
     assert "annex whereis" in failed.stderr
 
 
