@@ -44,7 +44,7 @@ def commands(value: Study, command: str) -> dict[str, str]:
 
 def notes(value: Study) -> str:
     """What the report says of a study's fairness."""
-    return " ".join(fairness_notes(settings_of(value)))
+    return " ".join(fairness_notes(settings_of(value), {}))
 
 
 def test_without_options_models_are_trained_alike_and_plan_for_themselves():
