@@ -37,7 +37,7 @@ def test_the_results_are_those_of_the_records_and_one_edited_by_hand_is_named(ti
 
     readme = tiny_copy / "README.md"
     right = readme.read_text()
-    readme.write_text(re.sub(r"(?m)^(canproco +)0", r"\g<1>9", right))
+    readme.write_text(re.sub(r"(?m)^(inspired +)0", r"\g<1>9", right))
     wrong = written(tiny_copy, "--check", check=False)
     assert wrong.returncode == 1
     assert re.findall(r"part '(\w+)' is not what", wrong.stderr) == ["dice"]
@@ -65,7 +65,7 @@ def test_a_study_without_records_has_no_results(tiny_copy):
     unrecorded = git(bare, "log", "--format=%H", "--grep", "^test: add the tiny study")
     git(bare, "reset", "-q", "--hard", unrecorded)
     done = written(bare, check=False)
-    assert done.returncode == 1 and "error: there is no derivatives/tiny" in done.stderr
+    assert done.returncode == 1 and "error: split has no record" in done.stderr
 
 
 def test_what_stands_here_is_what_the_records_here_give():
