@@ -21,7 +21,8 @@ def test_the_executed_notebook_keeps_its_outputs_and_nothing_of_the_machine(tiny
     kinds = set()
     for cell in code:
         for output in cell["outputs"]:
-            kinds |= set(output["data"])
+            kinds |= set(output.get("data", ()))
+            assert output.get("name") != "stderr", "a warning is no result"
     assert {"image/png", "text/html"} <= kinds
     assert str(tiny) not in text
     assert not any("execution" in cell["metadata"] for cell in cells)
