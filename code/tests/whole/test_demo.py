@@ -10,8 +10,9 @@ import pytest
 
 from cordstudy.cli.real_images import LEIPZIG, REAL, UNF, digest_rows, scores_of
 from cordstudy.pipeline.judging.measures import dice
+from cordstudy.pipeline.learning.postprocessing import FILE as POSTPROCESSING
+from cordstudy.pipeline.learning.postprocessing import read_postprocessing
 from cordstudy.pipeline.learning.segmenter import output_path
-from cordstudy.pipeline.raw.components import largest_component
 from cordstudy.study.loading import load_study
 from cordstudy.study.models import judged_models, models_of
 from helpers import REPOSITORY, SHARED, commit, git, run, steps_of, study
@@ -93,12 +94,12 @@ def test_the_commands_of_the_readme_run_word_for_word(demo):
     images = demo[0] / "derivatives/phantom/nnunet-raw/Dataset503_sci-colorado/imagesTs"
     stock = sorted((made / "stock").glob("*.nii.gz"))
     assert len(stock) == len(list(images.iterdir())) == 8
+    (chosen,) = (demo[0] / "models/phantom/general").glob(f"*/*/{POSTPROCESSING}")
+    postprocessing = read_postprocessing(chosen.parent)
     for path in stock:
         ours = demo[0] / "derivatives/phantom/predictions/general/sci-colorado" / path.name
-        largest = (
-            largest_component(nib.load(path).get_fdata() > 0) > 0
-        )  # stock nnU-Net keeps every component
-        agree = dice(largest, nib.load(ours).get_fdata() > 0)
+        kept = postprocessing.kept(nib.load(path).get_fdata() > 0)  # stock nnU-Net keeps all
+        agree = dice(kept > 0, nib.load(ours).get_fdata() > 0)
         assert agree > 0.9, "stock nnU-Net mirrors along all axes"
 
 
