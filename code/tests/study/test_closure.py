@@ -164,6 +164,7 @@ CLOSURES = {
         "pipeline/judging/areas.py",
         "pipeline/judging/compare.py",
         "pipeline/judging/comparisons.py",
+        "pipeline/judging/complete.py",
         "pipeline/judging/flips.py",
         "pipeline/judging/masks.py",
         "pipeline/judging/measures.py",

@@ -144,7 +144,7 @@ def verdict_at_home(row: Comparison, margin: float, *, opened: bool) -> str:
         return "too few"
     if not opened:
         return "not asked"
-    if not row.p_equivalence_adjusted < ALPHA:
+    if not row.p_equivalence_adjusted < ALPHA or leaves_margin(row, margin):
         return "not equivalent"
     return "equivalent" if -margin <= row.low and row.high <= margin else "equivalent as seen"
 
@@ -166,6 +166,11 @@ def within_retraining(row: Comparison) -> bool:
         return False
     turned = row.trainings_low <= 0 <= row.trainings_high
     return turned or abs(row.difference) < row.retraining_sd
+
+
+def leaves_margin(row: Comparison, margin: float) -> bool:
+    """Whether some pair of trainings differs by more than the margin. Not where there is one."""
+    return row.trainings_low < -margin or row.trainings_high > margin
 
 
 def _short(unseen: Sequence[Finding]) -> str:

@@ -13,6 +13,7 @@ import click
 from cordstudy.pipeline.judging.ablation import Ablation, ablations
 from cordstudy.pipeline.judging.agreement import Agreement, agreements
 from cordstudy.pipeline.judging.comparisons import Comparison, compare_models
+from cordstudy.pipeline.judging.complete import check_complete
 from cordstudy.pipeline.judging.rows import write_rows
 from cordstudy.pipeline.judging.scores import (
     Spread,
@@ -54,6 +55,7 @@ def command(
     scores = read_scores(cases)
     settings = read_settings(parameters)
     check_columns(scores, cases)
+    check_complete(scores, settings, cases)
     sizes = [size_of(model, table) for model, table in trainings]
     summaries = summarise(scores, settings.failure_dice)
     comparisons = compare_models(scores, settings, by_model(sizes))

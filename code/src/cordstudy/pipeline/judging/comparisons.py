@@ -285,7 +285,14 @@ class _Table:
             influence_of(pair.difference),
             failures_of(failed[pair.model], failed[pair.specific]),
             retraining_of(pair.model, pair.specific, pair.testset, self.spreads),
-            sites_of(values, where, level=level, resamples=resamples, seed=seed),
+            sites_of(
+                values,
+                where,
+                level=level,
+                picked_of=picked_of,
+                resamples=resamples,
+                seed=seed,
+            ),
         )
         more = {name: value for part in parts for name, value in asdict(part).items()}
         more |= _tests(pair, flipped, level, self.settings.margin)

@@ -128,11 +128,17 @@ class Sites:
 
 
 def sites_of(
-    difference: Floats, sites: Sequence[str], *, level: float, resamples: int, seed: int
+    difference: Floats,
+    sites: Sequence[str],
+    *,
+    level: float,
+    picked_of: int,
+    resamples: int,
+    seed: int,
 ) -> Sites:
     """The interval that flips whole sites; nan where they are too few for one. `sites` is that of
     each person, empty where not known."""
     if not all(sites):
         return Sites(0, math.nan, math.nan)
     flipped = flips(difference, sites, resamples=resamples, seed=seed)
-    return Sites(len(set(sites)), *flipped.interval(level))
+    return Sites(len(set(sites)), *flipped.interval(level, picked_of=picked_of))

@@ -21,7 +21,8 @@ from cordstudy.pipeline.judging.rows import grouped_by
 
 NOT_SEEN = (
     "Seen are copies that were compressed anew, turned, scaled or put into a larger frame. Not "
-    "seen by any of these: an image under another name that was cropped, resampled or smoothed, "
+    "seen by any of these: an image under another name that was cropped, resampled, smoothed, "
+    "mirrored, defaced, clipped or rounded to fewer values, "
     "and a person whom two sources call differently and whose images are others."
 )
 """What the comparisons cannot find."""

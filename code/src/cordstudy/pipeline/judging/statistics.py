@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import optimize, stats
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
@@ -94,9 +94,17 @@ def effect_dz(difference: Floats) -> float:
 
 def detectable(n: int, sd: float, *, alpha: float = ALPHA) -> float:
     """The mean difference that a two-sided paired t-test finds with a power of 80 %."""
-    if n < 3 or not sd > 0:
+    if n < 3 or not sd > 10**-DIGITS:
         return math.nan
-    return float(TTestPower().solve_power(nobs=n, alpha=alpha, power=POWER) * sd)
+
+    def lacking(effect: float) -> float:
+        power = TTestPower().power(effect, n, alpha)
+        return POWER - (1.0 if math.isnan(power) else float(power))  # none where it is next to 1
+
+    highest = 1.0
+    while lacking(highest) > 0:
+        highest *= 2
+    return float(optimize.brentq(lacking, 0.0, highest) * sd)
 
 
 def exact_rate(failed: int, n: int) -> tuple[float, float]:

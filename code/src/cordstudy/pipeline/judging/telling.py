@@ -122,8 +122,8 @@ def _missed(row: Comparison) -> str:
     """What failures too rare to be seen would do."""
     most = 1 - ALPHA ** (1 / row.subjects)
     return (
-        f"Failures that happen to fewer than {percent(round(most, 2))} of people may well not "
-        f"occur in {row.subjects}: they could undo or turn what was seen."
+        f"Failures that happen to fewer than {percent(round(most, 2 if most >= 0.01 else 3))} of "
+        f"people may well not occur in {row.subjects}: they could undo or turn what was seen."
     )
 
 
