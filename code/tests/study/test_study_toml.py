@@ -141,7 +141,7 @@ def test_every_input_of_a_step_is_in_the_sources_the_code_or_made_by_an_earlier_
         ("sub-a1/ses-M12/anat/sub-a1_ses-M12_T2w.json", False),
         ("T2w.json", True),
         ("acq-sag_T2w.json", True),
-        ("T1w.json", False),
+        ("T1w.json", True),
         ("sub-a1/ses-M0/func/sub-a1_ses-M0_bold.nii.gz", False),
         ("sub-a1/ses-M0/anat/._sub-a1_ses-M0_T2w.nii.gz", False),
     ],

@@ -30,8 +30,7 @@ def sidecar_files(dataset: Dataset) -> Iterator[str]:
     for image in dataset.images:
         datatype, contrast = image.split("/")
         yield f"{dataset.path}/{folder}/{datatype}/{subject}_{contrast}.json"
-    for suffix in sorted({image.rpartition("/")[2].rpartition("_")[2] for image in dataset.images}):
-        yield f"{dataset.path}/*{suffix}.json"
+    yield f"{dataset.path}/*.json"  # dataset_description.json at least: `datalad rerun` wants one
 
 
 def source_files(dataset: Dataset) -> Iterator[str]:

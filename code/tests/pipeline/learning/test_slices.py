@@ -8,6 +8,7 @@ import pytest
 
 from cordstudy.base.tables import write_json, write_table
 from cordstudy.pipeline.learning.planner import PlanReduction, plan
+from cordstudy.pipeline.learning.postprocessing import Held, choose, write_postprocessing
 from cordstudy.pipeline.learning.predictor import BatchedPredictor, predict_files
 from cordstudy.pipeline.learning.trainer import Schedule, train
 from cordstudy.pipeline.raw.layout import write_dataset_json
@@ -60,6 +61,7 @@ def test_a_network_of_slices_learns_and_segments_each_image_on_its_grid(tmp_path
         balanced=False,
         schedule=Schedule(seed=1, epochs=3, iterations=25, validations=1),
     )
+    write_postprocessing(model, choose([Held("x_0", 0, 1, 0.5, 0.5)]))
     image, mask = raw / image_path("train", "x_1"), tmp_path / "mask.nii.gz"
     predict_files([model], [image], [[mask]], folds=[0], mirror_axes=[2], tile_step=1.0)
     made, reference = nib.load(mask), nib.load(raw / mask_path("train", "x_1"))
