@@ -17,6 +17,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = REPOSITORY.parent / "shared"
 RECORD = "[DATALAD RUNCMD] "
 TINY = Path(__file__).with_name("tiny.toml")
+RETIRED = 4
+"""Records in this history of steps that the phantom study has no more, with all that they made: a
+model that was matched by images."""
 
 
 def run(
