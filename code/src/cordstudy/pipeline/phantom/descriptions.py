@@ -63,17 +63,23 @@ def dump(content: Mapping[str, object], path: Path) -> None:
     write_file(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
-def image_sidecar(person: Person, image: Image, acquisition: Acquisition) -> dict[str, object]:
-    """What an image's sidecar says of how it was acquired."""
-    repetition_s, echo_s = TIMES_S[image.acquisition.contrast]
-    fields: dict[str, object] = {
+def image_sidecar(person: Person, acquisition: Acquisition) -> dict[str, object]:
+    """What an image's sidecar says of how it was acquired, beside what it inherits."""
+    return {
         "Manufacturer": person.vendor,
         "ManufacturersModelName": MODELS[person.vendor],
+        "SliceThickness": max(acquisition.spacing_mm),
+    }
+
+
+def _inherited(image: Image) -> dict[str, object]:
+    """What a sidecar in the source's root says of all images of one kind."""
+    repetition_s, echo_s = TIMES_S[image.acquisition.contrast]
+    fields: dict[str, object] = {
+        "BodyPartExamined": "SPINE",
         "MagneticFieldStrength": 3,
         "RepetitionTime": repetition_s,
         "EchoTime": echo_s,
-        "SliceThickness": max(acquisition.spacing_mm),
-        "BodyPartExamined": "SPINE",
     }
     if image.datatype == "func":
         fields["TaskName"] = "rest"
@@ -109,6 +115,8 @@ def write_texts(name: str, original: Original, folder: Path, seed: int) -> None:
     dump(_labels_description(name), folder / original.labels / DESCRIPTION)
     write_file(folder / "README.md", _readme(name, original))
     write_file(folder / "participants.tsv", "".join(_participant_rows(name, original, seed)))
+    for image in original.images:
+        dump(_inherited(image), folder / f"{image.entities}.json")
     columns = {column: {"Description": text} for column, text in COLUMNS.items()}
     dump(columns, folder / "participants.json")
     write_file(folder / "exclude.yml", _exclusions(original))

@@ -100,7 +100,7 @@ def _write_image(
     stem = f"{prefix}_{image.entities}"
     place = folder / below / image.datatype
     _save(scan.image, scan, place / f"{stem}.nii.gz", acquisition.orientation, np.uint16)
-    dump(image_sidecar(person, image, acquisition), place / f"{stem}.json")
+    dump(image_sidecar(person, acquisition), place / f"{stem}.json")
     if image.datatype == "dwi":
         write_file(place / f"{stem}.bval", "800\n")
         write_file(place / f"{stem}.bvec", "0\n0\n1\n")
