@@ -26,6 +26,7 @@ INFERENCE = {
     "base/machine.py",
     "pipeline/learning/checkpoints.py",
     "pipeline/learning/nnunet.py",
+    "pipeline/learning/options.py",
     "pipeline/learning/plans.py",
     "pipeline/learning/postprocessing.py",
     "pipeline/learning/predictor.py",

@@ -13,6 +13,7 @@ from cordstudy.pipeline.judging.measures import dice
 from cordstudy.pipeline.learning.postprocessing import FILE as POSTPROCESSING
 from cordstudy.pipeline.learning.postprocessing import read_postprocessing
 from cordstudy.pipeline.learning.segmenter import output_path
+from cordstudy.provenance.running.kept import record_at
 from cordstudy.study.loading import load_study
 from cordstudy.study.models import judged_models, models_of
 from helpers import REPOSITORY, SHARED, commit, git, run, steps_of, study
@@ -65,12 +66,19 @@ def test_every_step_gave_the_recorded_bytes_and_made_no_commit(demo):
     assert not git(folder, "annex", "find", "--not", "--in=here", "models", "derivatives")
 
 
-def test_every_result_came_from_a_record_and_a_second_run_does_nothing(demo):
+def test_every_result_came_from_a_record_that_runs_again_and_a_second_run_does_nothing(demo):
     folder, _ = demo
     recorded = set(git(folder, "log", "--format=%H", "--grep=^.DATALAD RUNCMD").splitlines())
+    named = {}
     for path in git(folder, "ls-files", "models", "derivatives").splitlines():
         if not path.endswith("README.md"):
-            assert git(folder, "log", "-1", "--format=%H", "--", path) in recorded, path
+            named[path] = git(folder, "log", "-1", "--format=%H", "--", path)
+            assert named[path] in recorded, path
+    for commit in set(named.values()):  # `datalad rerun` refuses an input that matches nothing
+        for spec in record_at(folder, commit).inputs:
+            assert next(folder.glob(spec), None), f"{commit}: {spec}"
+    table = "derivatives/phantom/nnunet-raw/Dataset506_epi/cases.tsv"
+    run("datalad", "rerun", named[table], cwd=folder)
     assert "nothing to do" in study(folder, "run").stdout
     assert "came back here before" in study(folder, "reproduce").stdout
     assert git(folder, "status", "--porcelain") == ""

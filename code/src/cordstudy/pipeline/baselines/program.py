@@ -23,7 +23,7 @@ from cordstudy.base.machine import progress
 from cordstudy.base.tables import write_file
 from cordstudy.pipeline.raw.grids import described, on_grid_of, voxels_on
 from cordstudy.pipeline.raw.mask_values import cut
-from cordstudy.pipeline.raw.predictions import room_for_masks
+from cordstudy.pipeline.raw.predictions import masks_option, room_for_masks
 from cordstudy.pipeline.raw.volumes import read_volume, scaled, volume_bytes
 
 IMAGE, MASK = "{image}", "{mask}"
@@ -95,12 +95,7 @@ def _on_its_grid(mask: nib.Nifti1Image, path: Path, image: Path) -> nib.Nifti1Im
 
 @click.command("program")
 @click.argument("datasets", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the masks, one folder a test set.",
-)
+@masks_option
 @click.option(
     "--command",
     "told",

@@ -25,7 +25,7 @@ from cordstudy.pipeline.raw.grids import RPI, from_orientation, on_grid_of, to_o
 from cordstudy.pipeline.raw.layout import read_cases
 from cordstudy.pipeline.raw.mask_values import cut
 from cordstudy.pipeline.raw.names import TRAIN, mask_path
-from cordstudy.pipeline.raw.predictions import room_for_masks
+from cordstudy.pipeline.raw.predictions import masks_option, room_for_masks
 from cordstudy.pipeline.raw.volumes import read_volume, scaled, volume_bytes
 
 LEVELS = 64
@@ -107,12 +107,7 @@ def outlined(shape: Shape, image: nib.Nifti1Image) -> nib.Nifti1Image:
 @click.command("shape")
 @click.argument("training", type=click.Path(path_type=Path, exists=True))
 @click.argument("datasets", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the masks, one folder a test set.",
-)
+@masks_option
 def command(training: Path, datasets: tuple[Path, ...], out: Path) -> None:
     """Outline the mean shape of the TRAINING masks in the test images of raw DATASETS."""
     shape = fit(training_masks(training))

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import click
 
+from cordstudy.base.determinism import identical_option
 from cordstudy.base.tables import write_table
+from cordstudy.pipeline.learning.options import fold_option, mirror_option, tile_step_option
 from cordstudy.pipeline.learning.postprocessing import read_postprocessing
 from cordstudy.pipeline.raw.components import OTHERS, TABLE, components
 from cordstudy.pipeline.raw.names import MASK_ENDING
-from cordstudy.pipeline.raw.predictions import room_for_masks
+from cordstudy.pipeline.raw.predictions import masks_option, room_for_masks
 
 COLUMNS = ("testset", "case_id", "keep", "components", "voxels_kept", "voxels_other")
 """Of the table of components."""
@@ -25,36 +27,11 @@ COLUMNS = ("testset", "case_id", "keep", "components", "voxels_kept", "voxels_ot
 @click.command("predict")
 @click.argument("model", type=click.Path(path_type=Path, exists=True))
 @click.argument("datasets", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the masks, one folder a test set.",
-)
-@click.option(
-    "--fold",
-    "folds",
-    multiple=True,
-    required=True,
-    type=int,
-    help="A fold to average over; repeatable.",
-)
-@click.option(
-    "--mirror",
-    "mirror_axes",
-    multiple=True,
-    type=int,
-    help="Axis (0, 1, 2: z, y, x) to mirror; repeatable.",
-)
-@click.option(
-    "--tile-step", required=True, type=float, help="Distance of tiles as a share of the patch."
-)
-@click.option(
-    "--identical",
-    required=True,
-    type=click.Choice(["here", "anywhere"]),
-    help="The same bytes on this kind of processor, or on any with AVX2.",
-)
+@masks_option
+@fold_option
+@mirror_option
+@tile_step_option
+@identical_option
 def command(
     model: Path,
     datasets: tuple[Path, ...],
@@ -62,12 +39,8 @@ def command(
     folds: tuple[int, ...],
     mirror_axes: tuple[int, ...],
     tile_step: float,
-    identical: str,
 ) -> None:
-    """Segment the test images of nnU-Net raw DATASETS with the trained and validated MODEL.
-
-    `--identical` is heeded before this module is imported (`determinism`).
-    """
+    """Segment the test images of nnU-Net raw DATASETS with the trained and validated MODEL."""
     rows = _predict(
         model,
         room_for_masks(datasets, out),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from cordstudy.base.determinism import identical_option
 from cordstudy.base.outputs import remove_own
 from cordstudy.base.tables import write_file
 
@@ -39,12 +40,7 @@ OWN = (
     is_flag=True,
     help="Draw every dataset of cases.tsv with like chance, not every case.",
 )
-@click.option(
-    "--identical",
-    required=True,
-    type=click.Choice(["here", "anywhere"]),
-    help="The same bytes on this kind of processor, or on any with AVX2 (slower).",
-)
+@identical_option
 def command(
     dataset: Path,
     model: Path,
@@ -56,12 +52,10 @@ def command(
     iterations: int,
     validations: int,
     balanced: bool,
-    identical: str,
 ) -> None:
     """Train one fold of the planned MODEL on the nnU-Net raw DATASET.
 
-    Goes on from where an earlier try was killed, to the same bytes. `--identical` is heeded
-    before this module is imported (`determinism`).
+    Goes on from where an earlier try was killed, to the same bytes.
     """
     from cordstudy.pipeline.learning.trainer import Schedule, train  # nnU-Net: 5 s to import
 

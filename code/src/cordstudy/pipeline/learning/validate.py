@@ -11,8 +11,10 @@ from pathlib import Path
 
 import click
 
+from cordstudy.base.determinism import identical_option
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import write_table
+from cordstudy.pipeline.learning.options import fold_option, mirror_option, tile_step_option
 from cordstudy.pipeline.learning.postprocessing import (
     Held,
     choose,
@@ -66,23 +68,10 @@ def held_out(
 @click.argument("dataset", type=click.Path(path_type=Path, exists=True))
 @click.argument("planned", type=click.Path(path_type=Path, exists=True))
 @click.argument("model", type=click.Path(path_type=Path, exists=True))
-@click.option("--fold", "folds", multiple=True, required=True, type=int, help="A trained fold.")
-@click.option(
-    "--mirror",
-    "mirror_axes",
-    multiple=True,
-    type=int,
-    help="Axis (0, 1, 2: z, y, x) to mirror; repeatable.",
-)
-@click.option(
-    "--tile-step", required=True, type=float, help="Distance of tiles as a share of the patch."
-)
-@click.option(
-    "--identical",
-    required=True,
-    type=click.Choice(["here", "anywhere"]),
-    help="The same bytes on this kind of processor, or on any with AVX2.",
-)
+@fold_option
+@mirror_option
+@tile_step_option
+@identical_option
 def command(
     dataset: Path,
     planned: Path,
@@ -90,12 +79,9 @@ def command(
     folds: tuple[int, ...],
     mirror_axes: tuple[int, ...],
     tile_step: float,
-    identical: str,
 ) -> None:
     """Segment the cases of the nnU-Net raw DATASET that the folds of MODEL held out, by the folds
     of PLANNED, and choose by them what is kept of a mask.
-
-    `--identical` is heeded before this module is imported (`determinism`).
     """
     held: list[Held] = []
     for fold in folds:

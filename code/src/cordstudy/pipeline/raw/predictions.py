@@ -1,6 +1,7 @@
 """Where the masks that a model makes of test sets go: a folder a test set, a file a case.
 
-Owns: which image becomes which mask, and what of an earlier run is removed.
+Owns: the option that names the folder, which image becomes which mask, and what of an earlier run
+is removed.
 Does not own: making a mask.
 """
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.outputs import check_own, remove_own
@@ -19,6 +22,13 @@ from cordstudy.pipeline.raw.names import (
     images_to_test,
     mask_file,
     name_without_number,
+)
+
+masks_option = click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the masks, one folder a test set.",
 )
 
 
