@@ -88,10 +88,10 @@ def test_a_scratch_that_others_use_too_loses_nothing(tiny_copy, tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('scratch = ""', "scratch: '' is no str"),
-        ("cores = 0", "cores: 0 is no int"),
+        ('scratch = ""', "scratch: ''"),
+        ("cores = 0", "cores: 0"),
         ("cores = true", "cores: True"),
-        ("device = 1", "device: 1 is no str"),
+        ("device = 1", "device: 1"),
         ("fast = 1", "fast: unknown key"),
         ("cores = ", "site.toml: "),
         ('scratch = "/proc/none"', "no folder can be made"),

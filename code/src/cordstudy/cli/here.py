@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
+from cordstudy.cli.site import read_site
 from cordstudy.provenance.calling.gitannex import git
 from cordstudy.provenance.profile import NAME, Profile
 from cordstudy.provenance.running.machine import Machine
@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[4]
 """The study dataset that this code is part of."""
 LOCAL = ROOT / f".{NAME}"
 """What this clone keeps for itself: logs and, unless `site.toml` says where, workspaces."""
+SITE = ROOT / "site.toml"
+"""What its user says of a machine or a cluster; not tracked."""
 PROFILE = Profile(
     title="A study of spinal cord segmentation",
     launcher="code/study",
@@ -40,16 +42,6 @@ PROFILE = Profile(
 """What the engine under `provenance` may know of this study."""
 OTHER = replace(PROFILE, results=())
 """What it may know of another dataset: where code would be, and not which files are results."""
-SETTINGS = {"scratch": str, "cores": int, "device": str}
-
-
-@dataclass(frozen=True)
-class MachineSettings:
-    """What a user may say of a machine; empty for what they leave open."""
-
-    scratch: str = ""
-    cores: int = 0
-    device: str = ""
 
 
 def profile_of(dataset: Path) -> Profile:
@@ -62,7 +54,7 @@ def read_machine(study: str, jobs: int) -> Machine:
 
     Raises StudyError for an unknown key.
     """
-    settings = _settings(ROOT / "site.toml")
+    settings = read_site(SITE)
     cores = settings.cores or os.cpu_count() or 1
     scratch = _own_folder(settings.scratch) if settings.scratch else LOCAL / "workspaces"
     return Machine(
@@ -88,23 +80,6 @@ def logs_of(study: str) -> Path:
     return LOCAL / "logs" / study
 
 
-def _settings(path: Path) -> MachineSettings:
-    try:
-        content = tomllib.loads(path.read_text()) if path.is_file() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: {error}", hint="correct the TOML") from error
-    for key, value in content.items():
-        if key not in SETTINGS:
-            raise StudyError(
-                f"{path}: {key}: unknown key", hint=f"known are {', '.join(sorted(SETTINGS))}"
-            )
-        if not isinstance(value, SETTINGS[key]) or isinstance(value, bool) or not value:
-            raise StudyError(
-                f"{path}: {key}: {value!r} is no {SETTINGS[key].__name__}", hint="correct the TOML"
-            )
-    return MachineSettings(**content)
-
-
 def _own_folder(told: str) -> Path:
     """This clone's own folder in a scratch that others use too: nothing else in it is touched."""
     digest = hashlib.sha256(
@@ -115,7 +90,7 @@ def _own_folder(told: str) -> Path:
         own.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError, RuntimeError) as error:  # such as a NUL in it, or `~nobody`
         raise StudyError(
-            f"{ROOT / 'site.toml'}: scratch: no folder can be made in {told!r}: {error}",
+            f"{SITE}: scratch: no folder can be made in {told!r}: {error}",
             hint="name another folder",
         ) from error
     return own

@@ -13,6 +13,7 @@ from cordstudy.cli.audit import audit
 from cordstudy.cli.carried import carried
 from cordstudy.cli.cases import cases
 from cordstudy.cli.inputs import inputs
+from cordstudy.cli.job import job
 from cordstudy.cli.methods import methods
 from cordstudy.cli.recompute import recompute
 from cordstudy.cli.render import render
@@ -23,6 +24,7 @@ from cordstudy.cli.segment import segment
 from cordstudy.cli.setup import note_if_not_set_up, setup
 from cordstudy.cli.space import space
 from cordstudy.cli.status import status
+from cordstudy.cli.store import store
 from cordstudy.cli.verify import verify
 from cordstudy.cli.written import written
 from cordstudy.study.closure import commands, help_line
@@ -32,6 +34,7 @@ Examples, from the root of a study:
   code/study setup                           make a fresh clone ready
   code/study run --dry-run                   what there is to do, and the commands
   code/study run --jobs 2                    do it, two steps at a time
+  code/study run --on slurm                  the same on a cluster, a job for each step
   code/study run predict:general             one step, and what it builds on
   code/study status                          what is done, what is stale and why
   code/study --study public cases            which images and masks a study finds
@@ -84,6 +87,7 @@ for command in (
     setup,
     run,
     reproduce,
+    store,
     status,
     inputs,
     cases,
@@ -97,5 +101,6 @@ for command in (
     recompute,
     written,
     render,
+    job,
 ):
     cli.add_command(command)

@@ -13,6 +13,7 @@ import click
 
 from cordstudy.base.errors import inline
 from cordstudy.cli.here import ROOT, read_machine
+from cordstudy.cli.on_slurm import print_requests, run_on_slurm
 from cordstudy.cli.progress import Progress
 from cordstudy.cli.readying import (
     at_work,
@@ -52,19 +53,42 @@ SHOWN = 5
     help="All, or STEPs, although they are done: a new record only where something came out "
     "other, and for what reads that.",
 )
+@click.option(
+    "--on",
+    "where",
+    type=click.Choice(["slurm"]),
+    help="Submit a job for each step, and return: code/docs/cluster.md.",
+)
+@click.option("--wait", is_flag=True, help="With --on: follow the jobs to their end.")
 @click.pass_obj
-def run(name: str, names: tuple[str, ...], jobs: int, dry_run: bool, again: bool) -> None:
+def run(
+    name: str,
+    names: tuple[str, ...],
+    jobs: int,
+    dry_run: bool,
+    again: bool,
+    where: str | None,
+    wait: bool,
+) -> None:
     """Run the steps that are not done; all, or STEPs and what they build on."""
     study = load_study(ROOT, name)
     table = steps(study)
     chosen = select(table, names) if names else table
     wanted = with_upstream(table, chosen)
     machine = read_machine(study.name, jobs)
+    if wait and not where:
+        raise click.UsageError("--wait is for --on slurm")
     if dry_run:
         _print_plan(wanted, states(ROOT, table))
+        if where:
+            print_requests(wanted)
         return
     with at_work(study, table, machine):
-        if again:
+        if where:
+            run_on_slurm(study, table, chosen, machine, again=again, wait=wait)
+            if not wait:
+                return
+        elif again:
             _run_again(study, table, chosen, machine, jobs=jobs)
         else:
             _run(study, table, wanted, machine, jobs=jobs)

@@ -16,6 +16,7 @@ from cordstudy.base.errors import inline
 from cordstudy.cli.columns import print_columns
 from cordstudy.cli.committed import warning_of_leakage
 from cordstudy.cli.here import PROFILE, ROOT, logs_of
+from cordstudy.cli.jobs import with_jobs
 from cordstudy.cli.saying import say, say_json
 from cordstudy.provenance.audit.attestations import Claim, attested
 from cordstudy.provenance.audit.status import State, left_behind, states
@@ -35,6 +36,8 @@ Claims = Mapping[str, Iterable[Claim]]
 def status(context: click.Context, as_json: bool) -> None:
     """Say of each step whether it is done, stale (and why), missing, failed or running.
 
+    On a cluster also: pending, and landed, which is in the store and not here yet.
+
     With who attests it and what it took, as con-duct measured. Reads git objects only. An
     attestation is a claim of whoever committed it: `code/study verify` proves. Comments,
     docstrings and layout of Python files make no step stale. Exits with 0 when all steps are
@@ -44,6 +47,7 @@ def status(context: click.Context, as_json: bool) -> None:
     study = load_study(ROOT, context.obj)
     table = steps(study)
     by_step = states(ROOT, table, logs=logs_of(context.obj), history=history)
+    by_step = with_jobs(context.obj, table, by_step)
     claims = attested(history, PROFILE)
     resources: dict[str, Resources] = {}
     for commit in history.records:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cordstudy.base.errors import StudyError
+from cordstudy.study.needs import NEEDS, Needs
 
 TOLERANCES = (("**/training_log.txt", 0.05),)
 """Losses and Dice of a training on another kind of machine; its weights have no such bound."""
@@ -39,6 +40,11 @@ class Step:
     def argv(self) -> tuple[str, ...]:
         """The whole command."""
         return ("code/study", self.command, *self.arguments)
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a machine."""
+        return NEEDS[self.command]
 
     @property
     def tolerances(self) -> tuple[tuple[str, float], ...]:

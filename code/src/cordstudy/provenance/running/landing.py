@@ -36,26 +36,59 @@ FILES = f"{LANDING}/files"
 """The ref of a commit of files that no step makes."""
 
 
-def land(dataset: Path, kept: Kept, *, branch: str, overwrite: bool = False) -> str:
+def no_twin(_: str) -> str:
+    """Told of a tip: no other try of the step can have landed."""
+    return ""
+
+
+def land(
+    dataset: Path,
+    kept: Kept,
+    *,
+    branch: str,
+    overwrite: bool = False,
+    twin: Callable[[str], str] = no_twin,
+) -> str:
     """Add a finished step to a branch; the commit that landed. Raises NotLanded, with all as
     before.
+
+    Where another try of it has landed, which `twin` finds in the history of a tip, that one stands,
+    and this one must have given the same.
 
     Where the tip has what the step read, the record is made again on the tip. Where it has other
     inputs, the record stays on its own base and is merged: it is true, and stale. An output that
     changed on the tip is only replaced with `overwrite`: the step would write it anew anyway.
     """
 
+    other = ""
+
     def make(tip: str) -> str:
+        nonlocal other
+        other = twin(tip)
+        if other:
+            _check_same(dataset, kept, other)
+            return tip
         return _joined(dataset, kept, tip, overwrite=overwrite)
 
     with locked(dataset):
         try:
             commit = add_to_branch(dataset, branch, make)
-            record_at(dataset, kept.commit if _is_merge(dataset, commit) else commit)
+            if other:
+                commit = other
+            else:
+                record_at(dataset, kept.commit if _is_merge(dataset, commit) else commit)
         except StudyError as error:
             raise NotLanded(kept.step, str(error)) from error
         forget(dataset, kept)
     return commit
+
+
+def _check_same(dataset: Path, kept: Kept, other: str) -> None:
+    """Raise StudyError where another try of a finished step gave other outputs."""
+    specs = pathspecs(kept.record.from_root(kept.record.outputs))
+    differing = changed_paths(dataset, kept.commit, other, specs)
+    if differing:
+        raise StudyError(f"another try of it landed as {other[:8]} with another {differing[0]}")
 
 
 def _is_merge(dataset: Path, commit: str) -> bool:

@@ -26,6 +26,8 @@ class Machine:
     """With how many processes a step may work."""
     device: str = ""
     """What a step computes on; empty leaves that to the step, and to the user's own variable."""
+    attempt: str = ""
+    """Which try of a step this is, where several may be at work on one dataset."""
 
     def env(self, *, progress: Path | None = None, cache: Path | None = None) -> dict[str, str]:
         """The variables by which these settings reach a step: the one way in.
@@ -43,8 +45,10 @@ class Machine:
         return {f"{VARIABLES}{name}": value for name, value in settings.items()}
 
     def full_name(self, step: str) -> str:
-        """A step's name with that of its table: tables of one dataset have steps of one name."""
-        return f"{self.logs.name}.{step}"
+        """A step's name with that of its table, and which try of it this is: tables of one dataset
+        have steps of one name."""
+        name = f"{self.logs.name}.{step}"
+        return f"{name}@{self.attempt}" if self.attempt else name
 
     def log(self, step: str) -> Path:
         """Where what a step prints is kept."""

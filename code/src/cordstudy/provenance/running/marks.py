@@ -55,15 +55,18 @@ def _marked(folder: Path) -> Mapping[str, object]:
     return content if isinstance(content, dict) else {}
 
 
-def left_behind(dataset: Path, scratch: Path) -> list[Path]:
-    """The workspaces of this dataset that a killed run left; what still works in them is ended.
+def left_behind(dataset: Path, scratch: Path, *, step: str = "") -> list[Path]:
+    """The workspaces of this dataset that a killed run left, of a step or of all; what still works
+    in them is ended.
 
     A folder without the dataset's mark is nobody's business.
     """
     owner = str(dataset.resolve())
     own = []
     for path in sorted(scratch.resolve().glob(f"*/{MARK}")):
-        if _marked(path.parent).get("dataset") == owner:
+        marked = _marked(path.parent)
+        tried = str(marked.get("step")).partition("@")[0]
+        if marked.get("dataset") == owner and step in ("", tried):
             own.append(path.parent)
     for folder in own:
         guard.end_all(str(folder))

@@ -79,7 +79,7 @@ def sole_run(dataset: Path, machine: Machine) -> Iterator[None]:
     with path.open("a+") as handle:
         _take(handle, dataset)
         _clear(dataset, machine)
-        with _ending_together():
+        with ending_together():
             yield
 
 
@@ -113,7 +113,7 @@ def _clear(dataset: Path, machine: Machine) -> None:
 
 
 @contextmanager
-def _ending_together() -> Iterator[None]:
+def ending_together() -> Iterator[None]:
     """End what runs when this process is told to end. Only the main thread can be told."""
 
     def end(number: int, _: object) -> None:
@@ -226,12 +226,19 @@ def forget_progress(step: Recorded, *, machine: Machine) -> None:
 
 @contextmanager
 def ran(
-    dataset: Path, step: Recorded, *, machine: Machine, branch: str, anew: bool = False
+    dataset: Path,
+    step: Recorded,
+    *,
+    machine: Machine,
+    branch: str,
+    anew: bool = False,
+    sources: Path | None = None,
 ) -> Iterator[Workspace]:
     """A workspace at a branch's tip in which a step has run, with its record as the one commit.
 
     With `anew` nothing that is kept between runs stands in for a part of it, but for what this very
-    step left when it was killed. Raises StudyError as `run_step` does.
+    step left when it was killed. Subdatasets are those of the dataset, or of `sources`. Raises
+    StudyError as `run_step` does.
     """
     log, progress = machine.log(step.name), machine.progress(step.name)
     place = workspace(
@@ -241,6 +248,7 @@ def ran(
         inputs=step.inputs,
         outputs=step.outputs,
         commit=branch,
+        sources=sources,
     )
     with place as ws:
         cache = ws.folder / "cache" if anew else None

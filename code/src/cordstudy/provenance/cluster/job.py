@@ -1,0 +1,307 @@
+"""What a job does on its node: one step in a workspace, whose record lands in the store.
+
+Owns: that a step runs once what it builds on has landed, that of several tries of it one lands, and
+what follows a time limit.
+Does not own: the workspace and the record (`running`), or submitting (`submitting`).
+
+A node may be lost at any time and the job run anew on another, or its orphan run on beside it.
+Nothing here trusts that it is alone: the store's branch moves by compare-and-swap, and a step that
+has landed lands no second time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cordstudy.base.errors import StudyError
+from cordstudy.provenance.calling.content import pathspecs
+from cordstudy.provenance.calling.gitannex import git, gitlinks, head, stop_all
+from cordstudy.provenance.cluster.endings import DONE, Ending, Word, leave, left
+from cordstudy.provenance.cluster.patience import patiently
+from cordstudy.provenance.cluster.submission import JobStep, Submission
+from cordstudy.provenance.history.records import RunRecord, join
+from cordstudy.provenance.profile import NAME
+from cordstudy.provenance.running.kept import (
+    Kept,
+    bring_home,
+    copy_content,
+    finished,
+    keep,
+    record_at,
+)
+from cordstudy.provenance.running.landing import land
+from cordstudy.provenance.running.machine import Machine, file_name
+from cordstudy.provenance.running.marks import finished_step, left_behind, remove_tree
+from cordstudy.provenance.running.outcome import changed_outputs
+from cordstudy.provenance.running.runner import ending_together, forget_progress, ran
+from cordstudy.provenance.running.trees import changed_paths
+from cordstudy.provenance.running.workspace import ALWAYS, BASE, Workspace, by_dataset
+
+TIME_IS_UP = signal.SIGUSR1
+"""What Slurm sends the job some time before its limit."""
+SEEN_S = 60.0
+"""How long a file that another node wrote may take to be seen here."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The job that this process is."""
+
+    id: str
+    restarts: str
+    node: str
+
+
+def this_job() -> Job:
+    """As Slurm says. Raises StudyError outside a job."""
+    if "SLURM_JOB_ID" not in os.environ:
+        raise StudyError("this is no job of Slurm", hint="code/study run --on slurm")
+    return Job(
+        os.environ["SLURM_JOB_ID"],
+        os.environ.get("SLURM_RESTART_COUNT", "0"),
+        os.environ.get("SLURMD_NODENAME", ""),
+    )
+
+
+def run_job(submission: Submission, name: str, job: Job) -> str:
+    """Run one step of a submission as a job; in a word how it ended (`endings`).
+
+    Raises StudyError as `runner.run_step` does. Near its time limit a step that has come further
+    since the job started is put in the queue again, to go on from there.
+    """
+    step = submission.step(name)
+    running = _Running(submission, step, job)
+    running.note("running")
+    try:
+        with ending_together(), _heeding_the_limit(running):
+            word, told = running.run()
+    except StudyError as error:
+        running.note("failed", str(error))
+        raise
+    except BaseException:
+        running.note("stopped", "it was told to end" if not running.is_up else "its time was up")
+        raise
+    running.note(word, told)
+    return word
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+class _Running:
+    """One step as it is run by a job."""
+
+    def __init__(self, submission: Submission, step: JobStep, job: Job) -> None:
+        self.submission, self.step, self.job = submission, step, job
+        self.store = submission.store
+        self.began = time.time()
+        self.is_up = False
+        self.machine = Machine(
+            scratch=_own_folder(submission.scratch),
+            logs=submission.logs,
+            workers=step.workers,
+            device=submission.device,
+            attempt=f"{job.id}.{job.restarts}",
+        )
+        self.came_from = self.progress()
+
+    def note(self, word: Word, told: str = "") -> None:
+        """Leave word for whoever looks."""
+        ending = Ending(job=self.job.id, node=self.job.node, word=word, told=told, began=self.began)
+        leave(self.submission.logs, self.step.name, ending)
+
+    def progress(self) -> tuple[str, ...]:
+        """What the step would go on from."""
+        folder = self.machine.progress(self.step.name)
+        return tuple(sorted(str(path.relative_to(folder)) for path in folder.rglob("*.pth")))
+
+    def run(self) -> tuple[Word, str]:
+        """Run the step, unless another try of it has landed; how it ended, and what is told."""
+        patiently(self.store, self._check_what_it_builds_on, say=_say)
+        with self._alone_on_this_node():
+            self._land_what_was_finished()
+            commit = patiently(self.store, self._landed_now, say=_say)
+            if commit:
+                return "landed", commit
+            return self._run()
+
+    def _run(self) -> tuple[Word, str]:
+        with ExitStack() as stack:
+            ws = patiently(self.store, lambda: stack.enter_context(self._ran()), say=_say)
+            if self._is_same(ws):
+                patiently(self.store, lambda: copy_content(ws.path, ws.outputs), say=_say)
+                word: Word = "same"
+                told = self.step.record
+            else:
+                kept = patiently(self.store, lambda: _kept(ws), say=_say)
+                word, told = "landed", patiently(self.store, lambda: self._land(kept), say=_say)
+        forget_progress(self.step, machine=self.machine)
+        return word, told
+
+    @contextmanager
+    def _ran(self) -> Iterator[Workspace]:
+        with ran(
+            self.store,
+            self.step,
+            machine=self.machine,
+            branch=self.submission.branch,
+            anew=bool(self.step.record),
+            sources=self.submission.study,
+        ) as ws:
+            yield ws
+
+    def _is_same(self, ws: Workspace) -> bool:
+        """Whether a done step read what its record says it did, and gave the same again."""
+        if not self.step.record or self._moved_inputs(ws.base):
+            return False
+        return not changed_outputs(ws, ws.base)
+
+    def _moved_inputs(self, base: str) -> list[str]:
+        """The inputs that are others than when the step was found to be done."""
+        then = self.submission.since
+        links, links_then = gitlinks(self.store, base), gitlinks(self.store, then)
+        per_link, own = by_dataset(self.step.inputs, links)
+        moved = changed_paths(self.store, then, base, pathspecs([*ALWAYS, *own]))
+        return moved + [link for link in per_link if links[link] != links_then.get(link)]
+
+    def _land(self, kept: Kept) -> str:
+        return land(self.store, kept, branch=self.submission.branch, twin=self._landed)
+
+    def _landed_now(self) -> str:
+        return self._landed(head(self.store, self.submission.branch))
+
+    def _landed(self, tip: str) -> str:
+        """The commit by which this step has landed since it was submitted; empty for none."""
+        return landed(self.store, self.step, self.submission.since, tip)
+
+    def _check_what_it_builds_on(self) -> None:
+        """Raise StudyError unless all that the step waits for has landed: Slurm lets a job start
+        whose dependency it has forgotten."""
+        until = time.monotonic() + SEEN_S
+        for name in self.step.after:
+            while not self._is_ready(name):
+                if time.monotonic() > until:
+                    raise StudyError(
+                        f"{name}, which it builds on, has not landed",
+                        hint="code/study run --on slurm submits what is missing",
+                    )
+                time.sleep(1.0)
+
+    def _is_ready(self, name: str) -> bool:
+        ending = left(self.submission.logs, name)
+        return ending is not None and ending.word in DONE
+
+    @contextmanager
+    def _alone_on_this_node(self) -> Iterator[None]:
+        """Wait until no other try of the step is at work here."""
+        path = (
+            self.machine.scratch / f"{self.submission.logs.name}.{file_name(self.step.name)}.lock"
+        )
+        with path.open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def _land_what_was_finished(self) -> None:
+        """Bring in what an earlier try of the step had finished here, or had brought home, and
+        clear what else it left."""
+        own = f"{self.submission.logs.name}.{self.step.name}"
+        for folder in left_behind(self.submission.study, self.machine.scratch, step=own):
+            if finished_step(folder):
+                patiently(self.store, lambda: bring_home(self.store, folder), say=_say)  # noqa: B023
+            remove_tree(folder)
+        patiently(self.store, lambda: self._clear_store(own), say=_say)
+
+    def _clear_store(self, own: str) -> None:
+        """Land what the store keeps of the step, and remove its other refs."""
+        declared = (self.step.inputs, self.step.outputs)
+        for kept in finished(self.store):
+            is_own = kept.record.cmd == join(self.step.argv) and _paths(kept.record) == declared
+            if is_own:
+                self._land(kept)
+        pattern = f"{BASE}/{file_name(own + '@')}*"
+        for ref in git(self.store, "for-each-ref", "--format=%(refname)", pattern).split():
+            git(self.store, "update-ref", "-d", ref)
+
+
+def _kept(ws: Workspace) -> Kept:
+    """Bring a finished step home, again where that was cut short."""
+    return bring_home(ws.dataset, ws.folder) if finished_step(ws.folder) else keep(ws)
+
+
+def _own_folder(told: str) -> Path:
+    """This program's own folder in a node's scratch."""
+    expanded = Path(os.path.expandvars(told)).expanduser()
+    if "$" in str(expanded) or not expanded.is_absolute():
+        raise StudyError(
+            f"scratch of Slurm jobs: {told!r} is {str(expanded)!r} on this node, no absolute path",
+            hint="site.toml: [slurm] scratch",
+        )
+    folder = expanded / f"{NAME}-{os.getuid()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def landed(store: Path, step: JobStep, since: str, tip: str) -> str:
+    """The newest commit after one that records a step as it is, on the way to a tip; empty for
+    none."""
+    command = join(step.argv)
+    written = json.dumps(command, ensure_ascii=False)[1:-1]  # as it stands in a record
+    options = ("--fixed-strings", f"--grep={written}", "--format=%H")
+    for commit in git(store, "log", *options, f"{since}..{tip}").split():
+        try:
+            record = record_at(store, commit)
+        except StudyError:
+            continue
+        if record.cmd == command and _paths(record) == (step.inputs, step.outputs):
+            return commit
+    return ""
+
+
+def _paths(record: RunRecord) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a record read and wrote, as declared."""
+    return record.from_root(record.inputs), record.from_root(record.outputs)
+
+
+@contextmanager
+def _heeding_the_limit(running: _Running) -> Iterator[None]:
+    """End the step when its time is up, and put the job in the queue again where that is of use."""
+
+    def up(*_: object) -> None:
+        running.is_up = True
+        stop_all()
+        raise SystemExit(128 + TIME_IS_UP)
+
+    before = signal.signal(TIME_IS_UP, up)
+    try:
+        yield
+    except BaseException:
+        if running.is_up:
+            _queue_again(running)
+        raise
+    finally:
+        signal.signal(TIME_IS_UP, before)
+
+
+def _queue_again(running: _Running) -> None:
+    """Put the job in the queue again. Raises StudyError where it came no further in its time."""
+    if running.progress() == running.came_from:
+        raise StudyError(
+            "its time was up, and it had come no further than it was",
+            hint="give it more time: site.toml, [slurm.<command>] time",
+        )
+    running.note("stopped", "its time was up; it goes on from where it was")
+    _say("its time is up: it goes on from where it was as soon as it is its turn again")
+    done = subprocess.run(["scontrol", "requeue", running.job.id], capture_output=True, text=True)
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)

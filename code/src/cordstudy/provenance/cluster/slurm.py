@@ -1,0 +1,111 @@
+"""Asking Slurm: submitting jobs, and what it says of them.
+
+Owns: the commands of Slurm that are called, and reading what they print.
+Does not own: which jobs there are to be (`submitting`), or what a step's state is (`states`).
+
+`sbatch` and `squeue` are enough: no accounting is needed, and nothing of Slurm's is imported.
+"""
+
+from __future__ import annotations
+
+import getpass
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cordstudy.base.errors import StudyError
+
+WAITING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
+AT_WORK = ("RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT")
+FORMAT = "%i|%T|%N|%S|%r"
+"""Job, state, nodes, start, and why it waits."""
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """What Slurm says of a job that it still knows."""
+
+    id: str
+    state: str
+    """In Slurm's words: PENDING, RUNNING, FAILED, TIMEOUT …"""
+    node: str
+    start: str
+    why: str
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it waits or is at work."""
+        return self.is_waiting or self.is_at_work
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has not started."""
+        return self.state in WAITING
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it is on a node."""
+        return self.state in AT_WORK
+
+
+def submit(
+    script: Path,
+    arguments: Sequence[str],
+    *,
+    name: str,
+    output: Path,
+    after: Iterable[str],
+    options: Sequence[str],
+) -> str:
+    """Submit a job; its id. It starts when the jobs `after` have ended well, and is cancelled where
+    one of them does not.
+
+    Raises StudyError in Slurm's words.
+    """
+    argv = ["sbatch", "--parsable", f"--job-name={name}", f"--output={output}"]
+    argv += ["--open-mode=append", "--requeue", "--kill-on-invalid-dep=yes"]
+    ids = list(after)
+    if ids:
+        argv.append(f"--dependency=afterok:{':'.join(ids)}")
+    printed = _ask([*argv, *options, str(script), *arguments])
+    return printed.strip().partition(";")[
+        0
+    ]  # with the cluster's name behind it, where there are several
+
+
+def queued() -> Mapping[str, QueuedJob]:
+    """The jobs of this user that Slurm still knows, by id. Raises StudyError in Slurm's words."""
+    return read_queue(
+        _ask(
+            [
+                "squeue",
+                "--noheader",
+                "--states=all",
+                f"--user={getpass.getuser()}",
+                f"--format={FORMAT}",
+            ]
+        )
+    )
+
+
+def read_queue(printed: str) -> Mapping[str, QueuedJob]:
+    """Jobs by id, of what `squeue` prints."""
+    jobs = {}
+    for line in printed.splitlines():
+        fields = line.strip().split("|")
+        if len(fields) == len(FORMAT.split("|")):
+            jobs[fields[0]] = QueuedJob(*fields)
+    return jobs
+
+
+def _ask(argv: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(list(argv), capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise StudyError(
+            f"there is no {argv[0]} on this machine", hint="log in where jobs are submitted from"
+        ) from error
+    if done.returncode:
+        raise StudyError(f"{argv[0]}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout

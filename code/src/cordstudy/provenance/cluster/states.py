@@ -1,0 +1,90 @@
+"""Where the jobs of steps are: what Slurm says, and what they left.
+
+Owns: putting both together into one word for each step.
+Does not own: whether a step is done (`audit.status`, which reads the history alone).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cordstudy.provenance.cluster.endings import Ending, left
+from cordstudy.provenance.cluster.slurm import QueuedJob
+from cordstudy.provenance.cluster.submitting import Submitted, slurm_log
+
+ENDED_WELL = "COMPLETED"
+LAST_LINES = 3
+
+
+@dataclass(frozen=True)
+class JobState:
+    """`word` is pending, running, failed, landed or same; `told` is a line or more for people."""
+
+    word: str
+    job: str
+    told: tuple[str, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.word in ("failed", "landed", "same")
+
+
+def job_states(
+    logs: Path, jobs: Mapping[str, Submitted], queue: Mapping[str, QueuedJob]
+) -> dict[str, JobState]:
+    """The state of the newest job of each step that had one."""
+    return {name: _state(logs, name, one.job, queue.get(one.job)) for name, one in jobs.items()}
+
+
+def _state(logs: Path, step: str, job: str, queued: QueuedJob | None) -> JobState:
+    ending = left(logs, step)
+    if ending and ending.job != job:
+        ending = None
+    if queued and queued.is_waiting:
+        return JobState("pending", job, (_why_it_waits(queued, ending),))
+    if ending and ending.word in ("landed", "same"):
+        return JobState(ending.word, job, (ending.told[:8],))
+    if queued and queued.is_at_work:
+        return JobState("running", job, (_where(queued),))
+    return JobState("failed", job, tuple(_why_it_failed(logs, step, job, queued, ending)))
+
+
+def _why_it_waits(queued: QueuedJob, ending: Ending | None) -> str:
+    again = f"; {ending.told}" if ending and ending.word == "stopped" else ""
+    return f"job {queued.id}: {queued.why}{again}"
+
+
+def _where(queued: QueuedJob) -> str:
+    return f"job {queued.id} on {queued.node} since {queued.start.replace('T', ' ')}"
+
+
+def _why_it_failed(
+    logs: Path, step: str, job: str, queued: QueuedJob | None, ending: Ending | None
+) -> list[str]:
+    """What a job said of its failure, else what Slurm says, and the end of what it printed."""
+    slurm = queued.state if queued and queued.state != ENDED_WELL else ""
+    if ending and ending.word in ("failed", "stopped"):
+        lines = [" ".join(word for word in (f"job {job}", slurm) if word) + f": {ending.told}"]
+    else:
+        lines = [f"job {job}: {slurm or 'it ended without a word'}"]
+    if not (ending and ending.word == "failed"):
+        lines += _last_lines(slurm_log(logs, step, job))
+    return lines
+
+
+def _last_lines(log: Path) -> list[str]:
+    """The end of what a job printed."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line for line in lines if line.strip()][-LAST_LINES:]
+
+
+def seconds_since(ending: Ending) -> float:
+    """How long ago a job began."""
+    return time.time() - ending.began

@@ -1,0 +1,241 @@
+"""Handing steps to Slurm: a job each, which waits for those of what it builds on.
+
+Owns: the order, who waits for whom, the script of jobs, the clone that their code is run from, and
+remembering which job is whose.
+Does not own: which steps are to run, what each asks of a machine (told by the caller), or Slurm's
+commands (`slurm`).
+
+Slurm schedules, nothing else does: what is here ends as soon as all jobs are submitted.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from cordstudy.base.errors import StudyError
+from cordstudy.base.tables import write_file
+from cordstudy.provenance.calling.gitannex import git
+from cordstudy.provenance.cluster.endings import forget
+from cordstudy.provenance.cluster.slurm import QueuedJob, submit
+from cordstudy.provenance.cluster.submission import JobStep, Submission, write_submission
+from cordstudy.provenance.history.paths import meet
+from cordstudy.provenance.running.machine import file_name
+from cordstudy.provenance.running.marks import remove_tree
+from cordstudy.provenance.running.step import Recorded, builds_on
+
+GRACE_S = 120
+"""How long before its time limit a job is told of it."""
+
+
+class Submitted(BaseModel):
+    """The newest job of a step."""
+
+    job: str
+    since: str
+    """The commit that the store was at."""
+
+
+Jobs = dict[str, Submitted]
+"""The newest job of each step that had one, by the step's name."""
+_JOBS = TypeAdapter(Jobs)
+
+
+def read_jobs(logs: Path) -> Jobs:
+    """Which job was submitted for which step of a table."""
+    path = logs / "jobs.json"
+    try:
+        return _JOBS.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValidationError as error:
+        raise StudyError(f"{path}: cannot be read: {error}", hint="remove it") from error
+
+
+def _write_jobs(logs: Path, jobs: Jobs) -> None:
+    content = {name: one.model_dump() for name, one in jobs.items()}
+    write_file(logs / "jobs.json", json.dumps(content, indent=1) + "\n")
+
+
+def check_one_writer(steps: Sequence[Recorded]) -> None:
+    """Raise StudyError where two steps declare outputs that can be one file."""
+    for number, step in enumerate(steps):
+        for other in steps[:number]:
+            for output in step.outputs:
+                if any(meet(output, theirs) for theirs in other.outputs):
+                    raise StudyError(
+                        f"{step.name} and {other.name} both write {output}",
+                        hint="a file has one step that makes it",
+                    )
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a step asks of a machine: how many processes it may use, and options of `sbatch`."""
+
+    workers: int
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a cluster is like, as its user says."""
+
+    scratch: str
+    device: str = ""
+    setup: tuple[str, ...] = ()
+    """Lines of shell before a step, such as `module load`."""
+    wrapper: tuple[str, ...] = ()
+    """Words in front of the command, such as a container's."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """How a job is run from a clone: the program in it, its words before the name of the
+    submission's file, and the paths, as git's patterns, that it needs there."""
+
+    launcher: str
+    words: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+class Desk:
+    """Where steps of one table are handed in, from a dataset to its store."""
+
+    def __init__(self, dataset: Path, store: Path, *, branch: str, logs: Path) -> None:
+        self.dataset, self.store, self.branch, self.logs = dataset, store, branch, logs
+        self.jobs = read_jobs(logs)
+
+    @property
+    def folder(self) -> Path:
+        """Where submissions leave what their jobs need."""
+        return self.logs.parent.parent / "slurm" / self.logs.name
+
+    def live(self, queue: Mapping[str, QueuedJob]) -> dict[str, str]:
+        """The jobs that wait or are at work, by their steps' names."""
+        live = {}
+        for name, one in self.jobs.items():
+            if one.job in queue and queue[one.job].is_live:
+                live[name] = one.job
+        return live
+
+    def hand_in(
+        self,
+        table: Sequence[Recorded],
+        todo: Sequence[Recorded],
+        *,
+        since: str,
+        records: Mapping[str, str],
+        live: Mapping[str, str],
+        site: Site,
+        program: Program,
+        request: Callable[[Recorded], Request],
+        report: Callable[[str], None],
+    ) -> dict[str, str]:
+        """Submit a job for each step that is to do, in their order in the table; the jobs by step.
+
+        `records` are those of done steps, by name, `live` the jobs of steps that are not to do;
+        `report` is told of each step. Raises StudyError where two steps write one file, and in
+        Slurm's words; what was submitted before that is remembered.
+        """
+        check_one_writer(table)
+        waits = _waits(table, [step.name for step in todo], live)
+        requests = {step.name: request(step) for step in todo}
+        job_steps = []
+        for step in todo:
+            job_steps.append(
+                JobStep(
+                    name=step.name,
+                    argv=step.argv,
+                    inputs=step.inputs,
+                    outputs=step.outputs,
+                    message=step.message,
+                    record=records.get(step.name, ""),
+                    after=waits[step.name],
+                    workers=requests[step.name].workers,
+                )
+            )
+        submission = Submission(
+            store=self.store,
+            study=self.dataset,
+            since=since,
+            branch=self.branch,
+            logs=self.logs,
+            scratch=site.scratch,
+            device=site.device,
+            steps=tuple(job_steps),
+        )
+        script = self._prepare(submission, site, program, keep=bool(live))
+        ids: dict[str, str] = {}
+        try:
+            for step in job_steps:
+                forget(self.logs, step.name)
+                ids[step.name] = submit(
+                    script,
+                    [step.name],
+                    name=f"{self.logs.name}.{step.name}",
+                    output=slurm_log(self.logs, step.name, "%j"),
+                    after=[{**live, **ids}[name] for name in step.after],
+                    options=requests[step.name].options,
+                )
+                report(step.name)
+        finally:
+            self.jobs |= {name: Submitted(job=job, since=since) for name, job in ids.items()}
+            _write_jobs(self.logs, self.jobs)
+        return ids
+
+    def _prepare(self, submission: Submission, site: Site, program: Program, *, keep: bool) -> Path:
+        """Leave what jobs need in a folder of their own: the submission, a clone with the code
+        that runs them, their script, which is returned. Earlier ones go, but with `keep`."""
+        if not keep and self.folder.exists():
+            remove_tree(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{submission.since[:12]}.", dir=self.folder))
+        write_submission(submission, folder / "submission.json")
+        clone = folder / "code"
+        git(self.dataset, "clone", "-q", "--shared", "--no-checkout", ".", str(clone))
+        lines = "".join(f"/{path}\n" for path in program.files)
+        git(clone, "sparse-checkout", "set", "--no-cone", "--stdin", stdin=lines)
+        git(clone, "checkout", "-q", "--detach", submission.since)
+        script = folder / "job.sh"
+        script.write_text(script_text(folder, site, program))
+        return script
+
+
+def _waits(
+    table: Sequence[Recorded], todo: Sequence[str], live: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    """The steps that each step to do builds on, of those that are to do or have a job."""
+    open_names = {*todo, *live}
+    before: list[Recorded] = []
+    waits = {}
+    for step in table:
+        if step.name in todo:
+            waits[step.name] = tuple(one.name for one in before if builds_on(step, one))
+        if step.name in open_names:
+            before.append(step)
+    return waits
+
+
+def script_text(folder: Path, site: Site, program: Program) -> str:
+    """The script of all jobs of a submission; its argument is a step's name."""
+    launcher = folder / "code" / program.launcher
+    words = [*site.wrapper, str(launcher), *program.words, str(folder / "submission.json")]
+    lines = [
+        "#!/bin/bash",
+        f"#SBATCH --signal=B:USR1@{GRACE_S}",
+        *site.setup,
+        f'exec {shlex.join(words)} "$1"',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def slurm_log(logs: Path, step: str, job: str) -> Path:
+    """Where what a job prints is kept: what its step prints is in the step's own log."""
+    return logs / f"{file_name(step)}.slurm-{job}.out"
