@@ -25,7 +25,7 @@ NOTE = (
     "note: this clone is not set up, so that datalad get gets nothing, without saying so: "
     "code/study setup"
 )
-NOT_NOTED = ("setup", "recompute", "render")
+NOT_NOTED = ("setup", "recompute", "render", "job")
 """Commands that need no set-up clone."""
 
 
