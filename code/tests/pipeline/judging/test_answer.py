@@ -110,7 +110,7 @@ def test_ranks_that_alone_disagree_are_said_to(side, rank_effect, words, better,
     [(6, "u", False), (7, "u", True), (7, "uv", False), (8, "uv", True), (40, "uv", True)],
 )
 def test_what_is_missed_is_told_of_what_could_be_shown_alone(n, testsets, worse_can_be_shown):
-    """Of three specific models the best is picked, for which "worse" pays, and "better" does not."""
+    """Of three specific models the best is picked, for which "worse" pays, not "better"."""
     found = told(np.random.default_rng(1).normal(0, 0.02, n), testsets)
     missed = [caveat for caveat in found.caveats if "would be missed" in caveat]
     assert len(missed) == len(testsets)

@@ -63,6 +63,22 @@ def test_the_site_of_a_person_is_the_first_that_is_known():
     assert sites(scores.assign(site=["n/a", "x", "n/a"])) == {("t", "sub-1"): "x"}
 
 
+NO_SITE = ["", " ", "n/a", "N/A", "nan", "NaN", "NA", "None", "unknown", "-"]
+A_SITE = ["0", "007", "1e5", "inf", "TRUE", "Nancy", "x"]
+
+
+@pytest.mark.parametrize("told", [*NO_SITE, *A_SITE])
+def test_a_site_is_text_and_not_known_where_tables_of_participants_say_so(tmp_path, told):
+    written = simulated(np.random.default_rng(1), n=3, shift=0.0).assign(site=told)
+    written["case_id"] = [f"x{number}" for number in range(len(written))]
+    write_table(tmp_path / "cases.tsv", list(written.columns), written.itertuples(index=False))
+    read = read_scores(tmp_path / "cases.tsv")
+    assert read["site"].tolist() == [told] * len(written), "in the table it is what it was"
+    assert set(sites(read).values()) == ({told} if told in A_SITE else set())
+    rows = compare_models(read, settings())
+    assert {row.sites for row in rows} == {int(told in A_SITE)}
+
+
 def test_an_area_that_is_not_known_counts_in_no_mean():
     """A person whose cord was found in one image has that one's error; one without any, none."""
     scores = table([("m", "t", f"sub-{n}", contrast, 0.5) for n in (1, 2, 3) for contrast in "ab"])

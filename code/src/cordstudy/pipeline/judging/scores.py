@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.tables import MISSING, read_table, write_table
+from cordstudy.base.tables import MISSING, known, read_table, write_table
 from cordstudy.base.texts import shaped
 from cordstudy.pipeline.judging.measures import NAMES, PRIMARY, SUMMARISED
 from cordstudy.pipeline.judging.rows import read_rows
@@ -112,11 +112,13 @@ def failed_persons(scores: pd.DataFrame, failure_dice: float) -> pd.DataFrame:
 
 
 def sites(scores: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """The site of each person of each test set, by both; of those of whom it is known."""
+    """The site of each person of each test set, by both; of those of whom it is known, as tables of
+    participants say that (`known`): persons without one are not all of one site called nan."""
     if SITE not in scores:
         return {}
-    known = scores[~scores[SITE].isin(["", MISSING])]
-    first = known.groupby(["testset", PERSON], sort=False)[SITE].first()
+    named = scores.assign(**{SITE: scores[SITE].map(known)})
+    named = named[named[SITE] != MISSING]
+    first = named.groupby(["testset", PERSON], sort=False)[SITE].first()
     return {(str(testset), str(person)): str(site) for (testset, person), site in first.items()}
 
 
