@@ -132,6 +132,66 @@ def test_a_column_of_numbers_that_holds_words_is_an_error(tmp_path):
         read_scores(tmp_path / "cases.tsv")
 
 
+@pytest.mark.parametrize("told", ["", " ", "n/a", "NaN", "True", "1_0", "0x1", "1,5", "1e", "--1"])
+def test_what_is_no_number_is_told(tmp_path, told):
+    written = simulated(np.random.default_rng(1), n=2, shift=0.0)
+    written["dice"] = [told, *["0.5"] * (len(written) - 1)]
+    write_table(tmp_path / "cases.tsv", list(written.columns), written.itertuples(index=False))
+    with pytest.raises(StudyError, match=f"'dice' holds words: {told!r}"):
+        read_scores(tmp_path / "cases.tsv")
+
+
+@pytest.mark.parametrize("told", ["0.25", ".25", "+.25", "25e-2", "2.5E-01", "0.250000"])
+def test_a_number_is_one_however_it_is_written(tmp_path, told):
+    written = simulated(np.random.default_rng(1), n=2, shift=0.0)
+    written["dice"] = [told, *["0.5"] * (len(written) - 1)]
+    write_table(tmp_path / "cases.tsv", list(written.columns), written.itertuples(index=False))
+    assert read_scores(tmp_path / "cases.tsv")["dice"].tolist()[:2] == [0.25, 0.5]
+
+
+NO_TABLE = {
+    "empty": lambda text: b"",
+    "a line break": lambda text: b"\n",
+    "line breaks of others": lambda text: b"\r\n\r\n",
+    "blanks": lambda text: b"\t \t\n",
+    "a byte order mark alone": lambda text: b"\xef\xbb\xbf\n",
+    "a header alone": lambda text: text[: text.index(b"\n") + 1],
+    "a header without its line's end": lambda text: text[: text.index(b"\n")],
+    "NUL": lambda text: text.replace(b"T2w", b"T2\0", 1),
+    "NUL at the end": lambda text: text + b"\0",
+    "UTF-16": lambda text: text.decode().encode("utf-16"),
+    "half a row": lambda text: text[:-9],
+    "an open quote": lambda text: text.replace(b"T2w", b'"T2w', 1),
+}
+
+
+@pytest.mark.parametrize("fault", NO_TABLE)
+def test_a_table_of_cases_that_is_none_is_one_error_with_its_path(tmp_path, fault):
+    path = tmp_path / "cases.tsv"
+    written = simulated(np.random.default_rng(1), n=2, shift=0.0)
+    write_table(path, list(written.columns), written.itertuples(index=False))
+    path.write_bytes(NO_TABLE[fault](path.read_bytes()))
+    with pytest.raises(StudyError, match=r"cases\.tsv"):
+        read_scores(path)
+
+
+def test_a_table_of_cases_is_read_as_spreadsheets_write_it(tmp_path):
+    path = tmp_path / "cases.tsv"
+    written = simulated(np.random.default_rng(1), n=2, shift=0.0)
+    write_table(path, list(written.columns), written.itertuples(index=False))
+    plain, text = read_scores(path), path.read_bytes()
+    for other in (
+        b"\xef\xbb\xbf" + text,
+        text.replace(b"\n", b"\r\n"),
+        text.replace(b"\n", b"\t\t\n"),
+        b"\n" + text + b"\n\n",
+        text.rstrip(),
+    ):
+        path.write_bytes(other)
+        pd.testing.assert_frame_equal(read_scores(path), plain)
+    assert plain["dice"].dtype.kind == "f" and plain["replicate"].dtype.kind == "i"
+
+
 def test_the_spread_of_retraining_is_over_trainings_of_means_over_participants():
     rows = []
     for replicate, participant, dice in (

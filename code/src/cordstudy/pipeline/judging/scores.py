@@ -9,10 +9,12 @@ What tables count as participants or subjects are persons.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cordstudy.base.errors import StudyError
@@ -49,6 +51,8 @@ NUMBERS = (
     *NAMES,
 )
 """Columns of numbers; every other is text, also where that reads like a number."""
+NUMBER = re.compile(r"nan|[+-]?(inf|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)")
+"""What a cell of a column of numbers may hold."""
 HINT = "code/study run evaluate"
 
 
@@ -56,21 +60,15 @@ def read_scores(path: Path) -> pd.DataFrame:
     """The table of cases; where a column of text says n/a, nan or 007, that is a value.
 
     A table without persons has each participant as one. Raises StudyError for one that is no table
-    (`read_table`), and where a column of numbers holds words.
+    (`read_table`) or has no row, and where a column of numbers holds words.
     """
-    read_table(path)
-    columns = pd.read_csv(path, sep="\t", nrows=0, encoding="utf-8").columns
-    scores = pd.read_csv(
-        path,
-        sep="\t",
-        dtype={name: str for name in columns if name not in NUMBERS},
-        keep_default_na=False,
-        na_values={name: ["nan"] for name in NUMBERS},
-        encoding="utf-8",
-    )
+    rows = read_table(path)
+    if not rows:
+        raise StudyError(f"{path}: no row of a case", hint=HINT)
+    scores = pd.DataFrame(rows, dtype=object)
     for name in NUMBERS:
-        if name in scores and len(scores) and scores[name].dtype.kind not in "iuf":
-            raise StudyError(f"{path}: the column {name!r} holds words", hint=HINT)
+        if name in scores:
+            scores[name] = _numbers(scores[name], path)
     if set(KEY) <= set(scores) and scores.duplicated(list(KEY)).any():
         row = scores[scores.duplicated(list(KEY))].iloc[0]
         told = ", ".join(f"{name} {row[name]}" for name in KEY)
@@ -78,6 +76,15 @@ def read_scores(path: Path) -> pd.DataFrame:
     if PERSON not in scores and "participant_id" in scores:
         scores[PERSON] = scores["participant_id"]
     return scores
+
+
+def _numbers(column: pd.Series[str], path: Path) -> pd.Series[float]:
+    """A column as numbers, `nan` for one that is not known. Raises StudyError for anything else."""
+    words = column[~column.str.fullmatch(NUMBER)]
+    if len(words):
+        message = f"{path}: the column {column.name!r} holds words: {words.iloc[0]!r}"
+        raise StudyError(message, hint=HINT)
+    return pd.to_numeric(column.where(column != "nan", np.nan))
 
 
 def check_columns(scores: pd.DataFrame, path: Path) -> None:
