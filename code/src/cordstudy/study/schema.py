@@ -222,10 +222,10 @@ class Judge(Table):
     Dice below which a case is a failure, what is drawn at random."""
 
     nsd_tolerance_mm: Annotated[float, Field(gt=0)] = 1.0
-    margin: Annotated[float, Field(gt=0)] = 0.02
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
     failure_dice: Annotated[float, Field(gt=0, le=1)] = 0.1
-    resamples: Count = 10_000
-    seed: int = 1
+    resamples: Annotated[int, Field(ge=500)] = 10_000
+    seed: Annotated[int, Field(ge=0)] = 1
 
 
 class Study(Table):
