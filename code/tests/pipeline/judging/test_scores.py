@@ -85,6 +85,11 @@ def test_an_area_that_is_not_known_counts_in_no_mean():
     scores["csa_error_mm2"] = [4.0, np.nan, 1.0, 3.0, np.nan, np.nan]
     (summary,) = summarise(scores, 0.1)
     assert (summary.participants, summary.means["csa_error_mm2"]) == (3, 3.0)
+    assert (summary.cases, summary.csa_error_cases) == (6, 3)
+    (none,) = summarise(scores.assign(csa_error_mm2=np.nan), 0.1)
+    assert none.csa_error_cases == 0 and np.isnan(none.means["csa_error_mm2"])
+    (every,) = summarise(scores.assign(csa_error_mm2=0.0, replicate=[1] * 5 + [2]), 0.1)
+    assert (every.cases, every.csa_error_cases) == (5, 5), "of the first training alone"
 
 
 def test_several_ids_of_a_person_are_one_unit_of_every_mean_and_count():
@@ -218,6 +223,11 @@ def test_tables_are_read_as_they_were_written(tmp_path):
         assert (read.model, read.testset, read.cases) == (made.model, made.testset, made.cases)
         assert read.means == pytest.approx(made.means, abs=1e-6)
         assert astuple(read.outcome) == pytest.approx(astuple(made.outcome), abs=1e-6)
+        assert read.csa_error_cases == made.csa_error_cases == made.cases == 3
+    table = pd.read_csv(tmp_path / "summary.tsv", sep="\t")
+    before = table.drop(columns="csa_error_cases")
+    before.to_csv(tmp_path / "before.tsv", sep="\t", index=False)
+    assert {one.csa_error_cases for one in read_summaries(tmp_path / "before.tsv")} == {None}
     assert summaries[0].means["relative_volume_error"] == np.inf
     spreads = spread(scores)
     write_rows(tmp_path / "replicates.tsv", Spread, spreads)

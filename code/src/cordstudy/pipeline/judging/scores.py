@@ -31,6 +31,9 @@ earlier version lacks them."""
 STRATA = ("contrast", "vendor", "pathology", "label_origin", *LATER)
 """Columns of cases.tsv whose values are told apart."""
 SUMMARISED_NAMES = [kind.name for kind in SUMMARISED]
+AREA_ERROR = "csa_error_mm2"
+AREA_CASES = "csa_error_cases"
+"""The column of summary.tsv with the number of cases in a mean area error."""
 COLUMNS = (
     *("model", "replicate", "testset", "case_id", "participant_id", *SUMMARISED_NAMES),
     *(column for column in STRATA if column not in LATER),
@@ -160,6 +163,9 @@ class Summary:
     means: Mapping[str, float]
     """By the name of a measure. An infinite volume error makes its mean infinite."""
     outcome: Outcome
+    csa_error_cases: int | None
+    """Of the cases, those whose area error is known, so that they count in its mean; None in a
+    table of an earlier version."""
 
 
 OUTCOME_COLUMNS = tuple(field.name for field in fields(Outcome))
@@ -170,6 +176,7 @@ SUMMARY_COLUMNS = (
     "cases",
     *SUMMARISED_NAMES,
     *OUTCOME_COLUMNS,
+    AREA_CASES,
 )
 
 
@@ -193,6 +200,7 @@ def summarise(scores: pd.DataFrame, failure_dice: float) -> list[Summary]:
                     failed=int((by_person[PRIMARY].min() < failure_dice).sum()),
                     failed_cases=int((cases[PRIMARY] < failure_dice).sum()),
                 ),
+                csa_error_cases=int(cases[AREA_ERROR].notna().sum()),
             )
         )
     return summaries
@@ -218,22 +226,23 @@ def write_summaries(path: Path, summaries: Sequence[Summary]) -> None:
     rows: list[list[object]] = []
     for one in summaries:
         row: list[object] = [one.model, one.testset, one.participants, one.cases]
-        rows.append([*row, *one.means.values(), *astuple(one.outcome)])
+        rows.append([*row, *one.means.values(), *astuple(one.outcome), one.csa_error_cases])
     write_table(path, SUMMARY_COLUMNS, rows)
 
 
 def read_summaries(path: Path) -> list[Summary]:
     """Read summary.tsv. Raises StudyError for a table that is none."""
     summaries = []
-    for row in read_table(path, *SUMMARY_COLUMNS):
+    for row in read_table(path, *(name for name in SUMMARY_COLUMNS if name != AREA_CASES)):
         try:
             means = {name: float(row[name]) for name in SUMMARISED_NAMES}
             counts = int(row["participants"]), int(row["cases"])
             outcome = shaped(Outcome, {name: row[name] for name in OUTCOME_COLUMNS})
+            with_area = int(row[AREA_CASES]) if AREA_CASES in row else None
         except ValueError as error:
             message = f"{path}: no summary: {error}"
             raise StudyError(message, hint="code/study run compare") from error
-        summaries.append(Summary(row["model"], row["testset"], *counts, means, outcome))
+        summaries.append(Summary(row["model"], row["testset"], *counts, means, outcome, with_area))
     return summaries
 
 
