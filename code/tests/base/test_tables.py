@@ -56,6 +56,13 @@ def test_a_text_that_is_no_such_table_is_an_error_with_its_line(tmp_path, text, 
     assert hint in raised.value.hint
 
 
+@pytest.mark.parametrize("text", ["", "\n", "\r\n\r\n", " \t\n", "\ufeff", "\ufeff\n"])
+def test_a_text_without_columns_is_an_error_also_where_none_is_needed(tmp_path, text):
+    (tmp_path / "table.tsv").write_bytes(text.encode())
+    with pytest.raises(StudyError, match=r"table\.tsv"):
+        read_table(tmp_path / "table.tsv")
+
+
 @pytest.mark.parametrize(
     "text",
     [

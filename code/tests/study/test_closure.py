@@ -25,6 +25,7 @@ SOURCES = {
 INFERENCE = {
     "base/machine.py",
     "pipeline/learning/checkpoints.py",
+    "pipeline/learning/devices.py",
     "pipeline/learning/nnunet.py",
     "pipeline/learning/options.py",
     "pipeline/learning/plans.py",
@@ -95,6 +96,7 @@ CLOSURES = {
         "base/outputs.py",
         "pipeline/learning/batches.py",
         "pipeline/learning/checkpoints.py",
+        "pipeline/learning/devices.py",
         "pipeline/learning/nnunet.py",
         "pipeline/learning/plans.py",
         "pipeline/learning/preprocessor.py",

@@ -222,6 +222,9 @@ def test_a_baseline_changes_nothing_of_what_is_trained():
         ({"command": "x -i {image}"}, "command: {mask} must stand in it"),
         ({"command": "x '{image} {mask}"}, "command: No closing quotation"),
         ({"shape": "mean", "trained_on": ["epi"]}, "trained_on: it is of a program"),
+        ({"shape": "mean", "version": "sct_deepseg -h"}, "version: it is of a program"),
+        ({**SCT, "version": "sct_deepseg '"}, "version: No closing quotation"),
+        ({**SCT, "version": " "}, "version: "),
         ({"shape": "mean", "reduction": FLAT}, "reduction: it is of a network"),
         ({"configuration": "2d", "reduction": REDUCED}, "reduction.spacing_mm: 2d has 2 axes"),
         ({**SCT, "trained_on": ["epy"]}, "trained_on: there is no dataset 'epy'"),
@@ -230,6 +233,13 @@ def test_a_baseline_changes_nothing_of_what_is_trained():
 def test_a_fault_in_a_baseline_is_told(baseline, said):
     error = refusal(baselines={"beside": baseline})
     assert "baselines.beside" in str(error) and said in str(error)
+
+
+def test_a_program_is_asked_for_its_version_where_the_study_says_how():
+    asked = by_name(full(baselines={"sct": {**SCT, "version": "sct_deepseg -h"}}))["program:sct"]
+    plain = by_name(full(baselines={"sct": SCT}))["program:sct"]
+    assert asked.argv == (*plain.argv, "--version-command", "sct_deepseg -h")
+    assert asked.outputs == plain.outputs and asked.outputs[-1].endswith("/sct/program.json")
 
 
 def test_a_baseline_has_a_name_of_its_own_and_a_reduction_of_its_own():

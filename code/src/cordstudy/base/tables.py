@@ -47,8 +47,8 @@ def read_lines(path: Path, *needed: str) -> list[tuple[int, dict[str, str]]]:
     """Rows of a TSV, each with the number of its line, and no other line than that: a cell holds
     no line break. Blank lines are skipped, and so are empty cells beyond the last column.
 
-    Raises StudyError, naming the line, where the file is absent, is no text, lacks a needed
-    column, has a column twice, a quote that is not closed, or a row with other than the header's
+    Raises StudyError, naming the line, where the file is absent, is no text, has no column or lacks
+    a needed one, has one twice, a quote that is not closed, or a row with other than the header's
     number of cells.
     """
     lines = []
@@ -82,6 +82,8 @@ def _header(path: Path, line: tuple[int, list[str]], needed: Sequence[str]) -> l
     """The names of the columns, of which only empty ones may be there twice."""
     number, cells = line
     header = _without_empty_end([cell.strip() for cell in cells], 0)
+    if not header and not needed:
+        raise StudyError(f"{path}: no table: it has no columns", hint=CORRECT)
     for name, count in Counter(header).items():
         if name and count > 1:
             raise StudyError(

@@ -14,7 +14,7 @@ from cordstudy.cli.here import logs_of, read_machine
 from cordstudy.cli.saying import say
 from cordstudy.provenance.audit.status import State
 from cordstudy.provenance.cluster import slurm
-from cordstudy.provenance.cluster.states import JobState, job_states
+from cordstudy.provenance.cluster.states import JobState, ended_well, job_states
 from cordstudy.provenance.cluster.submitting import read_jobs
 from cordstudy.study.step import Step
 
@@ -33,17 +33,17 @@ def with_jobs(name: str, table: Sequence[Step], by_step: Mapping[str, State]) ->
 
 
 def job_states_here(name: str) -> dict[str, JobState]:
-    """The states of the newest jobs of a study's steps; where Slurm gives no answer, by what they
-    left."""
+    """The states of the newest jobs of a study's steps. Slurm is asked where one is not over; where
+    it gives no answer, by what jobs left."""
     logs = logs_of(name)
     jobs = read_jobs(logs)
-    if not jobs:
-        return {}
     queue: Mapping[str, slurm.QueuedJob] = {}
     try:
-        queue = slurm.queued()
+        if any(not ended_well(logs, step, one) for step, one in jobs.items()):
+            queue = slurm.queued()
     except StudyError as error:
-        say(f"note: {inline(str(error))}: jobs are told of by what they left", err=True)
+        told = inline(str(error).partition("\n")[0])
+        say(f"note: {told}: jobs are told of by what they left", err=True)
     return job_states(logs, jobs, queue)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from cordstudy.base.errors import StudyError, inline
 from cordstudy.cli.columns import print_columns
@@ -18,7 +19,7 @@ from cordstudy.cli.readying import have_images, have_sources, with_upstream
 from cordstudy.cli.saying import say
 from cordstudy.cli.site import Site, Slurm, read_site
 from cordstudy.provenance.audit.reproduction import outputs_here
-from cordstudy.provenance.audit.status import State, states
+from cordstudy.provenance.audit.status import states
 from cordstudy.provenance.calling.content import annex_keys, get, keys_here, listed
 from cordstudy.provenance.cluster import slurm, submitting
 from cordstudy.provenance.cluster.states import JobState, job_states
@@ -29,7 +30,7 @@ from cordstudy.provenance.running.advancing import current_branch
 from cordstudy.provenance.running.inputs import prepare_dataset
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.study.schema import Study
-from cordstudy.study.step import Step
+from cordstudy.study.step import Step, select
 
 PROGRAM = submitting.Program(
     launcher=PROFILE.launcher,
@@ -81,106 +82,132 @@ def print_requests(steps: Sequence[Step]) -> None:
 def run_on_slurm(
     study: Study,
     table: Sequence[Step],
-    chosen: Sequence[Step],
+    names: Sequence[str],
     machine: Machine,
     *,
     again: bool,
     wait: bool,
 ) -> None:
-    """Submit a job for each step that is wanted, and follow them if asked to.
+    """Submit a job for each step that is wanted and has none, and follow them if asked to.
 
-    The steps that are not done, of the chosen ones and of what they build on; with `again` the
-    chosen ones, done or not. Raises StudyError where a followed step fails.
+    Of all steps, or of those named and what they build on: the ones that are not done. With `again`
+    done ones too: those named, or all but what came back the same from a job since this commit.
+    Raises StudyError where a followed step fails.
     """
     site, cluster = read_slurm()
     prepare_dataset(ROOT)
     store = store_of(ROOT)
-    came = pull(ROOT, store)
-    if came:
-        say(f"{came} commits came from the store")
+    _say_came(pull(ROOT, store))
     desk = submitting.Desk(ROOT, store, branch=current_branch(ROOT), logs=logs_of(study.name))
-    live = desk.live(slurm.queued())
-    have_sources(study, table, machine, jobs=1)
-    history = History(ROOT)
-    by_step = states(ROOT, table, history=history)
-    keys = keys_here(ROOT) | keys_in(store)
-
-    def lacking(step: Step) -> bool:
-        return by_step[step.name].word != "done" or not outputs_here(history, step, keys)
-
-    wanted = _wanted(table, chosen, by_step, again=again, lacking=lacking)
-    todo = [step for step in wanted if step.name not in live]
-    say(_summary(table, by_step, live, todo))
+    order = _Order(table, names, desk, again=again)
+    have_sources(study, order.todo(), machine, jobs=1)
+    have_images(study, order.todo())
+    since = push(ROOT, store)
+    if since != order.history.id:  # the sources have a pin now
+        order = _Order(table, names, desk, again=again)
+    todo = order.todo()
+    say(order.summary())
     if todo:
-        have_images(study, todo)
-        since = push(ROOT, store)
-        _give_what_is_read(table, todo, live)
+        _give_what_is_read(store, todo, made=[*todo, *order.with_a_job()])
         ids = desk.hand_in(
             table,
             todo,
             since=since,
-            records={name: one.commit for name, one in by_step.items() if one.word == "done"},
-            live={name: job for name, job in live.items() if name not in {s.name for s in todo}},
+            records=order.records(),
+            live=order.live,
             site=submitting.Site(cluster.scratch, site.device, cluster.setup, cluster.wrapper),
             program=PROGRAM,
-            request=lambda step: request_of(_named(table, step.name), site, cluster),
-            report=lambda _: None,
+            request=lambda step: request_of(step, site, cluster),
         )
         print_columns([(ids[step.name], step.name) for step in todo], header=("job", "step"))
     if wait:
-        _follow(desk, [step for step in table if step in todo or step.name in live])
-        say(f"{pull(ROOT, store)} commits came from the store")
-    elif todo or live:
+        _follow(desk, [step for step in table if step in todo or step.name in order.live])
+        _say_came(pull(ROOT, store))
+    elif todo or order.live:
         say("\ncode/study status         where they are")
         say("code/study store pull     brings here what has landed")
 
 
-def _named(table: Sequence[Step], name: str) -> Step:
-    return next(step for step in table if step.name == name)
+def _say_came(count: int) -> None:
+    if count:
+        say(f"{count} commits came from the store")
 
 
-def _wanted(
-    table: Sequence[Step],
-    chosen: Sequence[Step],
-    by_step: Mapping[str, State],
-    *,
-    again: bool,
-    lacking: Callable[[Step], bool],
-) -> list[Step]:
-    """The steps to submit, but for those that have a job."""
-    if again:
-        return with_upstream(table, chosen, lacking)
-    return [step for step in with_upstream(table, chosen) if by_step[step.name].word != "done"]
+class _Order:
+    """Which steps are wanted, of a table and of names in it, and which of them have a job."""
+
+    def __init__(
+        self,
+        table: Sequence[Step],
+        names: Sequence[str],
+        desk: submitting.Desk,
+        *,
+        again: bool,
+    ) -> None:
+        self.table, self.names, self.desk, self.again = table, names, desk, again
+        self.history = History(ROOT)
+        self.by_step = states(ROOT, table, history=self.history)
+        self.live = desk.live(slurm.queued())
+        self.keys = keys_here(ROOT) | keys_in(desk.store)
+
+    def todo(self) -> list[Step]:
+        """The wanted steps that have no job."""
+        return [step for step in self._wanted() if step.name not in self.live]
+
+    def with_a_job(self) -> list[Step]:
+        """The steps that have one."""
+        return [step for step in self.table if step.name in self.live]
+
+    def records(self) -> dict[str, str]:
+        """The newest records of steps that are done."""
+        return {name: one.commit for name, one in self.by_step.items() if one.word == "done"}
+
+    def _wanted(self) -> list[Step]:
+        chosen = select(self.table, self.names) if self.names else list(self.table)
+        if not self.again:
+            wanted = with_upstream(self.table, chosen)
+            return [step for step in wanted if not self._is_done(step)]
+        if not self.names:
+            chosen = [step for step in chosen if not self._came_back(step)]
+        return with_upstream(self.table, chosen, self._is_lacking)
+
+    def _is_done(self, step: Step) -> bool:
+        return self.by_step[step.name].word == "done"
+
+    def _is_lacking(self, step: Step) -> bool:
+        """Whether a step is not done, or its content is neither here nor in the store."""
+        return not self._is_done(step) or not outputs_here(self.history, step, self.keys)
+
+    def _came_back(self, step: Step) -> bool:
+        """Whether a job has run a step again on what this commit holds, and it was the same."""
+        if self._is_lacking(step):
+            return False
+        return self.desk.came_back(step.name, since=self.history.id)
+
+    def summary(self) -> str:
+        """How many steps are done, have a job, and are submitted now."""
+        done = sum(self._is_done(step) for step in self.table)
+        parts = [f"{done} of {len(self.table)} steps are done"]
+        if self.again:
+            back = sum(self._came_back(step) for step in self.table)
+            parts.append(f"{back} came back the same")
+        if self.live:
+            parts.append(f"{len(self.live)} have a job")
+        count = len(self.todo())
+        parts.append(f"{count} are submitted" if count else "nothing to submit")
+        return "; ".join(parts)
 
 
-def _summary(
-    table: Sequence[Step],
-    by_step: Mapping[str, State],
-    live: Mapping[str, str],
-    todo: Sequence[Step],
-) -> str:
-    """How many steps are done, have a job, and are submitted now."""
-    done = sum(by_step[step.name].word == "done" for step in table)
-    parts = [f"{done} of {len(table)} steps are done"]
-    if live:
-        parts.append(f"{len(live)} have a job")
-    parts.append(f"{len(todo)} are submitted" if todo else "nothing to submit")
-    return "; ".join(parts)
-
-
-def _give_what_is_read(
-    table: Sequence[Step], todo: Sequence[Step], live: Mapping[str, str]
-) -> None:
-    """Have the store hold what the steps read that no job makes."""
-    made = [step for step in table if step in todo or step.name in live]
+def _give_what_is_read(store: Path, todo: Sequence[Step], *, made: Sequence[Step]) -> None:
+    """Have the store hold what steps read that no job makes."""
     outputs = Declared([spec for step in made for spec in step.outputs])
     specs = sorted({spec for step in todo for spec in step.inputs})
     paths = [path for path in listed(ROOT, specs) if not outputs.covers(path)]
     keys = annex_keys(ROOT, paths, "--anything")
-    lacking = keys_lacking(store_of(ROOT), list(keys.values()))
+    lacking = keys_lacking(store, list(keys.values()))
     wanted = [path for path, key in keys.items() if key in lacking]
     get(ROOT, wanted)
-    give(ROOT, store_of(ROOT), wanted)
+    give(ROOT, store, wanted)
 
 
 def _follow(desk: submitting.Desk, followed: Sequence[Step]) -> None:

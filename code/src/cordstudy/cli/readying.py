@@ -7,9 +7,11 @@ Does not own: steps (`study.steps`), their execution and state (`provenance`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from cordstudy.base.errors import StudyError
 from cordstudy.cli.here import ROOT
 from cordstudy.cli.inputs import get_content, get_sources
 from cordstudy.cli.saying import say
@@ -32,6 +34,7 @@ from cordstudy.study.step import Step
 def at_work(study: Study, table: Sequence[Step], machine: Machine) -> Iterator[None]:
     """Hold the right to run the steps of a study, whose parameters are then up to date and whose
     finished steps have landed."""
+    check_promise(table, machine)
     current_branch(ROOT)
     runner.check_clean(ROOT)
     with runner.sole_run(ROOT, machine):
@@ -40,6 +43,18 @@ def at_work(study: Study, table: Sequence[Step], machine: Machine) -> Iterator[N
         done = {step.name for step in table} - undone
         runner.land_finished(ROOT, table, done=done, machine=machine, report=_say_landed)
         yield
+
+
+def check_promise(table: Sequence[Step], machine: Machine) -> None:
+    """Raise StudyError where steps that promise the same bytes on any processor would run on a
+    GPU, which does not keep that."""
+    device = machine.device or os.environ.get("CORDSTUDY_DEVICE", "")
+    promised = [step.name for step in table if step.needs.gpu and step.identical == "anywhere"]
+    if device.startswith("cuda") and promised:
+        raise StudyError(
+            f"{promised[0]} promises the same bytes on any processor, and the device is {device}",
+            hint='set identical = "here" in [train] of the study\'s TOML, or no device',
+        )
 
 
 def _say_landed(step: str, event: str, _: float) -> None:

@@ -85,7 +85,7 @@ def run(
         return
     with at_work(study, table, machine):
         if where:
-            run_on_slurm(study, table, chosen, machine, again=again, wait=wait)
+            run_on_slurm(study, table, names, machine, again=again, wait=wait)
             if not wait:
                 return
         elif again:

@@ -138,6 +138,8 @@ class Baseline(Table):
     reduction: Reduction | None = None
     command: Said | None = None
     """With `{image}`, the file to read, and `{mask}`, the one to write."""
+    version: Said | None = None
+    """A command line that prints the version of the program."""
     trained_on: Annotated[list[Name], Distinct] = []
     """Datasets that the program's training has seen, maybe with what is for testing here."""
 
@@ -152,10 +154,13 @@ class Baseline(Table):
             self.reduction.check_axes(self.configuration)
         if self.trained_on and not self.command:
             raise ValueError("trained_on: it is of a program; needs command")
+        if self.version and not self.command:
+            raise ValueError("version: it is of a program; needs command")
         return self
 
     @model_validator(mode="after")
     def _names_its_files(self) -> Baseline:
+        words_of(self.version or "", key="version")
         words = words_of(self.command or "")
         for name in ("{image}", "{mask}") if self.command else ():
             if not any(name in word for word in words):
@@ -163,12 +168,13 @@ class Baseline(Table):
         return self
 
 
-def words_of(command: str) -> list[str]:
-    """The words of a command line. Raises ValueError for one that is none."""
+def words_of(command: str, *, key: str = "command") -> list[str]:
+    """The words of a command line. Raises ValueError, with the key that holds it, for one that is
+    none."""
     try:
         return shlex.split(command)
     except ValueError as error:
-        raise ValueError(f"command: {error}") from error
+        raise ValueError(f"{key}: {error}") from error
 
 
 class Train(Table):
@@ -222,10 +228,10 @@ class Judge(Table):
     Dice below which a case is a failure, what is drawn at random."""
 
     nsd_tolerance_mm: Annotated[float, Field(gt=0)] = 1.0
-    margin: Annotated[float, Field(gt=0)] = 0.02
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
     failure_dice: Annotated[float, Field(gt=0, le=1)] = 0.1
-    resamples: Count = 10_000
-    seed: int = 1
+    resamples: Annotated[int, Field(ge=500)] = 10_000
+    seed: Annotated[int, Field(ge=0)] = 1
 
 
 class Study(Table):

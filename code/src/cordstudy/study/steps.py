@@ -121,8 +121,12 @@ def _untrained(study: Study, model: Model) -> Step:
     raws, out = [layout.raw(dataset) for dataset in study.datasets], layout.predictions(model, 1)
     arguments: list[object] = [*raws, "--out", out]
     inputs = below(raws, ["imagesTs/*"])
+    outputs = [f"{out}/{dataset}/*" for dataset in study.datasets]
     if baseline.command:
         arguments += ["--command", baseline.command]
+        if baseline.version:
+            arguments += ["--version-command", baseline.version]
+        outputs.append(f"{out}/program.json")
         command, message = "program", f"Segment {len(raws)} test sets with the program {model.name}"
     else:
         training_set = layout.training_set(model)
@@ -135,7 +139,7 @@ def _untrained(study: Study, model: Model) -> Step:
         message,
         arguments,
         inputs=inputs,
-        outputs=[f"{out}/{dataset}/*" for dataset in study.datasets],
+        outputs=outputs,
         identical="here" if baseline.command else "anywhere",
     )
 

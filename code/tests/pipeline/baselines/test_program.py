@@ -1,5 +1,6 @@
 """A program of others as a baseline: it is called as told, and what it does wrong is told."""
 
+import json
 import os
 from pathlib import Path
 
@@ -42,9 +43,11 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return install
 
 
-def run(raw: Path, told: str = COMMAND) -> Path:
+def run(raw: Path, told: str = COMMAND, version: str | None = None) -> Path:
     out = raw.parent / "out"
     arguments = [str(raw), "--out", str(out), "--command", told]
+    if version is not None:
+        arguments += ["--version-command", version]
     CliRunner().invoke(command, arguments, catch_exceptions=False)
     return out / "x/x_1.nii.gz"
 
@@ -89,3 +92,40 @@ def test_a_program_that_fails_is_told_with_the_image(raw, program, script, said)
     nib.save(other, raw.parent / "bin/other.nii.gz")
     with pytest.raises(StudyError, match=said):
         run(raw)
+
+
+VERSION = "fake_deepseg --version"
+SAYS = '[ "$1" = --version ] && printf "fake 6.5 \\nmodel 3\\n\\n" >&2 && exit'
+
+
+@pytest.mark.parametrize(("asked", "said"), [(VERSION, "fake 6.5\nmodel 3"), (None, "n/a")])
+def test_what_the_program_says_of_its_version_is_kept_beside_its_masks(raw, program, asked, said):
+    program(f"{SAYS}\n{COPIES}")
+    path = run(raw, version=asked).parent.parent / "program.json"
+    first = path.read_bytes()
+    told = {"command": COMMAND, "version_command": asked, "version": said}
+    assert json.loads(first) == told
+    run(raw, version=asked)
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("script", "asked", "said"),
+    [
+        ("echo no such option >&2; exit 2", VERSION, "fake_deepseg: ended with 2: no such option"),
+        ("exit 0", VERSION, "fake_deepseg: it says nothing of its version"),
+        ("echo ' '", VERSION, "fake_deepseg: it says nothing of its version"),
+        (COPIES, "not_there -v", "not_there: there is no such program"),
+        (COPIES, "", "the command: there is no such program"),
+    ],
+)
+def test_a_version_that_cannot_be_had_is_told_and_nothing_is_removed(
+    raw, program, script, asked, said
+):
+    program(script)
+    kept = raw.parent / "out/x/x_1.nii.gz"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("from before")
+    with pytest.raises(StudyError, match=said):
+        run(raw, version=asked)
+    assert kept.read_text() == "from before"

@@ -68,6 +68,58 @@ def test_where_mean_and_ranks_disagree_it_depends_and_the_page_says_why(differen
         assert any(words in why for words in either)
 
 
+FEW_LARGE, AGREE = "few large differences stand against many", "agree on its direction"
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        (np.r_[np.full(10, 0.19), np.full(10, -0.001)], AGREE),
+        (-np.r_[np.full(10, 0.19), np.full(10, -0.001)], AGREE),
+        (np.r_[np.full(10, 0.19), np.full(10, -0.001), 0.0], AGREE),
+        (np.r_[np.full(9, 0.19), np.full(11, -0.001)], FEW_LARGE),
+        (-np.r_[np.full(9, 0.19), np.full(11, -0.001)], FEW_LARGE),
+    ],
+)
+def test_as_many_better_as_worse_are_no_disagreement_of_directions(difference, said):
+    (finding,) = told(difference, "u").unseen
+    assert finding.verdict == "depends"
+    assert said in finding.reasons[0]
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize(("rank_effect", "words"), [(-0.3, "the other"), (0.0, "no")])
+@pytest.mark.parametrize(("better", "worse"), [(10, 10), (11, 9)])
+def test_ranks_that_alone_disagree_are_said_to(side, rank_effect, words, better, worse):
+    (finding,) = told(np.r_[np.full(10, 0.19), np.full(10, -0.001)], "u").unseen
+    counts = (better, worse) if side > 0 else (worse, better)
+    row = replace(
+        finding.comparison,
+        difference=side * 0.05,
+        rank_effect=side * rank_effect,
+        better=counts[0],
+        worse=counts[1],
+    )
+    (why, *_) = replace(finding, comparison=row).reasons
+    assert f"the ranks lie in {words} direction" in why and "few large" not in why
+    assert f"{counts[0]} of 20 are better" in why and f"{counts[1]} of 20 are worse" in why
+
+
+@pytest.mark.parametrize(
+    ("n", "testsets", "worse_can_be_shown"),
+    [(6, "u", False), (7, "u", True), (7, "uv", False), (8, "uv", True), (40, "uv", True)],
+)
+def test_what_is_missed_is_told_of_what_could_be_shown_alone(n, testsets, worse_can_be_shown):
+    """Of three specific models the best is picked, for which "worse" pays, not "better"."""
+    found = told(np.random.default_rng(1).normal(0, 0.02, n), testsets)
+    missed = [caveat for caveat in found.caveats if "would be missed" in caveat]
+    assert len(missed) == len(testsets)
+    for caveat in missed:
+        assert ("no test can show that general is worse" not in caveat) == worse_can_be_shown
+    all_worse = told(np.full(n, -0.3) + np.linspace(0, 0.1, n), testsets)
+    assert {row.verdict.startswith("worse") for row in all_worse.unseen} == {worse_can_be_shown}
+
+
 def test_no_verdict_contradicts_its_test_or_its_intervals_whatever_the_differences():
     rng = np.random.default_rng(5)
     verdicts = set()

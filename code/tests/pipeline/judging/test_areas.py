@@ -81,6 +81,62 @@ def test_slices_without_a_voxel_are_bridged_and_have_no_area():
     assert np.nanmax(areas) == pytest.approx(math.pi * 16 / math.hypot(1, 0.3), rel=0.05)
 
 
+STRAY = {
+    "next to the end": (np.s_[:, :, -4], np.s_[40, 25, -4]),
+    "at the end of the image": (np.s_[:, :, :0], np.s_[2, 2, 0]),
+    "in a gap": (np.s_[:, :, 8], np.s_[-1, 0, 8]),
+    "on both sides of the cord": (np.s_[:, :, :0], np.s_[[0, -1], [0, -1], [1, -2]]),
+    "several": (np.s_[:, :, :0], np.s_[40:42, 25:27, -2:]),
+}
+
+
+@pytest.mark.parametrize("spacing", [(1, 1, 1), (0.5, 0.5, 5), (0.8, 0.8, 2)])
+@pytest.mark.parametrize("tilt", [0.0, 0.2])
+@pytest.mark.parametrize("where", STRAY)
+def test_a_voxel_astray_in_a_slice_of_its_own_changes_no_area(where, tilt, spacing):
+    """Such a voxel 27 mm aside once took 21 % of the area away."""
+    mask = cord(tilt, spacing=spacing, slices=16)
+    mask[:, :, :3] = mask[:, :, -4:] = False
+    gone, there = STRAY[where]
+    mask[gone] = False
+    astray = mask.copy()
+    astray[there] = True
+    before, after = perpendicular_areas(mask, spacing), perpendicular_areas(astray, spacing)
+    cord_has = ~np.isnan(before)
+    assert after[cord_has] == pytest.approx(before[cord_has], rel=0.01)
+    assert mean_area(after) == pytest.approx(mean_area(before), rel=0.01)
+
+
+@pytest.mark.parametrize("slices", [2, 3, 4])
+def test_nor_does_one_above_a_few_thick_slices(slices):
+    spacing = (0.5, 0.5, 5.0)
+    mask = np.concatenate([cord(spacing=spacing, slices=slices), np.zeros((100, 100, 2), bool)], 2)
+    astray = mask.copy()
+    astray[-1, 0, -1] = True
+    assert mean_area(perpendicular_areas(astray, spacing)) == pytest.approx(
+        mean_area(perpendicular_areas(mask, spacing)), rel=0.01
+    )
+
+
+def test_a_slice_in_which_little_of_the_cord_was_found_counts_as_an_error():
+    ref = cord(slices=10)
+    pred = ref.copy()
+    pred[:, :, 5] = False
+    pred[50, 50, 5] = True
+    both = sections(pred, ref, SPACING)
+    assert area_error(both) == pytest.approx(-math.pi * 16 / 10, rel=0.05)
+    assert mean_area(both.pred_mm2) == pytest.approx(math.pi * 16, rel=0.03)
+
+
+def test_centrelines_of_masks_of_any_sizes_are_found():
+    """Weights of a hundred millionth, slices a hundredth of a mm apart."""
+    for step_mm, slices in ((0.01, 900), (0.3, 300), (100.0, 6)):
+        mask = np.ones((60, 60, slices), bool)
+        mask[1:, :, 1::2] = mask[:, 1:, 1::2] = False
+        areas = perpendicular_areas(mask, (1, 1, step_mm))
+        assert areas[::2] == pytest.approx(3600, rel=0.01)
+
+
 def toolbox_areas(mask: np.ndarray, spacing: tuple[float, float, float]) -> list[float]:
     """Areas as sct_process_segmentation has them: of the region of each slice, times the cosines of
     both angles of the centreline, here of a line through the slices' centres."""

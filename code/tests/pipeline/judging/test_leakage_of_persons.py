@@ -55,3 +55,31 @@ def test_persons_of_one_name_are_one_within_their_dataset_only(tmp_path, dataset
     tested = replace(raw_case("sub-x", "1", "test"), dataset=dataset)
     found = overlaps(tmp_path, raw_case("sub-1", "1", "train"), tested)
     assert bool(hits(found)) == (dataset == "gm")
+
+
+@pytest.mark.parametrize(
+    ("voxels", "found"), [("plain", set()), ("a", {"mask key", "mask voxels"})]
+)
+def test_masks_that_are_alike_by_chance_are_no_overlap(tmp_path, voxels, found):
+    """Two cubes of eight voxels in unlike images, which once took the answer from a study."""
+    alike = {"mask_key": "key", "mask_voxels": voxels}
+    table = overlaps(
+        tmp_path,
+        replace(raw_case("sub-1", "1", "train"), **alike),
+        replace(raw_case("sub-2", "2", "train"), **alike),
+        replace(raw_case("sub-3", "3", "test"), **alike),
+        val=("sub-2",),
+    )
+    assert {compared for _, compared in hits(table)} == found
+    counts = {one.n_train for one in table if one.compared == "mask voxels" and one.fold == "n/a"}
+    assert counts == {len(found) // 2}, "what was compared is counted"
+
+
+def test_an_image_on_both_sides_is_found_whatever_its_mask(tmp_path):
+    alike = {"image_voxels": "same", "mask_voxels": "plain"}
+    table = overlaps(
+        tmp_path,
+        replace(raw_case("sub-1", "1", "train"), **alike),
+        replace(raw_case("sub-3", "3", "test"), **alike),
+    )
+    assert hits(table) == {("test: gm", "image voxels"): "sub-1 = sub-3"}

@@ -63,12 +63,33 @@ def test_the_site_of_a_person_is_the_first_that_is_known():
     assert sites(scores.assign(site=["n/a", "x", "n/a"])) == {("t", "sub-1"): "x"}
 
 
+NO_SITE = ["", " ", "n/a", "N/A", "nan", "NaN", "NA", "None", "unknown", "-"]
+A_SITE = ["0", "007", "1e5", "inf", "TRUE", "Nancy", "x"]
+
+
+@pytest.mark.parametrize("told", [*NO_SITE, *A_SITE])
+def test_a_site_is_text_and_not_known_where_tables_of_participants_say_so(tmp_path, told):
+    written = simulated(np.random.default_rng(1), n=3, shift=0.0).assign(site=told)
+    written["case_id"] = [f"x{number}" for number in range(len(written))]
+    write_table(tmp_path / "cases.tsv", list(written.columns), written.itertuples(index=False))
+    read = read_scores(tmp_path / "cases.tsv")
+    assert read["site"].tolist() == [told] * len(written), "in the table it is what it was"
+    assert set(sites(read).values()) == ({told} if told in A_SITE else set())
+    rows = compare_models(read, settings())
+    assert {row.sites for row in rows} == {int(told in A_SITE)}
+
+
 def test_an_area_that_is_not_known_counts_in_no_mean():
     """A person whose cord was found in one image has that one's error; one without any, none."""
     scores = table([("m", "t", f"sub-{n}", contrast, 0.5) for n in (1, 2, 3) for contrast in "ab"])
     scores["csa_error_mm2"] = [4.0, np.nan, 1.0, 3.0, np.nan, np.nan]
     (summary,) = summarise(scores, 0.1)
     assert (summary.participants, summary.means["csa_error_mm2"]) == (3, 3.0)
+    assert (summary.cases, summary.csa_error_cases) == (6, 3)
+    (none,) = summarise(scores.assign(csa_error_mm2=np.nan), 0.1)
+    assert none.csa_error_cases == 0 and np.isnan(none.means["csa_error_mm2"])
+    (every,) = summarise(scores.assign(csa_error_mm2=0.0, replicate=[1] * 5 + [2]), 0.1)
+    assert (every.cases, every.csa_error_cases) == (5, 5), "of the first training alone"
 
 
 def test_several_ids_of_a_person_are_one_unit_of_every_mean_and_count():
@@ -116,6 +137,66 @@ def test_a_column_of_numbers_that_holds_words_is_an_error(tmp_path):
         read_scores(tmp_path / "cases.tsv")
 
 
+@pytest.mark.parametrize("told", ["", " ", "n/a", "NaN", "True", "1_0", "0x1", "1,5", "1e", "--1"])
+def test_what_is_no_number_is_told(tmp_path, told):
+    written = simulated(np.random.default_rng(1), n=2, shift=0.0)
+    written["dice"] = [told, *["0.5"] * (len(written) - 1)]
+    write_table(tmp_path / "cases.tsv", list(written.columns), written.itertuples(index=False))
+    with pytest.raises(StudyError, match=f"'dice' holds words: {told!r}"):
+        read_scores(tmp_path / "cases.tsv")
+
+
+@pytest.mark.parametrize("told", ["0.25", ".25", "+.25", "25e-2", "2.5E-01", "0.250000"])
+def test_a_number_is_one_however_it_is_written(tmp_path, told):
+    written = simulated(np.random.default_rng(1), n=2, shift=0.0)
+    written["dice"] = [told, *["0.5"] * (len(written) - 1)]
+    write_table(tmp_path / "cases.tsv", list(written.columns), written.itertuples(index=False))
+    assert read_scores(tmp_path / "cases.tsv")["dice"].tolist()[:2] == [0.25, 0.5]
+
+
+NO_TABLE = {
+    "empty": lambda text: b"",
+    "a line break": lambda text: b"\n",
+    "line breaks of others": lambda text: b"\r\n\r\n",
+    "blanks": lambda text: b"\t \t\n",
+    "a byte order mark alone": lambda text: b"\xef\xbb\xbf\n",
+    "a header alone": lambda text: text[: text.index(b"\n") + 1],
+    "a header without its line's end": lambda text: text[: text.index(b"\n")],
+    "NUL": lambda text: text.replace(b"T2w", b"T2\0", 1),
+    "NUL at the end": lambda text: text + b"\0",
+    "UTF-16": lambda text: text.decode().encode("utf-16"),
+    "half a row": lambda text: text[:-9],
+    "an open quote": lambda text: text.replace(b"T2w", b'"T2w', 1),
+}
+
+
+@pytest.mark.parametrize("fault", NO_TABLE)
+def test_a_table_of_cases_that_is_none_is_one_error_with_its_path(tmp_path, fault):
+    path = tmp_path / "cases.tsv"
+    written = simulated(np.random.default_rng(1), n=2, shift=0.0)
+    write_table(path, list(written.columns), written.itertuples(index=False))
+    path.write_bytes(NO_TABLE[fault](path.read_bytes()))
+    with pytest.raises(StudyError, match=r"cases\.tsv"):
+        read_scores(path)
+
+
+def test_a_table_of_cases_is_read_as_spreadsheets_write_it(tmp_path):
+    path = tmp_path / "cases.tsv"
+    written = simulated(np.random.default_rng(1), n=2, shift=0.0)
+    write_table(path, list(written.columns), written.itertuples(index=False))
+    plain, text = read_scores(path), path.read_bytes()
+    for other in (
+        b"\xef\xbb\xbf" + text,
+        text.replace(b"\n", b"\r\n"),
+        text.replace(b"\n", b"\t\t\n"),
+        b"\n" + text + b"\n\n",
+        text.rstrip(),
+    ):
+        path.write_bytes(other)
+        pd.testing.assert_frame_equal(read_scores(path), plain)
+    assert plain["dice"].dtype.kind == "f" and plain["replicate"].dtype.kind == "i"
+
+
 def test_the_spread_of_retraining_is_over_trainings_of_means_over_participants():
     rows = []
     for replicate, participant, dice in (
@@ -142,6 +223,11 @@ def test_tables_are_read_as_they_were_written(tmp_path):
         assert (read.model, read.testset, read.cases) == (made.model, made.testset, made.cases)
         assert read.means == pytest.approx(made.means, abs=1e-6)
         assert astuple(read.outcome) == pytest.approx(astuple(made.outcome), abs=1e-6)
+        assert read.csa_error_cases == made.csa_error_cases == made.cases == 3
+    table = pd.read_csv(tmp_path / "summary.tsv", sep="\t")
+    before = table.drop(columns="csa_error_cases")
+    before.to_csv(tmp_path / "before.tsv", sep="\t", index=False)
+    assert {one.csa_error_cases for one in read_summaries(tmp_path / "before.tsv")} == {None}
     assert summaries[0].means["relative_volume_error"] == np.inf
     spreads = spread(scores)
     write_rows(tmp_path / "replicates.tsv", Spread, spreads)

@@ -1,6 +1,6 @@
 """The `program` step: every test image segmented by a program of others, such as SCT's.
 
-Owns: calling it, and what is made of the mask that it writes.
+Owns: calling it, what is made of the mask that it writes, and what it says of its version.
 Does not own: the program, which must be installed; which image becomes which mask
 (`raw.predictions`).
 """
@@ -20,7 +20,7 @@ import nibabel as nib
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.machine import progress
-from cordstudy.base.tables import write_file
+from cordstudy.base.tables import MISSING, write_file, write_json
 from cordstudy.pipeline.raw.grids import described, on_grid_of, voxels_on
 from cordstudy.pipeline.raw.mask_values import cut
 from cordstudy.pipeline.raw.predictions import masks_option, room_for_masks
@@ -28,6 +28,9 @@ from cordstudy.pipeline.raw.volumes import read_volume, scaled, volume_bytes
 
 IMAGE, MASK = "{image}", "{mask}"
 """What stands in a command for the file to read and the one to write."""
+
+TOLD = "program.json"
+"""The file beside the folders of masks: the command, and which version the program says it is."""
 
 
 def check_installed(words: Sequence[str]) -> None:
@@ -46,7 +49,8 @@ def segment(words: Sequence[str], image: Path) -> nib.Nifti1Image:
     """
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "mask.nii.gz"
-        _call([_filled(word, image, made) for word in words], image, Path(scratch))
+        filled = [_filled(word, image, made) for word in words]
+        _call(filled, f" on {image}", Path(scratch))
         if not made.is_file():
             raise StudyError(
                 f"{words[0]}: it wrote no mask of {image}",
@@ -60,8 +64,26 @@ def _filled(word: str, image: Path, mask: Path) -> str:
     return word.replace(IMAGE, str(image.absolute())).replace(MASK, str(mask))
 
 
-def _call(words: Sequence[str], image: Path, folder: Path) -> None:
-    """Run the program. Python's settings are this study's, and none of it."""
+def version_of(words: Sequence[str]) -> str:
+    """What a program says of its version, lines without blanks at their ends.
+
+    Raises StudyError where the command fails or says nothing.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        said = _call(words, "", Path(scratch))
+    lines = [line.rstrip() for line in said.splitlines()]
+    version = "\n".join(lines).strip()
+    if not version:
+        raise StudyError(
+            f"{words[0]}: it says nothing of its version",
+            hint=f"try it by hand: {shlex.join(words)}",
+        )
+    return version
+
+
+def _call(words: Sequence[str], on: str, folder: Path) -> str:
+    """Run the program, and give what it says. Python's settings are this study's, and none of
+    it."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     ended = subprocess.run(
         words,
@@ -72,13 +94,15 @@ def _call(words: Sequence[str], image: Path, folder: Path) -> None:
         stderr=subprocess.STDOUT,
         check=False,
     )
+    said = ended.stdout.decode("utf-8", "replace")
     if ended.returncode:
-        said = ended.stdout.decode("utf-8", "replace").strip().splitlines()
-        last = said[-1] if said else "it says nothing"
+        lines = said.strip().splitlines()
+        last = lines[-1] if lines else "it says nothing"
         raise StudyError(
-            f"{words[0]}: ended with {ended.returncode} on {image}: {last}",
+            f"{words[0]}: ended with {ended.returncode}{on}: {last}",
             hint=f"try it by hand: {shlex.join(words)}",
         )
+    return said
 
 
 def _on_its_grid(mask: nib.Nifti1Image, path: Path, image: Path) -> nib.Nifti1Image:
@@ -102,10 +126,17 @@ def _on_its_grid(mask: nib.Nifti1Image, path: Path, image: Path) -> nib.Nifti1Im
     required=True,
     help="Its command line, with {image} and {mask} for the files to read and to write.",
 )
-def command(datasets: tuple[Path, ...], out: Path, told: str) -> None:
+@click.option(
+    "--version-command", "asked", help="A command line that prints the version of the program."
+)
+def command(datasets: tuple[Path, ...], out: Path, told: str, asked: str | None) -> None:
     """Segment the test images of raw DATASETS with a program that is installed here."""
-    words = shlex.split(told)
+    words, version = shlex.split(told), MISSING
     check_installed(words)
+    if asked is not None:
+        check_installed(shlex.split(asked))
+        version = version_of(shlex.split(asked))
     jobs = room_for_masks(datasets, out)
     for image, mask in progress(jobs, total=len(jobs), what="program"):
         write_file(mask, volume_bytes(segment(words, image)))
+    write_json(out / TOLD, {"command": told, "version_command": asked, "version": version})

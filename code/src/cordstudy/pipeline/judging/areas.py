@@ -6,7 +6,8 @@ Does not own: the distances of surfaces (`surfaces`), or the table of measures (
 
 The area of each axial slice times the cosine of the angle between the slice's normal and the
 centreline, as the Spinal Cord Toolbox's sct_process_segmentation does. A slice without a voxel has
-no area: that is not known, and not 0.
+no area: that is not known, and not 0. A voxel astray in a slice of its own is no cord: it has
+next to no weight in the centreline, and its slice none in the mean of a mask.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ Floats = npt.NDArray[np.float64]
 SMOOTHED_MM = 5.0
 """How far a centreline is smoothed: a wave of 2π times this length keeps half its height, a
 straight line stays what it is."""
+FRAGMENT = 0.1
+"""What share of the typical slice's area one has at least to be a section of the cord."""
 FEWEST_OF_SPLINE = 5
 """Slices from which a centreline is a spline, and below which it is a straight line."""
 STEADIED_MM2 = 0.25
@@ -59,12 +62,29 @@ def perpendicular_areas(mask: Mask, spacing_mm: Sequence[float]) -> Floats:
     areas_mm2 = np.full(mask.shape[2], np.nan)
     if len(slices):
         heights_mm = slices.astype(np.float64) * spacing_mm[2]
-        cosines = _cosines(mask[:, :, slices], heights_mm, spacing_mm)
+        weights = _weights(voxels[slices].astype(np.float64))
+        cosines = _cosines(mask[:, :, slices], heights_mm, weights, spacing_mm)
         areas_mm2[slices] = voxels[slices] * spacing_mm[0] * spacing_mm[1] * cosines
     return areas_mm2
 
 
-def _cosines(cord: Mask, heights_mm: Floats, spacing_mm: Sequence[float]) -> Floats:
+def _typical(sizes: Floats) -> float:
+    """The size of the slice that the median voxel is in, which no number of small slices moves
+    far."""
+    ordered = np.sort(sizes)
+    shares = np.cumsum(ordered) / ordered.sum()
+    return float(ordered[np.searchsorted(shares, 0.5)])
+
+
+def _weights(voxels: Floats) -> Floats:
+    """What each slice counts in the centreline: as any other from the typical size on, below that
+    by the square of its share of it, so that what is small and aside does not tilt it."""
+    return np.asarray(np.minimum(1.0, voxels / _typical(voxels)) ** 2)
+
+
+def _cosines(
+    cord: Mask, heights_mm: Floats, weights: Floats, spacing_mm: Sequence[float]
+) -> Floats:
     """The cosine of the angle of a centreline to the slices' normal, in each slice of a mask that
     has voxels in all of them."""
     centres_mm = np.empty((len(heights_mm), 2))
@@ -72,30 +92,36 @@ def _cosines(cord: Mask, heights_mm: Floats, spacing_mm: Sequence[float]) -> Flo
         voxels = cord.sum(axis=1 - axis)  # of each slice, by row or by column
         centres = np.arange(len(voxels)) @ voxels / voxels.sum(axis=0)
         centres_mm[:, axis] = centres * spacing_mm[axis]
-    tilts = _tilts(heights_mm, centres_mm, spacing_mm[2])
+    tilts = _tilts(heights_mm, centres_mm, weights, spacing_mm[2])
     return np.asarray(1 / np.sqrt(1 + (tilts**2).sum(axis=1)))
 
 
-def _tilts(heights_mm: Floats, centres_mm: Floats, step_mm: float) -> Floats:
+def _tilts(heights_mm: Floats, centres_mm: Floats, weights: Floats, step_mm: float) -> Floats:
     """How far a smoothed centreline moves along both axes a mm upwards, at each height."""
     if len(heights_mm) < FEWEST_OF_SPLINE:
-        up_mm = heights_mm - heights_mm.mean()
-        slopes = up_mm @ centres_mm / (up_mm @ up_mm + STEADIED_MM2)
+        up_mm = heights_mm - np.average(heights_mm, weights=weights)
+        weighed_mm = weights * up_mm
+        slopes = weighed_mm @ centres_mm / (weighed_mm @ up_mm + STEADIED_MM2)
         return np.tile(slopes, (len(heights_mm), 1))
-    spline = make_smoothing_spline(heights_mm, centres_mm, lam=SMOOTHED_MM**4 / step_mm)
+    stiffness = SMOOTHED_MM**4 / step_mm
+    spline = make_smoothing_spline(heights_mm, centres_mm, w=weights, lam=stiffness)
     return np.asarray(spline(heights_mm, nu=1))
 
 
 def mean_area(areas_mm2: Floats) -> float:
-    """The mean over the slices that a mask has; nan where it has none."""
+    """The mean over the slices of a mask that are sections of the cord (`FRAGMENT`); nan where it
+    has none."""
     known = areas_mm2[~np.isnan(areas_mm2)]
-    return float(known.mean()) if len(known) else math.nan
+    if not len(known):
+        return math.nan
+    return float(known[known >= FRAGMENT * _typical(known)].mean())
 
 
 def area_error(both: Sections) -> float:
     """Mean area of the prediction less that of the reference, over the slices in which the
-    prediction found the cord; nan where it found none."""
-    return mean_area((both.pred_mm2 - both.ref_mm2)[both.found])
+    prediction found the cord, however little of it; nan where it found none."""
+    errors_mm2 = (both.pred_mm2 - both.ref_mm2)[both.found]
+    return float(errors_mm2.mean()) if len(errors_mm2) else math.nan
 
 
 def cord_found(both: Sections) -> float:

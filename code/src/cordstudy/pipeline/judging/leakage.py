@@ -9,6 +9,7 @@ who may have several participant ids; a session is one of a participant's. Subje
 have a meaning within their source only; that a person is in two sources under two names shows
 by the keys of the files, and by their voxels in RPI: those stay where a file was compressed anew,
 turned, scaled, put in a larger frame, or its header written by another program (`raw.digests`).
+Masks that unlike images may share by chance (`raw.digests.is_plain`) are compared in no respect.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import MISSING
 from cordstudy.base.texts import read_json, shaped
 from cordstudy.pipeline.judging.rows import read_rows, write_rows
-from cordstudy.pipeline.raw.layout import RawCase, read_cases
+from cordstudy.pipeline.raw.layout import PLAIN, RawCase, read_cases
 from cordstudy.pipeline.raw.names import CASES, name_without_number
 
 Key = tuple[str, ...]
@@ -31,11 +32,17 @@ COMPARED: Mapping[str, Callable[[RawCase], Key]] = {
     "subject": lambda case: (case.dataset, case.person),
     "session": lambda case: (case.dataset, case.participant_id, case.session),
     "image key": lambda case: (case.image_key,),
-    "mask key": lambda case: (case.mask_key,),
+    "mask key": lambda case: _of_mask(case, case.mask_key),
     "image voxels": lambda case: (case.image_voxels,),
-    "mask voxels": lambda case: (case.mask_voxels,),
+    "mask voxels": lambda case: _of_mask(case, case.mask_voxels),
 }
-"""What two sides must have none of in common, and what tells it of a case."""
+"""What two sides must have none of in common, and what tells it of a case; empty for a case of
+which nothing tells it."""
+
+
+def _of_mask(case: RawCase, told: str) -> Key:
+    """What tells a mask from others; nothing does of one that another's may equal by chance."""
+    return () if case.mask_voxels == PLAIN else (told,)
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,8 @@ def _names_by_key(
     """The names of the cases of each key."""
     names: dict[Key, list[str]] = {}
     for case in cases:
-        names.setdefault(key_of(case), []).append(case.case_id)
+        if key := key_of(case):
+            names.setdefault(key, []).append(case.case_id)
     return names
 
 

@@ -9,14 +9,16 @@ What tables count as participants or subjects are persons.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.tables import MISSING, read_table, write_table
+from cordstudy.base.tables import MISSING, known, read_table, write_table
 from cordstudy.base.texts import shaped
 from cordstudy.pipeline.judging.measures import NAMES, PRIMARY, SUMMARISED
 from cordstudy.pipeline.judging.rows import read_rows
@@ -29,6 +31,9 @@ earlier version lacks them."""
 STRATA = ("contrast", "vendor", "pathology", "label_origin", *LATER)
 """Columns of cases.tsv whose values are told apart."""
 SUMMARISED_NAMES = [kind.name for kind in SUMMARISED]
+AREA_ERROR = "csa_error_mm2"
+AREA_CASES = "csa_error_cases"
+"""The column of summary.tsv with the number of cases in a mean area error."""
 COLUMNS = (
     *("model", "replicate", "testset", "case_id", "participant_id", *SUMMARISED_NAMES),
     *(column for column in STRATA if column not in LATER),
@@ -49,6 +54,8 @@ NUMBERS = (
     *NAMES,
 )
 """Columns of numbers; every other is text, also where that reads like a number."""
+NUMBER = re.compile(r"nan|[+-]?(inf|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)")
+"""What a cell of a column of numbers may hold."""
 HINT = "code/study run evaluate"
 
 
@@ -56,21 +63,15 @@ def read_scores(path: Path) -> pd.DataFrame:
     """The table of cases; where a column of text says n/a, nan or 007, that is a value.
 
     A table without persons has each participant as one. Raises StudyError for one that is no table
-    (`read_table`), and where a column of numbers holds words.
+    (`read_table`) or has no row, and where a column of numbers holds words.
     """
-    read_table(path)
-    columns = pd.read_csv(path, sep="\t", nrows=0, encoding="utf-8").columns
-    scores = pd.read_csv(
-        path,
-        sep="\t",
-        dtype={name: str for name in columns if name not in NUMBERS},
-        keep_default_na=False,
-        na_values={name: ["nan"] for name in NUMBERS},
-        encoding="utf-8",
-    )
+    rows = read_table(path)
+    if not rows:
+        raise StudyError(f"{path}: no row of a case", hint=HINT)
+    scores = pd.DataFrame(rows, dtype=object)
     for name in NUMBERS:
-        if name in scores and len(scores) and scores[name].dtype.kind not in "iuf":
-            raise StudyError(f"{path}: the column {name!r} holds words", hint=HINT)
+        if name in scores:
+            scores[name] = _numbers(scores[name], path)
     if set(KEY) <= set(scores) and scores.duplicated(list(KEY)).any():
         row = scores[scores.duplicated(list(KEY))].iloc[0]
         told = ", ".join(f"{name} {row[name]}" for name in KEY)
@@ -78,6 +79,15 @@ def read_scores(path: Path) -> pd.DataFrame:
     if PERSON not in scores and "participant_id" in scores:
         scores[PERSON] = scores["participant_id"]
     return scores
+
+
+def _numbers(column: pd.Series[str], path: Path) -> pd.Series[float]:
+    """A column as numbers, `nan` for one that is not known. Raises StudyError for anything else."""
+    words = column[~column.str.fullmatch(NUMBER)]
+    if len(words):
+        message = f"{path}: the column {column.name!r} holds words: {words.iloc[0]!r}"
+        raise StudyError(message, hint=HINT)
+    return pd.to_numeric(column.where(column != "nan", np.nan))
 
 
 def check_columns(scores: pd.DataFrame, path: Path) -> None:
@@ -112,11 +122,13 @@ def failed_persons(scores: pd.DataFrame, failure_dice: float) -> pd.DataFrame:
 
 
 def sites(scores: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """The site of each person of each test set, by both; of those of whom it is known."""
+    """The site of each person of each test set, by both; of those of whom it is known, as tables of
+    participants say that (`known`): persons without one are not all of one site called nan."""
     if SITE not in scores:
         return {}
-    known = scores[~scores[SITE].isin(["", MISSING])]
-    first = known.groupby(["testset", PERSON], sort=False)[SITE].first()
+    named = scores.assign(**{SITE: scores[SITE].map(known)})
+    named = named[named[SITE] != MISSING]
+    first = named.groupby(["testset", PERSON], sort=False)[SITE].first()
     return {(str(testset), str(person)): str(site) for (testset, person), site in first.items()}
 
 
@@ -151,6 +163,9 @@ class Summary:
     means: Mapping[str, float]
     """By the name of a measure. An infinite volume error makes its mean infinite."""
     outcome: Outcome
+    csa_error_cases: int | None
+    """Of the cases, those whose area error is known, so that they count in its mean; None in a
+    table of an earlier version."""
 
 
 OUTCOME_COLUMNS = tuple(field.name for field in fields(Outcome))
@@ -161,6 +176,7 @@ SUMMARY_COLUMNS = (
     "cases",
     *SUMMARISED_NAMES,
     *OUTCOME_COLUMNS,
+    AREA_CASES,
 )
 
 
@@ -184,6 +200,7 @@ def summarise(scores: pd.DataFrame, failure_dice: float) -> list[Summary]:
                     failed=int((by_person[PRIMARY].min() < failure_dice).sum()),
                     failed_cases=int((cases[PRIMARY] < failure_dice).sum()),
                 ),
+                csa_error_cases=int(cases[AREA_ERROR].notna().sum()),
             )
         )
     return summaries
@@ -209,22 +226,23 @@ def write_summaries(path: Path, summaries: Sequence[Summary]) -> None:
     rows: list[list[object]] = []
     for one in summaries:
         row: list[object] = [one.model, one.testset, one.participants, one.cases]
-        rows.append([*row, *one.means.values(), *astuple(one.outcome)])
+        rows.append([*row, *one.means.values(), *astuple(one.outcome), one.csa_error_cases])
     write_table(path, SUMMARY_COLUMNS, rows)
 
 
 def read_summaries(path: Path) -> list[Summary]:
     """Read summary.tsv. Raises StudyError for a table that is none."""
     summaries = []
-    for row in read_table(path, *SUMMARY_COLUMNS):
+    for row in read_table(path, *(name for name in SUMMARY_COLUMNS if name != AREA_CASES)):
         try:
             means = {name: float(row[name]) for name in SUMMARISED_NAMES}
             counts = int(row["participants"]), int(row["cases"])
             outcome = shaped(Outcome, {name: row[name] for name in OUTCOME_COLUMNS})
+            with_area = int(row[AREA_CASES]) if AREA_CASES in row else None
         except ValueError as error:
             message = f"{path}: no summary: {error}"
             raise StudyError(message, hint="code/study run compare") from error
-        summaries.append(Summary(row["model"], row["testset"], *counts, means, outcome))
+        summaries.append(Summary(row["model"], row["testset"], *counts, means, outcome, with_area))
     return summaries
 
 

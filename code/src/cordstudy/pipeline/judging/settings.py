@@ -7,27 +7,32 @@ Does not own: the statistics (`comparisons`), or the page about them (`report`).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.texts import faults, read_json
 
 HINT = "`code/study run` writes it from the study's TOML"
+FEWEST_RESAMPLES = 500
+"""With fewer, no p is small enough for a few comparisons with the best of a few models."""
+Count = Annotated[int, Field(ge=1, strict=True)]
+Named = Annotated[str, Field(min_length=1)]
 
 
 class Values(BaseModel):
-    """Values of the judging file: unknown keys are errors, values never change."""
+    """Values of the judging file: unknown keys are errors, values never change, numbers are
+    finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class JudgedModel(Values):
     """One model: the datasets that it learned from, where its plans come from, how it was
     trained."""
 
-    name: str
+    name: Named
     kind: Literal[
         "general", "specific", "size-matched", "size-matched-people", "leave-one-out", "baseline"
     ]
@@ -36,11 +41,11 @@ class JudgedModel(Values):
     without: str
     """The dataset that a leave-one-out model does not see."""
     plans_of: str
-    epochs: int
+    epochs: Annotated[int, Field(ge=0, strict=True)]
     """0 for a baseline that was not trained here."""
     balanced: bool
     """Whether its batches drew its datasets with like chance."""
-    trainings: int = 1
+    trainings: Count = 1
     """How many times it was trained, each with a seed of its own; the first is judged."""
     trained_on: tuple[str, ...] = ()
     """Datasets that the training of another's program saw, maybe with their test cases."""
@@ -49,24 +54,47 @@ class JudgedModel(Values):
 class JudgedDataset(Values):
     """One dataset, by its path in the study; a phantom is synthetic."""
 
-    name: str
+    name: Named
     path: str
     phantom: bool
 
 
 class Settings(Values):
     """All of it. `margin` is that of equivalence, in Dice; `resamples` and `seed` are those of what
-    is drawn at random; a case below `failure_dice` is a failure."""
+    is drawn at random; a case below `failure_dice` is a failure. The limits are those of `[judge]`
+    in the study's TOML."""
 
     study: str
     models: tuple[JudgedModel, ...]
-    datasets: tuple[JudgedDataset, ...]
-    trainings: int
-    nsd_tolerance_mm: float
-    margin: float
-    resamples: int
-    seed: int
-    failure_dice: float = 0.1
+    datasets: Annotated[tuple[JudgedDataset, ...], Field(min_length=1)]
+    trainings: Count
+    nsd_tolerance_mm: Annotated[float, Field(gt=0, strict=True)]
+    margin: Annotated[float, Field(gt=0, lt=1, strict=True)]
+    resamples: Annotated[int, Field(ge=FEWEST_RESAMPLES, strict=True)]
+    seed: Annotated[int, Field(ge=0, strict=True)]
+    failure_dice: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.1
+
+    @model_validator(mode="after")
+    def _has_a_general_model(self) -> Settings:
+        """One general model. Without specific ones there is no answer, and no fault either: a study
+        may train one model alone."""
+        general = [model.name for model in self.of_kind("general")]
+        if len(general) != 1:
+            told = ", ".join(general) or "there is none"
+            raise ValueError(f"models: one has the kind general, and no other: {told}")
+        return self
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Settings:
+        for key, values in (("models", self.models), ("datasets", self.datasets)):
+            names = [value.name for value in values]
+            for name in names:
+                if names.count(name) > 1:
+                    raise ValueError(f"{key}: {name!r} stands there twice")
+        for model in self.models:
+            if len(set(model.learns_from)) < len(model.learns_from):
+                raise ValueError(f"models: {model.name}: learns_from has a dataset twice")
+        return self
 
     def of_kind(self, *kinds: str) -> list[JudgedModel]:
         """The models of some kinds."""

@@ -23,7 +23,8 @@ NOT_SEEN = (
     "Seen are copies that were compressed anew, turned, scaled or put into a larger frame. Not "
     "seen by any of these: an image under another name that was cropped, resampled, smoothed, "
     "mirrored, defaced, clipped or rounded to fewer values, "
-    "and a person whom two sources call differently and whose images are others."
+    "a mask so plain that others equal it by chance, and a person whom two sources call "
+    "differently and whose images are others."
 )
 """What the comparisons cannot find."""
 

@@ -16,6 +16,7 @@ from cordstudy.pipeline.judging.comparisons import (
     fewest_subjects,
     of_role,
 )
+from cordstudy.pipeline.judging.flips import HIGHEST
 from cordstudy.pipeline.judging.statistics import ALPHA
 
 
@@ -91,23 +92,30 @@ def reasons(row: Comparison, verdict: str) -> list[str]:
 def _depends(row: Comparison) -> str:
     """What the mean says, and what the ranks or most participants do."""
     mean = f"The mean difference is {number(row.difference)}"
-    if row.rank_effect * row.difference > 0 and _most_agree(row):
+    most_disagree = _most_disagree(row)
+    if row.rank_effect * row.difference > 0 and not most_disagree:
         return (
             f"{mean}; a test of the mean and one of the ranks agree on its direction, and not on "
             f"whether it is shown (p {row.p:.3f} and {row.p_wilcoxon:.3f}, unadjusted)."
         )
     if not row.p_adjusted < ALPHA:
         mean += " and not shown to be other than 0"
-    if row.better >= row.worse:
-        most = f"{row.better} of {row.subjects} are better, by {number(row.median_better, '.3f')}"
-    else:
-        most = f"{row.worse} of {row.subjects} are worse, by {number(-row.median_worse, '.3f')}"
-    return f"{mean}, but {most} typically: few large differences stand against many small ones."
+    better = f"{row.better} of {row.subjects} are better, by {number(row.median_better, '.3f')}"
+    worse = f"{row.worse} of {row.subjects} are worse, by {number(-row.median_worse, '.3f')}"
+    if most_disagree:
+        most = better if row.better > row.worse else worse
+        return f"{mean}, but {most} typically: few large differences stand against many small ones."
+    direction = "in no direction" if row.rank_effect == 0 else "in the other direction"
+    both = " and ".join(part for part, count in ((better, row.better), (worse, row.worse)) if count)
+    return f"{mean}, but the ranks lie {direction}: {both} typically."
 
 
-def _most_agree(row: Comparison) -> bool:
-    """Whether most participants are on the side of the mean."""
-    return (row.better > row.worse) == (row.difference > 0)
+def _most_disagree(row: Comparison) -> bool:
+    """Whether more participants are on one side than on the other, and that is not the mean's."""
+    if row.better == row.worse:
+        return False
+    side = 1 if row.better > row.worse else -1
+    return side * row.difference <= 0
 
 
 def _within(row: Comparison) -> str:
@@ -197,11 +205,16 @@ def _resolves(row: Comparison) -> bool:
 
 
 def _resolved(row: Comparison) -> str:
-    return (
-        f"With {row.subjects} participants like those of {row.testset}, failures not seen left "
-        f"aside, a mean difference below {number(row.detectable, '.3f')} would be missed in one "
-        "study of five, or more often."
-    )
+    """What would be missed; of the direction alone that could be shown at all."""
+    people = f"With {row.subjects} participants like those of {row.testset}"
+    missed = f"below {number(row.detectable, '.3f')} would be missed in one study of five"
+    if row.high_seen >= HIGHEST:
+        return (
+            f"{people} no test can show that {row.model} is worse than the best of several models, "
+            "by whatever difference; that it is better, failures not seen left aside, by a mean "
+            f"difference {missed}, or more often."
+        )
+    return f"{people}, failures not seen left aside, a mean difference {missed}, or more often."
 
 
 def _seeds(rows: Sequence[Comparison]) -> list[str]:

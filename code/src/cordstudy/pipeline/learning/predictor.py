@@ -28,8 +28,9 @@ from nnunetv2.preprocessing.resampling.default_resampling import compute_new_sha
 from numpy.typing import NDArray
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.machine import device, progress
+from cordstudy.base.machine import progress
 from cordstudy.pipeline.learning.checkpoints import HINT, check_trainer, load
+from cordstudy.pipeline.learning.devices import torch_device
 from cordstudy.pipeline.learning.nnunet import quiet
 from cordstudy.pipeline.learning.plans import read_plans
 from cordstudy.pipeline.learning.postprocessing import read_postprocessing
@@ -78,7 +79,7 @@ class BatchedPredictor(nnUNetPredictor):
             use_gaussian=True,
             use_mirroring=bool(mirror_axes),
             perform_everything_on_device=False,
-            device=torch.device(device()),
+            device=torch_device(),
             verbose=False,
             verbose_preprocessing=False,
             allow_tqdm=False,

@@ -51,6 +51,7 @@ from cordstudy.pipeline.learning.batches import (
     seed_all,
 )
 from cordstudy.pipeline.learning.checkpoints import TRAINER, load, load_pickle, plain
+from cordstudy.pipeline.learning.devices import torch_device
 from cordstudy.pipeline.learning.nnunet import environment, in_place_of, nnunet_folders, quiet
 from cordstudy.pipeline.learning.plans import AGAIN, read_folds, read_plans
 from cordstudy.pipeline.learning.preprocessor import file_sha256, preprocessed
@@ -368,7 +369,7 @@ def _scheduled(
         configuration,
         fold,
         dataset_json,
-        torch.device(machine.device()),
+        torch_device(),
     )
     trainer.study_seed = schedule.seed
     trainer.num_epochs = schedule.epochs

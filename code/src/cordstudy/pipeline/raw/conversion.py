@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import write_file
-from cordstudy.pipeline.raw.digests import voxels_sha256
+from cordstudy.pipeline.raw.digests import mask_voxels_sha256, voxels_sha256
 from cordstudy.pipeline.raw.grids import (
     RPI,
     axes_of,
@@ -87,7 +87,7 @@ def convert_case(job: Job) -> Digests:
         hashlib.sha256(packed).hexdigest(),
         hashlib.sha256(packed_mask).hexdigest(),
         voxels_sha256(image),
-        voxels_sha256(mask),
+        mask_voxels_sha256(mask),
         voxel_size(image),
     )
 

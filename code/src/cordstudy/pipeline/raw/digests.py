@@ -1,6 +1,6 @@
 """The digest of what an image or mask shows: the same for copies that only look like other files.
 
-Owns: what of an image's voxels the digest holds.
+Owns: what of an image's voxels the digest holds, and which masks are too plain for one.
 Does not own: the comparison of digests (`judging.leakage`), or digests of files (`conversion`).
 
 It stays where a file is compressed anew, its header or affine written by another program, its
@@ -13,13 +13,18 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import TypeVar
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from cordstudy.pipeline.raw.layout import PLAIN
 from cordstudy.pipeline.raw.volumes import scaled
 
+Value = TypeVar("Value", np.float32, np.bool_)
+FEWEST = 100
+"""Voxels of a mask below which it is plain."""
 SAMPLED = 200_000
 """Voxels of an image whose order by value is in its digest: sorting all of a large one would take
 longer than converting it."""
@@ -36,7 +41,27 @@ def voxels_sha256(image: nib.Nifti1Image) -> str:
     return digest.hexdigest()
 
 
-def _without_rim(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def mask_voxels_sha256(image: nib.Nifti1Image) -> str:
+    """The same of a mask, or `PLAIN`."""
+    return PLAIN if is_plain(np.asarray(scaled(image)) > 0) else voxels_sha256(image)
+
+
+def is_plain(mask: NDArray[np.bool_]) -> bool:
+    """Whether a mask may be that of unlike images by chance, so that finding it twice proves
+    nothing: one of few voxels, one whose slices along an axis are all alike (a box, a straight
+    tube), one that is the same when turned about its middle (a ball, an oblique tube).
+
+    No two outlines of cords that persons drew or networks found are alike.
+    """
+    if mask.sum() < FEWEST:
+        return True
+    box = _without_rim(mask)
+    if np.array_equal(box, box[::-1, ::-1, ::-1]):
+        return True
+    return any((box == box.take([0], axis=axis)).all() for axis in range(box.ndim))
+
+
+def _without_rim(values: NDArray[Value]) -> NDArray[Value]:
     """The smallest box with every value but the least."""
     shown = values > values.min()
     box = []

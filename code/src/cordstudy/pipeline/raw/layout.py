@@ -16,6 +16,10 @@ from cordstudy.base.tables import MISSING, read_table, write_json, write_table
 from cordstudy.pipeline.raw.names import CASES, DATASET, LEFT_OUT, MASK_ENDING, TEST, TRAIN
 from cordstudy.pipeline.sources.cases import LEFT_OUT_COLUMNS, Case, LeftOut
 
+PLAIN = "plain"
+"""What stands in place of the digest of a mask that another image's may equal by chance
+(`digests`)."""
+
 
 @dataclass(frozen=True)
 class RawCase(Case):
@@ -30,6 +34,7 @@ class RawCase(Case):
     mask_sha256: str
     image_voxels: str
     mask_voxels: str
+    """Or `PLAIN`."""
     voxel_size_mm: str
     """Of the converted image, from left to right, front to back and bottom to top: `1.1x1.1x5`."""
 

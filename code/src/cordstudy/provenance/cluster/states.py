@@ -6,12 +6,11 @@ Does not own: whether a step is done (`audit.status`, which reads the history al
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cordstudy.provenance.cluster.endings import Ending, left
+from cordstudy.provenance.cluster.endings import DONE, Ending, left
 from cordstudy.provenance.cluster.slurm import QueuedJob
 from cordstudy.provenance.cluster.submitting import Submitted, slurm_log
 
@@ -38,6 +37,12 @@ def job_states(
 ) -> dict[str, JobState]:
     """The state of the newest job of each step that had one."""
     return {name: _state(logs, name, one.job, queue.get(one.job)) for name, one in jobs.items()}
+
+
+def ended_well(logs: Path, step: str, submitted: Submitted) -> bool:
+    """Whether the newest job of a step left word that nothing more will come of it."""
+    ending = left(logs, step)
+    return ending is not None and ending.job == submitted.job and ending.word in DONE
 
 
 def _state(logs: Path, step: str, job: str, queued: QueuedJob | None) -> JobState:
@@ -83,8 +88,3 @@ def _last_lines(log: Path) -> list[str]:
     except OSError:
         return []
     return [line for line in lines if line.strip()][-LAST_LINES:]
-
-
-def seconds_since(ending: Ending) -> float:
-    """How long ago a job began."""
-    return time.time() - ending.began

@@ -16,13 +16,14 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import write_file
 from cordstudy.provenance.calling.gitannex import git
-from cordstudy.provenance.cluster.endings import forget
+from cordstudy.provenance.cluster.endings import forget, left
 from cordstudy.provenance.cluster.slurm import QueuedJob, submit
 from cordstudy.provenance.cluster.submission import JobStep, Submission, write_submission
 from cordstudy.provenance.history.paths import meet
@@ -30,6 +31,7 @@ from cordstudy.provenance.running.machine import file_name
 from cordstudy.provenance.running.marks import remove_tree
 from cordstudy.provenance.running.step import Recorded, builds_on
 
+S = TypeVar("S", bound=Recorded)
 GRACE_S = 120
 """How long before its time limit a job is told of it."""
 
@@ -125,23 +127,29 @@ class Desk:
                 live[name] = one.job
         return live
 
+    def came_back(self, name: str, *, since: str) -> bool:
+        """Whether the newest job of a step, submitted at a commit, gave again what was there."""
+        submitted, ending = self.jobs.get(name), left(self.logs, name)
+        if submitted is None or ending is None or submitted.since != since:
+            return False
+        return ending.job == submitted.job and ending.word == "same"
+
     def hand_in(
         self,
         table: Sequence[Recorded],
-        todo: Sequence[Recorded],
+        todo: Sequence[S],
         *,
         since: str,
         records: Mapping[str, str],
         live: Mapping[str, str],
         site: Site,
         program: Program,
-        request: Callable[[Recorded], Request],
-        report: Callable[[str], None],
+        request: Callable[[S], Request],
     ) -> dict[str, str]:
         """Submit a job for each step that is to do, in their order in the table; the jobs by step.
 
-        `records` are those of done steps, by name, `live` the jobs of steps that are not to do;
-        `report` is told of each step. Raises StudyError where two steps write one file, and in
+        `records` are those of done steps, by name, `live` the jobs of steps that are not to do.
+        Raises StudyError where two steps write one file, and in
         Slurm's words; what was submitted before that is remembered.
         """
         check_one_writer(table)
@@ -174,17 +182,16 @@ class Desk:
         script = self._prepare(submission, site, program, keep=bool(live))
         ids: dict[str, str] = {}
         try:
-            for step in job_steps:
-                forget(self.logs, step.name)
-                ids[step.name] = submit(
+            for one in job_steps:
+                forget(self.logs, one.name)
+                ids[one.name] = submit(
                     script,
-                    [step.name],
-                    name=f"{self.logs.name}.{step.name}",
-                    output=slurm_log(self.logs, step.name, "%j"),
-                    after=[{**live, **ids}[name] for name in step.after],
-                    options=requests[step.name].options,
+                    [one.name],
+                    name=f"{self.logs.name}.{one.name}",
+                    output=slurm_log(self.logs, one.name, "%j"),
+                    after=[{**live, **ids}[name] for name in one.after],
+                    options=requests[one.name].options,
                 )
-                report(step.name)
         finally:
             self.jobs |= {name: Submitted(job=job, since=since) for name, job in ids.items()}
             _write_jobs(self.logs, self.jobs)
