@@ -60,7 +60,8 @@ def test_every_step_gave_the_recorded_bytes_and_made_no_commit(demo):
     folder, printed = demo
     count = len(steps_of(folder, "phantom"))
     assert f"{count} of {count} steps gave the recorded bytes" in printed
-    assert f"{count} of {count}\n" in printed, "n of N, on the last step's line"
+    ran = len(re.findall("^starts ", printed, re.MULTILINE))
+    assert ran and f"{ran} of {ran}\n" in printed, "n of N, on the last step's line"
     assert git(folder, "rev-parse", "HEAD") == git(REPOSITORY, "rev-parse", "HEAD")
     assert git(folder, "status", "--porcelain") == ""
     assert not git(folder, "annex", "find", "--not", "--in=here", "models", "derivatives")

@@ -49,8 +49,11 @@ def job_states_here(name: str) -> dict[str, JobState]:
 
 def _told(state: State, job: JobState | None) -> State:
     """A step's own state, or that of its job where there is more to say."""
-    if job is None or (job.is_over and state.word == "done") or job.word == "same":
+    if job is None or job.word == "same" or (job.word == "landed" and state.word == "done"):
         return state
+    if job.word == "failed" and state.word == "done":
+        first, *more = job.told
+        return State("done", (f"run again, it failed: {first}", *more), state.commit)
     return State(job.word, (*job.told, *state.changes), state.commit)
 
 
