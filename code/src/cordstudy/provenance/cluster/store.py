@@ -117,18 +117,23 @@ def push(dataset: Path, store: Path) -> str:
     """
     branch = current_branch(dataset)
     here = head(dataset, branch)
-    if git_ok(store, "rev-parse", "-q", "--verify", branch):
-        there = head(store, branch)
-        if here == there:
-            return here
-        known = git_ok(dataset, "cat-file", "-e", there)
-        if not known or not git_ok(dataset, "merge-base", "--is-ancestor", there, here):
-            raise StudyError(
-                f"{store} has what is not here", hint="code/study store pull brings it here"
-            )
-    with locked(store):
+    with locked(store):  # no job lands between looking and pushing
+        _check_holds(dataset, store, branch, here)
         git(dataset, "push", "-q", "--no-verify", str(store), f"{here}:{branch}")
     return here
+
+
+def _check_holds(dataset: Path, store: Path, branch: str, here: str) -> None:
+    """Raise StudyError where a store's branch has what a commit of the dataset has not."""
+    if not git_ok(store, "rev-parse", "-q", "--verify", branch):
+        return
+    there = head(store, branch)
+    known = git_ok(dataset, "cat-file", "-e", there)
+    if not known or not git_ok(dataset, "merge-base", "--is-ancestor", there, here):
+        raise StudyError(
+            f"{store} has what is not here: jobs landed in it",
+            hint="code/study store pull brings it here",
+        )
 
 
 def pull(dataset: Path, store: Path) -> int:
