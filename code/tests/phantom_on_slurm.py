@@ -47,7 +47,7 @@ def make_again_on(cluster: Cluster, folder: Path) -> None:
         cancelled = _cancel_a_training(cluster, folder, but=lost)
         assert first.wait() == 1, "it says that a step failed"
     told = study(folder, "status").stdout
-    assert re.search(rf"^done +{re.escape(cancelled)} .*run again, it failed", told, re.MULTILINE)
+    assert re.search(rf"^done +{re.escape(cancelled)} .*run again: failed", told, re.MULTILINE)
     second = study(folder, "run", "--again", "--on", "slurm", "--wait").stdout
     assert lost not in second.partition("\n\n")[0], "it came back, from where it was"
     endings = {step.name: left(_logs(folder), step.name) for step in steps_of(folder, "phantom")}

@@ -1,6 +1,6 @@
 """Where the command line works: this clone, and what `site.toml` says of the machine.
 
-Owns: the study's root, the settings of a machine.
+Owns: the study's root, the settings of a machine, how a command is called.
 Does not own: anything about a study's content.
 """
 
@@ -24,6 +24,8 @@ LOCAL = ROOT / f".{NAME}"
 """What this clone keeps for itself: logs and, unless `site.toml` says where, workspaces."""
 SITE = ROOT / "site.toml"
 """What its user says of a machine or a cluster; not tracked."""
+DEFAULT = "phantom"
+"""The study that commands are about where none is named."""
 PROFILE = Profile(
     title="A study of spinal cord segmentation",
     launcher="code/study",
@@ -73,6 +75,11 @@ def recompute_machine(dataset: Path) -> Machine:
     own = dataset / git(dataset, "rev-parse", "--git-common-dir").strip() / NAME
     logs, cores = own / "logs/recompute", os.cpu_count() or 1
     return Machine(scratch=own / "recompute", logs=logs, workers=cores)
+
+
+def called(study: str, words: str) -> str:
+    """How a command about a study is called, for a line that tells a person to."""
+    return " ".join([PROFILE.launcher, *([] if study == DEFAULT else ["--study", study]), words])
 
 
 def logs_of(study: str) -> Path:

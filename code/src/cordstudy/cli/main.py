@@ -12,6 +12,7 @@ import click
 from cordstudy.cli.audit import audit
 from cordstudy.cli.carried import carried
 from cordstudy.cli.cases import cases
+from cordstudy.cli.here import DEFAULT
 from cordstudy.cli.inputs import inputs
 from cordstudy.cli.job import job
 from cordstudy.cli.methods import methods
@@ -67,7 +68,7 @@ class CommandsAndSteps(click.Group):
 @click.option(
     "--study",
     "name",
-    default="phantom",
+    default=DEFAULT,
     show_default=True,
     metavar="NAME",
     help="Which study: the name of a file in code/studies.",

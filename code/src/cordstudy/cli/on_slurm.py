@@ -13,7 +13,8 @@ from pathlib import Path
 
 from cordstudy.base.errors import StudyError, inline
 from cordstudy.cli.columns import print_columns
-from cordstudy.cli.here import PROFILE, ROOT, SITE, logs_of
+from cordstudy.cli.here import PROFILE, ROOT, SITE, called, logs_of
+from cordstudy.cli.jobs import with_causes
 from cordstudy.cli.progress import Progress
 from cordstudy.cli.readying import have_images, have_sources, with_upstream
 from cordstudy.cli.saying import say
@@ -57,17 +58,23 @@ def read_slurm() -> tuple[Site, Slurm]:
 
 
 def request_of(step: Step, site: Site, cluster: Slurm) -> submitting.Request:
-    """What the job of a step asks for."""
+    """What the job of a step asks for. Raises StudyError for a GPU that nothing would use."""
     needs, said = step.needs, cluster.resources(step.command)
     cores = said.cores or needs.cores
     options = ["--nodes=1", "--ntasks=1", f"--cpus-per-task={cores}"]
+    wants_gpu = needs.gpu and site.device.startswith("cuda")
+    if needs.gpu and said.gres and not wants_gpu:
+        raise StudyError(
+            f"{SITE}: {step.name} is to have {said.gres}, and would not use it",
+            hint='device = "cuda" above the tables; or leave gres out',
+        )
     options.append(f"--mem={said.memory or f'{needs.memory_gb}G'}")
     options.append(f"--time={said.time or f'{needs.hours}:00:00'}")
     if said.partition:
         options.append(f"--partition={said.partition}")
     if said.account:
         options.append(f"--account={said.account}")
-    if needs.gpu and site.device.startswith("cuda"):
+    if wants_gpu:
         options.append(f"--gres={said.gres or GPU}")
     return submitting.Request(cores, (*options, *said.options))
 
@@ -121,11 +128,14 @@ def run_on_slurm(
         )
         print_columns([(ids[step.name], step.name) for step in todo], header=("job", "step"))
     if wait:
-        _follow(desk, [step for step in table if step in todo or step.name in order.live])
-        _say_came(pull(ROOT, store))
+        followed = [step for step in table if step in todo or step.name in order.live]
+        try:
+            _follow(desk, table, followed)
+        finally:
+            _say_came(pull(ROOT, store))
     elif todo or order.live:
-        say("\ncode/study status         where they are")
-        say("code/study store pull     brings here what has landed")
+        say(f"\n{called(study.name, 'status')}: where they are")
+        say(f"{called(study.name, 'store pull')}: brings here what has landed")
 
 
 def _say_came(count: int) -> None:
@@ -210,35 +220,44 @@ def _give_what_is_read(store: Path, todo: Sequence[Step], *, made: Sequence[Step
     give(ROOT, store, wanted)
 
 
-def _follow(desk: submitting.Desk, followed: Sequence[Step]) -> None:
+def _follow(desk: submitting.Desk, table: Sequence[Step], followed: Sequence[Step]) -> None:
     """Say when each step starts and ends, until all have. Raises StudyError where one failed."""
-    failed: dict[str, JobState] = {}
+    ended: dict[str, JobState] = {}
+    begun: dict[str, float] = {}
 
     def more(name: str) -> Iterator[str]:
-        if name in failed:
-            yield from (inline(line) for line in failed[name].told)
+        if ended[name].word in ("failed", "cancelled"):
+            yield from (inline(line) for line in ended[name].told)
 
-    waiting = [step.name for step in followed]
-    begun: dict[str, float] = {}
     with Progress(followed, {}, jobs=len(followed) or 1, more=more) as report:
-        while waiting:
-            by_step = job_states(desk.logs, desk.jobs, _queue_when_it_answers())
-            for name in list(waiting):
-                state = by_step[name]
-                if state.word != "pending" and name not in begun:
-                    begun[name] = time.monotonic()
+        while len(ended) < len(followed):
+            jobs = job_states(desk.logs, desk.jobs, _queue_when_it_answers())
+            by_step = with_causes(desk.logs, table, jobs)
+            for name in (step.name for step in followed if step.name not in ended):
+                state, now = by_step[name], time.monotonic()
+                if state.word not in ("pending", "cancelled") and name not in begun:
+                    begun[name] = now
                     report(name, "runs", 0.0)
                 if state.is_over:
-                    waiting.remove(name)
-                    if state.word == "failed":
-                        failed[name] = state
-                    report(name, state.word, time.monotonic() - begun[name])
-            if waiting:
+                    ended[name] = state
+                    report(name, state.word, now - begun.get(name, now))
+            if len(ended) < len(followed):
                 time.sleep(LOOKS_S)
-    if failed:
+    _raise_for_failures(desk.logs.name, ended)
+
+
+def _raise_for_failures(study: str, ended: Mapping[str, JobState]) -> None:
+    failed = [name for name, state in ended.items() if state.word == "failed"]
+    cancelled = [name for name, state in ended.items() if state.word == "cancelled"]
+    if failed or cancelled:
+        behind = (
+            f"; {len(cancelled)} that build on it were cancelled" if failed and cancelled else ""
+        )
         raise StudyError(
-            f"{len(failed)} of {len(followed)} steps failed, the first {next(iter(failed))}",
-            hint="code/study status says why; code/study run --on slurm submits what is missing",
+            f"{len(failed or cancelled)} of {len(ended)} steps "
+            f"{'failed' if failed else 'were cancelled'}, the first {(failed or cancelled)[0]}{behind}",
+            hint=f"{called(study, 'status')} says why; "
+            f"{called(study, 'run --on slurm')} submits what is missing",
         )
 
 

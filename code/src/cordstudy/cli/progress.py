@@ -59,11 +59,14 @@ class Progress:
             told = f"it took {expected_s:.0f} s" if expected_s else ""
             self._say(f"{'starts':{WIDTH}} {step:28} {told}".rstrip())
         else:
-            is_failed = event == "failed"
-            self.ended += not is_failed
-            self.left.ends(step, seconds)
-            rest = "" if is_failed else self._of_all()
-            self._say(f"{event:{WIDTH}} {step:28} {seconds:6.1f} s   {rest}".rstrip())
+            is_well = event not in ("failed", "cancelled")
+            self.ended += is_well
+            spent = ""
+            if event != "cancelled":  # which never started
+                self.left.ends(step, seconds)
+                spent = f"{seconds:6.1f} s"
+            rest = self._of_all() if is_well else ""
+            self._say(f"{event:{WIDTH}} {step:28} {spent}   {rest}".rstrip())
             for line in self.more(step):
                 self._say(f"{'':{WIDTH}} {line}")
             self.bar.update()

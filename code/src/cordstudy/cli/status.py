@@ -16,7 +16,7 @@ from cordstudy.base.errors import inline
 from cordstudy.cli.columns import print_columns
 from cordstudy.cli.committed import warning_of_leakage
 from cordstudy.cli.here import PROFILE, ROOT, logs_of
-from cordstudy.cli.jobs import with_jobs
+from cordstudy.cli.jobs import job_states_here, print_jobs, with_jobs
 from cordstudy.cli.saying import say, say_json
 from cordstudy.provenance.audit.attestations import Claim, attested
 from cordstudy.provenance.audit.status import State, left_behind, states
@@ -36,7 +36,8 @@ Claims = Mapping[str, Iterable[Claim]]
 def status(context: click.Context, as_json: bool) -> None:
     """Say of each step whether it is done, stale (and why), missing, failed or running.
 
-    On a cluster also: pending, and landed, which is in the store and not here yet.
+    On a cluster also: pending; cancelled, as a step that it builds on failed; and landed, which is
+    in the store and not here yet. Below, what each failed job said, and its logs.
 
     With who attests it and what it took, as con-duct measured. Reads git objects only. An
     attestation is a claim of whoever committed it: `code/study verify` proves. Comments,
@@ -47,7 +48,8 @@ def status(context: click.Context, as_json: bool) -> None:
     study = load_study(ROOT, context.obj)
     table = steps(study)
     by_step = states(ROOT, table, logs=logs_of(context.obj), history=history)
-    by_step = with_jobs(context.obj, table, by_step)
+    jobs = job_states_here(context.obj, table)
+    by_step = with_jobs(context.obj, table, by_step, jobs)
     claims = attested(history, PROFILE)
     resources: dict[str, Resources] = {}
     for commit in history.records:
@@ -62,6 +64,7 @@ def status(context: click.Context, as_json: bool) -> None:
         _print_json(by_step, claims, resources)
     else:
         _print_lines(by_step, claims, resources)
+        print_jobs(context.obj, by_step, jobs)
     context.exit(any(state.word != "done" for state in by_step.values()))
 
 

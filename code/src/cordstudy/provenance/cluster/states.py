@@ -20,7 +20,9 @@ LAST_LINES = 3
 
 @dataclass(frozen=True)
 class JobState:
-    """`word` is pending, running, failed, landed or same; `told` is a line or more for people."""
+    """`word` is pending, running, failed, cancelled, landed or same; `told` is a line or more for
+    people. Cancelled is a job that never began, as one that it waits for failed: its caller knows
+    (`job_states` says failed)."""
 
     word: str
     job: str
@@ -29,7 +31,7 @@ class JobState:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.word in ("failed", "landed", "same")
+        return self.word not in ("pending", "running")
 
 
 def job_states(
