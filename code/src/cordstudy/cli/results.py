@@ -13,7 +13,7 @@ import click
 from cordstudy.base.errors import StudyError, inline
 from cordstudy.cli.columns import column_lines
 from cordstudy.cli.committed import warning_of_leakage
-from cordstudy.cli.here import ROOT
+from cordstudy.cli.here import ROOT, called
 from cordstudy.cli.saying import say
 from cordstudy.provenance.calling.gitannex import read_git
 from cordstudy.provenance.history.gitlog import text
@@ -88,7 +88,7 @@ def _print_next(study: Study) -> None:
         f"\nNext, in {ROOT}:\n"
         '  . "$(code/study env)/bin/activate"           # datalad and git-annex on the PATH\n'
         "  git log                                      # one record a step\n"
-        "  code/study status\n"
+        f"  {called(study.name, 'status')}\n"
         f"  datalad rerun $(git log -1 --format=%h -- {layout.cases_table})\n"
         f"  datalad get {checkpoint}\n"
         "  code/study segment IMAGE.nii.gz --out masks  # any NIfTI image of the neck"
