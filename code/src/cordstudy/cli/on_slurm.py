@@ -247,27 +247,14 @@ def _follow(desk: submitting.Desk, table: Sequence[Step], followed: Sequence[Ste
 
 
 def _raise_for_failures(study: str, ended: Mapping[str, JobState]) -> None:
-    failed = [name for name, state in ended.items() if state.word == "failed"]
-    cancelled = [name for name, state in ended.items() if state.word == "cancelled"]
-    if failed or cancelled:
-        behind = (
-            f"; {len(cancelled)} that build on it were cancelled" if failed and cancelled else ""
-        )
+    by_word: dict[str, list[str]] = {"failed": [], "cancelled": []}
+    for name, state in ended.items():
+        if state.word in by_word:
+            by_word[state.word].append(name)
+    told = [f"{len(names)} {word}, {names[0]} first" for word, names in by_word.items() if names]
+    if told:
         raise StudyError(
-            f"{len(failed or cancelled)} of {len(ended)} steps "
-            f"{'failed' if failed else 'were cancelled'}, the first {(failed or cancelled)[0]}{behind}",
+            f"of {len(ended)} steps {'; '.join(told)}",
             hint=f"{called(study, 'status')} says why; "
             f"{called(study, 'run --on slurm')} submits what is missing",
         )
-
-
-def _queue_when_it_answers() -> Mapping[str, slurm.QueuedJob]:
-    """What Slurm says of jobs, as soon as it says anything: its controller may be restarted."""
-    until = time.monotonic() + AWAY_S
-    while True:
-        try:
-            return slurm.queued()
-        except StudyError:
-            if time.monotonic() > until:
-                raise
-        time.sleep(LOOKS_S)
