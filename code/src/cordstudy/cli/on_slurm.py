@@ -258,3 +258,15 @@ def _raise_for_failures(study: str, ended: Mapping[str, JobState]) -> None:
             hint=f"{called(study, 'status')} says why; "
             f"{called(study, 'run --on slurm')} submits what is missing",
         )
+
+
+def _queue_when_it_answers() -> Mapping[str, slurm.QueuedJob]:
+    """What Slurm says of jobs, as soon as it says anything: its controller may be restarted."""
+    until = time.monotonic() + AWAY_S
+    while True:
+        try:
+            return slurm.queued()
+        except StudyError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(LOOKS_S)
