@@ -62,11 +62,13 @@ def _logs(folder: Path) -> Path:
 
 
 def _lose_a_node(cluster: Cluster, folder: Path) -> str:
-    """Lose the node that a training is on, and bring it back; the training's name."""
+    """Lose the node that a training is on, and bring it back once the training is on another; its
+    name."""
     name, job = _training_at_work(cluster, folder)
     node = cluster.node_of(job)
     cluster.lose_node(node)
     cluster.start_now(job)
+    cluster.wait_until(lambda: cluster.state(job) == "RUNNING", f"{name} goes on", seconds=600)
     cluster.return_node(node)
     return name
 
