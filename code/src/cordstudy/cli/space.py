@@ -37,10 +37,11 @@ def space(as_json: bool) -> None:
     installed = [_cells(row) for row in rows if row.is_installed]
     print_columns(installed, header=HEADER, right=range(1, len(HEADER)))
     if len(installed) < len(rows):
-        say(f"\n{len(rows) - len(installed)} subdatasets are not installed: code/study inputs")
+        count = len(rows) - len(installed)
+        say(f"\n{count} subdatasets are not installed: code/study --study NAME inputs")
     say(
         "\nTo free space: datalad drop PATH. git-annex lets go of what came back here once\n"
-        "code/study setup --recompute was called, and datalad get makes it again."
+        "code/study recompute on was called, and datalad get makes it again."
     )
 
 

@@ -30,7 +30,7 @@ WORDS = {
     "worse": "worse than",
     "worse as seen": "worse, in the people seen, than",
     "depends": "shown to differ by one way of looking and not by another from",
-    "within retraining": "no further than training again would move it from",
+    "within retraining": "not shown to differ, beyond what training again changes, from",
     "equivalent": "equivalent to",
     "equivalent as seen": "equivalent, in the people seen, to",
     "not equivalent": "not shown to be equivalent to",
@@ -106,7 +106,9 @@ def answer(comparisons: Sequence[Comparison], settings: Settings) -> Answer:
     for row in of_role(comparisons, SECONDARY):
         home.append(Finding(row, verdict_at_home(row, settings.margin, opened=opened)))
     rows = [finding.comparison for finding in (*unseen, *home)]
-    return Answer(_short(unseen), unseen, home, caveats(rows, opened=opened))
+    return Answer(
+        _short(unseen), unseen, home, caveats(rows, opened=opened, margin=settings.margin)
+    )
 
 
 def deciding(comparisons: Sequence[Comparison]) -> list[Comparison]:

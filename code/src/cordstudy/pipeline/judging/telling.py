@@ -122,7 +122,8 @@ def _within(row: Comparison) -> str:
     trained = "both models" if row.retrained == "both" else row.retrained
     return (
         f"Training {trained} again with other seeds gave differences from "
-        f"{number(row.trainings_low)} to {number(row.trainings_high)}."
+        f"{number(row.trainings_low)} to {number(row.trainings_high)}; "
+        f"over all trainings the mean difference is {number(row.difference_trainings)}."
     )
 
 
@@ -158,17 +159,26 @@ def _rests_on_sites(row: Comparison) -> list[str]:
     if not row.low_sites <= 0 <= row.high_sites:
         return []
     return [
-        f"With sites ({row.sites}), not participants, as what varies by chance, the interval is "
-        f"{number(row.low_sites)} to {number(row.high_sites)}: the claim is of these sites alone."
+        f"If sites ({row.sites} here), not participants, are what varies by chance, the mean "
+        f"difference may be {_range(row.low_sites, row.high_sites)}: the claim is of these sites "
+        "alone."
     ]
 
 
-def caveats(rows: Sequence[Comparison], *, opened: bool) -> list[str]:
+def _range(low: float, high: float) -> str:
+    """An interval, of which an end that is as far as can be sets no limit."""
+    if high >= HIGHEST:
+        return "anything" if low <= -HIGHEST else f"{number(low)} or any more"
+    return f"{number(high)} or any less" if low <= -HIGHEST else f"{number(low)} to {number(high)}"
+
+
+def caveats(rows: Sequence[Comparison], *, opened: bool, margin: float) -> list[str]:
     """What keeps the findings from saying more, a sentence each; where n is too small, that
-    first."""
+    first. `margin` is that of equivalence, in Dice."""
     sentences = [*_too_few(rows, PRIMARY), *_too_few(rows, SECONDARY)]
     primary = of_role(rows, PRIMARY)
     sentences += [_resolved(row) for row in primary if _resolves(row)]
+    sentences += [_is_small(row, margin) for row in primary if _is_shown(row, margin)]
     home = of_role(rows, SECONDARY)
     if home and not primary:
         sentences.append(
@@ -178,13 +188,32 @@ def caveats(rows: Sequence[Comparison], *, opened: bool) -> list[str]:
         sentences.append(
             "Equivalence on own ground is claimed only once every primary comparison is shown."
         )
-    lost = [row.testset for row in home if row.high_seen < 0]
-    if lost:
-        sentences.append(
-            f"On {', '.join(lost)} all of the interval lies below 0: a loss on own ground is "
-            "likely, though no test was declared for it."
-        )
+    sentences += _beside_zero([row for row in home if row.high_seen < 0], "below", "loss")
+    sentences += _beside_zero([row for row in home if row.low_seen > 0], "above", "gain")
     return [*sentences, *_seeds(rows)]
+
+
+def _is_shown(row: Comparison, margin: float) -> bool:
+    """Whether a difference is shown that the study would call none in size."""
+    return row.p_adjusted < ALPHA and abs(row.difference) < margin
+
+
+def _is_small(row: Comparison, margin: float) -> str:
+    return (
+        f"On {row.testset} the difference is small: {number(row.difference)} lies within "
+        f"±{margin:g}, which this study calls equivalent elsewhere."
+    )
+
+
+def _beside_zero(rows: Sequence[Comparison], side: str, what: str) -> list[str]:
+    """Said where an interval lies to one side of 0, on own ground."""
+    if not rows:
+        return []
+    places = ", ".join(row.testset for row in rows)
+    return [
+        f"On {places} all of the interval lies {side} 0: a {what} on own ground is likely, though "
+        "no test was declared for it."
+    ]
 
 
 def _too_few(rows: Sequence[Comparison], role: str) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -39,6 +40,10 @@ matplotlib.rcParams.update(
 )
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000", "#f0e442")
 MARKERS = "osD^vP*X"
+SEEN_PT = 6.0
+"""How thick the interval of a test is."""
+RETRAINED: dict[str, Any] = {"color": COLOURS[5], "marker": "|", "ms": 8, "mew": 1.5, "lw": 1.5}
+"""How the range over trainings looks."""
 WIDTH_IN = 4.2
 """Of a plot: what a phone shows without shrinking its letters."""
 
@@ -77,15 +82,18 @@ def forest(rows: Sequence[Comparison], margin: float) -> str:
 
 def draw_differences(axes: Axes, rows: Sequence[Comparison], margin: float) -> None:
     """The lines of `forest`: thick the interval of the test, thin what allows for failures not
-    seen, which may leave the plot."""
+    seen, which may leave the plot; below them what training again gave."""
     colour = COLOURS[0]
     for n, row in enumerate(rows):
         axes.plot([row.low, row.high], [n, n], color=colour, lw=0.8)
         if not np.isnan(row.low_seen):
             ends = [row.low_seen, row.high_seen]
-            axes.plot(ends, [n, n], color=colour, lw=3.5, solid_capstyle="butt")
+            axes.plot(ends, [n, n], color=colour, lw=SEEN_PT, solid_capstyle="butt")
         fill = colour if row.role == PRIMARY else "white"
-        axes.plot(row.difference, n, "o", ms=7, mec=colour, mfc=fill, mew=2)
+        axes.plot(row.difference, n, "o", ms=5, mec=colour, mfc=fill, mew=1.5)
+        if not np.isnan(row.retraining_sd):
+            below = n + 0.24
+            axes.plot([row.trainings_low, row.trainings_high], [below, below], **RETRAINED)
     _draw_margin(axes, margin)
     axes.set_xlim(_limits(rows, margin))
 
@@ -95,6 +103,8 @@ def _limits(rows: Sequence[Comparison], margin: float) -> tuple[float, float]:
     values = [-margin, margin]
     for row in rows:
         values += [row.difference, row.low_seen, row.high_seen]
+        if not np.isnan(row.retraining_sd):
+            values += [row.trainings_low, row.trainings_high]
     room = 0.15 * (np.nanmax(values) - np.nanmin(values))
     return float(np.nanmin(values) - room), float(np.nanmax(values) + room)
 

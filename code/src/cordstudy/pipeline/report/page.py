@@ -106,6 +106,24 @@ class Page:
         """Notes on it."""
         return fairness_notes(self.settings, self.evaluation.sizes)
 
+    @property
+    def higher_baselines(self) -> list[str]:
+        """The baselines whose mean Dice is above the general model's, and where: a phrase each."""
+        phrases = []
+        for model in self.settings.of_kind("baseline"):
+            gains = {}
+            for dataset in self.settings.datasets:
+                ours, theirs = (
+                    self.evaluation.summary(name, dataset.name).means["dice"]
+                    for name in (self.settings.general, model.name)
+                )
+                if theirs > ours:
+                    gains[dataset.name] = theirs - ours
+            if gains:
+                told = ", ".join(f"{name} (by {gain:.3f})" for name, gain in gains.items())
+                phrases.append(f"{model.name} on {told}")
+        return phrases
+
     @cached_property
     def families(self) -> dict[str, list[Comparison]]:
         """The comparisons by family, of those that there are."""

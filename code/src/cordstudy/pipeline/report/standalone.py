@@ -21,6 +21,8 @@ from cordstudy.pipeline.judging.comparisons import Comparison
 from cordstudy.pipeline.judging.settings import Settings
 from cordstudy.pipeline.report.figures import (
     COLOURS,
+    RETRAINED,
+    SEEN_PT,
     draw_differences,
     lines_plot,
     png,
@@ -48,7 +50,7 @@ def forest_picture(
     """The differences that the answer rests on, the primary ones first. A `warning` of a few words
     stands in place of the title."""
     rows = deciding(comparisons)
-    figure, axes = lines_plot(len(rows), width_in=WIDTH_IN, height_in=0.45 * len(rows) + 1.7)
+    figure, axes = lines_plot(len(rows), width_in=WIDTH_IN, height_in=0.45 * len(rows) + 1.9)
     draw_differences(axes, rows, settings.margin)
     names = []
     for row in rows:
@@ -109,14 +111,16 @@ def _forest_key(settings: Settings) -> list[Line2D]:
     return [
         _point(COLOURS[0], "primary: seen by no model; minus the best specific"),
         _point("white", "secondary: own ground; minus the model trained there"),
+        Line2D([], [], **RETRAINED, label="range when both are trained again: over 0, not shown"),
+        Line2D([], [], color=COLOURS[0], lw=SEEN_PT, label="interval of the test"),
         Line2D([], [], color=COLOURS[0], lw=0.8, label="with failures too rare to be seen"),
-        Line2D([], [], color="#cccccc", lw=8, label=f"±{settings.margin}"),
+        Line2D([], [], color="#cccccc", lw=8, label=f"±{settings.margin}: called equivalent"),
     ]
 
 
 def _point(fill: str, label: str) -> Line2D:
     edge = COLOURS[0]
-    return Line2D([], [], ls="", marker="o", ms=7, mec=edge, mfc=fill, mew=2, label=label)
+    return Line2D([], [], ls="", marker="o", ms=5, mec=edge, mfc=fill, mew=1.5, label=label)
 
 
 def segmentation_picture(gallery: Gallery) -> bytes:
