@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ import slurm_cluster
 from cordstudy.provenance.calling.gitannex import install_annex
 from cordstudy.provenance.running.machine import Machine
 from helpers import REPOSITORY, SHARED, TINY, commit, git, run, study
+from slurm_cluster import Cluster, started
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -93,6 +94,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         warnings.warn(f"{why}: the whole study is made again without it", stacklevel=1)
     done = run("make", "-C", REPOSITORY / "code", "demo", f"STUDY={folder}", cwd=REPOSITORY)
     return folder, done.stdout
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Cluster]:
+    """A real Slurm of three nodes, of this worker's own; skips where there cannot be one."""
+    with started(nodes=3, cpus=4) as cluster:
+        yield cluster
 
 
 @pytest.fixture
