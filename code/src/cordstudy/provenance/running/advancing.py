@@ -7,11 +7,13 @@ Does not own: making the commit (`trees`), or what for (`landing`).
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.calling.gitannex import git, git_index, git_ok, head, tree_entries
@@ -29,6 +31,7 @@ MERGE = (
 )
 """To the commit and nothing else, whatever `merge.*` and `branch.*.mergeOptions` say, and over
 nobody's file."""
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 ATTEMPTS = 100
 """How often the tip may move while one commit is added."""
 REBASES = ("rebase-merge", "rebase-apply")
@@ -51,8 +54,21 @@ def locked(dataset: Path) -> Iterator[None]:
     folder = git(dataset, "rev-parse", "--git-common-dir").strip()
     path = dataset / folder / f"{NAME}.lock"
     with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        hold(handle)
         yield
+
+
+def hold(handle: IO[str], *, wait: bool = True) -> None:
+    """Hold the lock of an open file. Raises BlockingIOError where another has it, without `wait`.
+
+    Not where the file system has no locks, as some of clusters': what they are for is then done by
+    compare-and-swap alone.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
 
 
 def add_to_branch(dataset: Path, branch: str, make: Callable[[str], str]) -> str:

@@ -36,6 +36,10 @@ FILES = f"{LANDING}/files"
 """The ref of a commit of files that no step makes."""
 
 
+class OtherResult(StudyError):
+    """Two tries of one step gave different outputs."""
+
+
 def no_twin(_: str) -> str:
     """Told of a tip: no other try of the step can have landed."""
     return ""
@@ -84,11 +88,11 @@ def land(
 
 
 def _check_same(dataset: Path, kept: Kept, other: str) -> None:
-    """Raise StudyError where another try of a finished step gave other outputs."""
+    """Raise OtherResult where another try of a finished step gave other outputs."""
     specs = pathspecs(kept.record.from_root(kept.record.outputs))
     differing = changed_paths(dataset, kept.commit, other, specs)
     if differing:
-        raise StudyError(f"another try of it landed as {other[:8]} with another {differing[0]}")
+        raise OtherResult(f"another try of it landed as {other[:8]} with another {differing[0]}")
 
 
 def _is_merge(dataset: Path, commit: str) -> bool:

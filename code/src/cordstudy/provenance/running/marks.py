@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from cordstudy.provenance.calling import guard
@@ -20,6 +21,10 @@ MARK = "workspace.json"
 UNFINISHED, DONE = "unfinished", "finished"
 """A file beside it has the one name until the step is finished, then the other: a full disk lets it
 be renamed."""
+
+
+TRY = re.compile(r"@[\d_]+\.\d+$")
+"""Which try of a step it is, behind the step's name (`machine.full_name`)."""
 
 
 def mark(folder: Path, dataset: Path, step: str) -> None:
@@ -61,16 +66,24 @@ def left_behind(dataset: Path, scratch: Path, *, step: str = "") -> list[Path]:
 
     A folder without the dataset's mark is nobody's business.
     """
-    owner = str(dataset.resolve())
-    own = []
-    for path in sorted(scratch.resolve().glob(f"*/{MARK}")):
-        marked = _marked(path.parent)
-        tried = str(marked.get("step")).partition("@")[0]
-        if marked.get("dataset") == owner and step in ("", tried):
-            own.append(path.parent)
+    own = [path for path, name in _own(dataset, scratch) if step in ("", name)]
     for folder in own:
         guard.end_all(str(folder))
     return own
+
+
+def steps_left_behind(dataset: Path, scratch: Path) -> list[str]:
+    """The names of the steps of which there are workspaces of this dataset, at work or not."""
+    return sorted({name for _, name in _own(dataset, scratch)})
+
+
+def _own(dataset: Path, scratch: Path) -> Iterator[tuple[Path, str]]:
+    """The workspaces of this dataset, each with the name of its step."""
+    owner = str(dataset.resolve())
+    for path in sorted(scratch.resolve().glob(f"*/{MARK}")):
+        marked = _marked(path.parent)
+        if marked.get("dataset") == owner:
+            yield path.parent, TRY.sub("", str(marked.get("step")))
 
 
 def remove_tree(path: Path) -> None:

@@ -46,7 +46,7 @@ def record_in(
     outputs = [os.path.relpath(spec, pwd) for spec in ws.outputs]
     words = literal(command) if len(command) > 1 else command
     recording = datalad_run(words, message=message, inputs=inputs, outputs=outputs)
-    measured = log.with_suffix(".duct.")
+    measured = ws.folder / "duct."  # other tries of the step may be at work with the same log
     code = guarded(
         [*DUCT, "-p", _as_duct_takes_it(measured), *recording],
         cwd=ws.path / pwd,

@@ -91,10 +91,10 @@ def workspace(
     `whole`; a `lenient` one does without content that is not to be had. Raises StudyError where a
     subdataset is not installed, and ContentMissing.
     """
+    base = head(dataset, commit)
     scratch.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{file_name(name)}.", dir=scratch)).resolve()
     path = folder / CLONE
-    base = head(dataset, commit)
     ref = f"{BASE}/{folder.name}"
     owner = sources or dataset
     try:
