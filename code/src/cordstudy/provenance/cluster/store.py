@@ -38,8 +38,10 @@ SETTINGS = {
     "receive.autogc": "false",
     "receive.denyNonFastForwards": "true",
     "receive.denyDeletes": "true",
+    "core.filesRefLockTimeout": "60000",
+    "core.packedRefsTimeout": "60000",
 }
-"""Nothing in it is rewritten, or packed while a job reads it."""
+"""Nothing in it is rewritten, or packed while a job reads it; who moves a ref waits for others."""
 
 
 def make_store(dataset: Path, place: Path) -> None:
@@ -73,8 +75,11 @@ def make_store(dataset: Path, place: Path) -> None:
 
 def _know(repo: Path, name: str, place: Path) -> None:
     """Have a repository know another, in settings of its own alone."""
+    url = str(place.resolve())
+    if ":" in url:  # which git-annex takes for another host, but for two slashes
+        url = f"/{url}"
     settings = {
-        "url": str(place.resolve()),
+        "url": url,
         "fetch": "+refs/heads/no-branch:refs/no-branch",  # git-annex's is nobody else's
         "annex-private": "true",
         "annex-speculate-present": "true",
@@ -87,7 +92,8 @@ def store_of(dataset: Path) -> Path:
     """The store that a dataset knows. Raises StudyError where it knows none, or it is not there."""
     if not git_ok(dataset, "config", f"remote.{REMOTE}.url"):
         raise StudyError("this clone has no store", hint="code/study store init PATH")
-    place = Path(git(dataset, "config", f"remote.{REMOTE}.url").strip())
+    url = git(dataset, "config", f"remote.{REMOTE}.url").removesuffix("\n")
+    place = Path(f"/{url.lstrip('/')}")
     check_is_store(dataset, place)
     return place
 
@@ -111,13 +117,16 @@ def git_ok_in(place: Path, *args: str) -> bool:
 
 
 def push(dataset: Path, store: Path) -> str:
-    """Bring the dataset's branch to the store; the commit that the store's branch is at then.
+    """Bring the dataset's branch to the store, which then holds it; the commit that it is at.
 
-    Raises StudyError where the store has what the dataset has not (`pull` first).
+    The store's own may be further on. Raises StudyError where each has what the other has not
+    (`pull` says what to do).
     """
     branch = current_branch(dataset)
     here = head(dataset, branch)
     with locked(store):  # no job lands between looking and pushing
+        if git_ok(store, "merge-base", "--is-ancestor", here, branch):
+            return here  # jobs may have landed since
         _check_holds(dataset, store, branch, here)
         git(dataset, "push", "-q", "--no-verify", str(store), f"{here}:{branch}")
     return here
