@@ -18,8 +18,10 @@ from cordstudy.provenance.cluster.submission import read_submission
 @click.command(hidden=True)
 @click.argument("submission", type=click.Path(path_type=Path))
 @click.argument("step")
-def job(submission: Path, step: str) -> None:
-    """Run a STEP of a SUBMISSION as the present job of Slurm: `run --on slurm` has it called."""
+@click.argument("after", metavar="[JOB]...", nargs=-1)
+def job(submission: Path, step: str, after: tuple[str, ...]) -> None:
+    """Run a STEP of a SUBMISSION as the present job of Slurm, which waited for other JOBs: `run
+    --on slurm` has it called."""
     here = this_job()
     say(f"{step}: job {here.id} on {here.node}, start {int(here.restarts) + 1}")
-    say(f"{step}: {run_job(read_submission(submission), step, here)}")
+    say(f"{step}: {run_job(read_submission(submission), step, here, after)}")

@@ -47,13 +47,14 @@ def job_states_here(name: str, table: Sequence[Step]) -> dict[str, JobState]:
     it gives no answer, by what jobs left."""
     logs = logs_of(name)
     jobs = read_jobs(logs)
-    queue: Mapping[str, slurm.QueuedJob] = {}
+    queue: Mapping[str, slurm.QueuedJob] | None = {}
     try:
         if any(not ended_well(logs, step, one) for step, one in jobs.items()):
             queue = slurm.queued()
     except StudyError as error:
         told = inline(str(error).partition("\n")[0])
         say(f"note: {told}: jobs are told of by what they left", err=True)
+        queue = None
     return with_causes(logs, table, job_states(logs, jobs, queue))
 
 
@@ -77,8 +78,7 @@ def with_causes(
 
 
 def _began(logs: Path, step: Step, job: JobState) -> bool:
-    ending = left(logs, step.name)
-    return ending is not None and ending.job == job.job
+    return left(logs, step.name, job.job) is not None
 
 
 def _failed_above(table: Sequence[Step], step: Step, causes: Mapping[str, str]) -> str:

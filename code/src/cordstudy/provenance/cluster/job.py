@@ -11,22 +11,28 @@ has landed lands no second time.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from cordstudy.base.errors import StudyError
+from cordstudy.base.errors import StudyError, inline
 from cordstudy.provenance.calling.content import pathspecs
 from cordstudy.provenance.calling.gitannex import git, gitlinks, head, stop_all
 from cordstudy.provenance.cluster.endings import DONE, Ending, Word, leave, left
+from cordstudy.provenance.cluster.leftovers import (
+    alone,
+    clear_node,
+    content_is_there,
+    refs_of_tries,
+)
 from cordstudy.provenance.cluster.patience import patiently
 from cordstudy.provenance.cluster.submission import JobStep, Submission
 from cordstudy.provenance.history.records import RunRecord, join
@@ -39,18 +45,20 @@ from cordstudy.provenance.running.kept import (
     keep,
     record_at,
 )
-from cordstudy.provenance.running.landing import land
-from cordstudy.provenance.running.machine import Machine, file_name
+from cordstudy.provenance.running.landing import OtherResult, land
+from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.marks import finished_step, left_behind, remove_tree
 from cordstudy.provenance.running.outcome import changed_outputs
 from cordstudy.provenance.running.runner import ending_together, forget_progress, ran
 from cordstudy.provenance.running.trees import changed_paths
-from cordstudy.provenance.running.workspace import ALWAYS, BASE, Workspace, by_dataset
+from cordstudy.provenance.running.workspace import ALWAYS, Workspace, by_dataset
 
 TIME_IS_UP = signal.SIGUSR1
 """What Slurm sends the job some time before its limit."""
 SEEN_S = 60.0
 """How long a file that another node wrote may take to be seen here."""
+REQUEUE_S = 60.0
+"""How long Slurm may not answer a job that is to be queued again, of the time it has left."""
 
 
 @dataclass(frozen=True)
@@ -73,23 +81,24 @@ def this_job() -> Job:
     )
 
 
-def run_job(submission: Submission, name: str, job: Job) -> str:
+def run_job(submission: Submission, name: str, job: Job, after: Sequence[str] = ()) -> str:
     """Run one step of a submission as a job; in a word how it ended (`endings`).
 
-    Raises StudyError as `runner.run_step` does. Near its time limit a step that has come further
-    since the job started is put in the queue again, to go on from there.
+    `after` are the jobs of the steps that it builds on, in their order. Raises StudyError as
+    `runner.run_step` does. Near its time limit a step that has come further since the job started
+    is put in the queue again, to go on from there.
     """
-    step = submission.step(name)
-    running = _Running(submission, step, job)
+    running = _Running(submission, submission.step(name), job, after)
     running.note("running")
     try:
         with ending_together(), _heeding_the_limit(running):
             word, told = running.run()
-    except StudyError as error:
-        running.note("failed", str(error))
+    except Exception as error:
+        known = isinstance(error, StudyError)
+        running.note("failed", str(error) if known else f"{type(error).__name__}: {error}")
         raise
     except BaseException:
-        running.note("stopped", "it was told to end" if not running.is_up else "its time was up")
+        running.note("stopped", running.why_it_stopped)
         raise
     running.note(word, told)
     return word
@@ -102,24 +111,44 @@ def _say(line: str) -> None:
 class _Running:
     """One step as it is run by a job."""
 
-    def __init__(self, submission: Submission, step: JobStep, job: Job) -> None:
-        self.submission, self.step, self.job = submission, step, job
+    def __init__(
+        self, submission: Submission, step: JobStep, job: Job, after: Sequence[str]
+    ) -> None:
+        self.submission, self.step, self.job, self.after = submission, step, job, after
         self.store = submission.store
+        self.name = f"{submission.logs.name}.{step.name}"
         self.began = time.time()
+        self.came_from: tuple[str, ...] = ()
+        self.is_finished = False
+        """Whether the step itself is, and what is left is to bring home what it made."""
         self.is_up = False
-        self.machine = Machine(
-            scratch=_own_folder(submission.scratch),
-            logs=submission.logs,
-            workers=step.workers,
-            device=submission.device,
-            attempt=f"{job.id}.{job.restarts}",
+        self.why_it_stopped = "it was told to end"
+
+    @cached_property
+    def machine(self) -> Machine:
+        """This node, as this try of the step sees it."""
+        return Machine(
+            scratch=_own_folder(self.submission.scratch),
+            logs=self.submission.logs,
+            workers=self.step.workers,
+            device=self.submission.device,
+            attempt=f"{self.job.id}.{self.job.restarts}",
         )
-        self.came_from = self.progress()
 
     def note(self, word: Word, told: str = "") -> None:
-        """Leave word for whoever looks."""
-        ending = Ending(job=self.job.id, node=self.job.node, word=word, told=told, began=self.began)
-        leave(self.submission.logs, self.step.name, ending)
+        """Leave word for whoever looks; a step is no worse for it where that cannot be done."""
+        ending = Ending(
+            job=self.job.id,
+            start=int(self.job.restarts),
+            node=self.job.node,
+            word=word,
+            told=told,
+            began=self.began,
+        )
+        try:
+            leave(self.submission.logs, self.step.name, ending)
+        except OSError as error:
+            print(f"no word of it could be left: {error}", file=sys.stderr)
 
     def progress(self) -> tuple[str, ...]:
         """What the step would go on from."""
@@ -128,17 +157,37 @@ class _Running:
 
     def run(self) -> tuple[Word, str]:
         """Run the step, unless another try of it has landed; how it ended, and what is told."""
+        self.came_from = self.progress()
         patiently(self.store, self._check_what_it_builds_on, say=_say)
-        with self._alone_on_this_node():
+        with alone(self.machine.scratch, self.name):
             self._land_what_was_finished()
             commit = patiently(self.store, self._landed_now, say=_say)
-            if commit:
-                return "landed", commit
+            ending: tuple[Word, str] = ("landed", commit)
+            if not commit:
+                ending = self._run_or_be_outrun()
+            forget_progress(self.step, machine=self.machine)
+            patiently(self.store, self._remove_refs, say=_say)
+        patiently(self.store, self._clear_node, say=_say)
+        return ending
+
+    def _run_or_be_outrun(self) -> tuple[Word, str]:
+        """Run the step. Where that fails and another try of it has landed meanwhile, that stands,
+        but for two tries that gave different outputs."""
+        try:
             return self._run()
+        except StudyError as error:
+            if isinstance(error.__cause__, OtherResult):
+                raise
+            commit = patiently(self.store, self._landed_now, say=_say)
+            if not commit:
+                raise
+            _say(f"another try of it has landed: {inline(str(error))}")
+            return "landed", commit
 
     def _run(self) -> tuple[Word, str]:
         with ExitStack() as stack:
             ws = patiently(self.store, lambda: stack.enter_context(self._ran()), say=_say)
+            self.is_finished = True
             if self._is_same(ws):
                 patiently(self.store, lambda: copy_content(ws.path, ws.outputs), say=_say)
                 word: Word = "same"
@@ -146,7 +195,7 @@ class _Running:
             else:
                 kept = patiently(self.store, lambda: _kept(ws), say=_say)
                 word, told = "landed", patiently(self.store, lambda: self._land(kept), say=_say)
-        forget_progress(self.step, machine=self.machine)
+            patiently(self.store, stack.close, say=_say)
         return word, told
 
     @contextmanager
@@ -189,8 +238,9 @@ class _Running:
         """Raise StudyError unless all that the step waits for has landed: Slurm lets a job start
         whose dependency it has forgotten."""
         until = time.monotonic() + SEEN_S
-        for name in self.step.after:
-            while not self._is_ready(name):
+        for number, name in enumerate(self.step.after):
+            jobs = self.after[number : number + 1]
+            while not self._is_ready(name, jobs):
                 if time.monotonic() > until:
                     raise StudyError(
                         f"{name}, which it builds on, has not landed",
@@ -198,39 +248,54 @@ class _Running:
                     )
                 time.sleep(1.0)
 
-    def _is_ready(self, name: str) -> bool:
-        ending = left(self.submission.logs, name)
-        return ending is not None and ending.word in DONE
+    def _is_ready(self, name: str, jobs: Sequence[str]) -> bool:
+        """Whether a step has landed: as its job says, or as the store shows."""
+        for job in jobs:
+            ending = left(self.submission.logs, name, job)
+            if ending and ending.word in DONE:
+                return True
+        return self._is_over(f"{self.submission.logs.name}.{name}")
 
-    @contextmanager
-    def _alone_on_this_node(self) -> Iterator[None]:
-        """Wait until no other try of the step is at work here."""
-        path = (
-            self.machine.scratch / f"{self.submission.logs.name}.{file_name(self.step.name)}.lock"
-        )
-        with path.open("a") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
+    def _is_over(self, name: str) -> bool:
+        """Whether a step of this submission, by its full name, has landed."""
+        tip = head(self.store, self.submission.branch)
+        for step in self.submission.steps:
+            if f"{self.submission.logs.name}.{step.name}" == name:
+                return bool(landed(self.store, step, self.submission.since, tip))
+        return False
 
     def _land_what_was_finished(self) -> None:
         """Bring in what an earlier try of the step had finished here, or had brought home, and
-        clear what else it left."""
-        own = f"{self.submission.logs.name}.{self.step.name}"
-        for folder in left_behind(self.submission.study, self.machine.scratch, step=own):
+        clear what else it left here."""
+        study = self.submission.study
+        for folder in left_behind(study, self.machine.scratch, step=self.name):
             if finished_step(folder):
                 patiently(self.store, lambda: bring_home(self.store, folder), say=_say)  # noqa: B023
             remove_tree(folder)
-        patiently(self.store, lambda: self._clear_store(own), say=_say)
+        patiently(self.store, self._land_what_is_kept, say=_say)
 
-    def _clear_store(self, own: str) -> None:
-        """Land what the store keeps of the step, and remove its other refs."""
-        declared = (self.step.inputs, self.step.outputs)
+    def _land_what_is_kept(self) -> None:
+        """Land what the store keeps of the step, whole, and made of what it reads now.
+
+        What is not whole may be on its way, by a try that is at work elsewhere.
+        """
+        own = refs_of_tries(self.store, self.name)
         for kept in finished(self.store):
-            is_own = kept.record.cmd == join(self.step.argv) and _paths(kept.record) == declared
-            if is_own:
+            if kept.ref in own and self._is_of_now(kept) and content_is_there(self.store, kept):
                 self._land(kept)
-        pattern = f"{BASE}/{file_name(own + '@')}*"
-        for ref in git(self.store, "for-each-ref", "--format=%(refname)", pattern).split():
+
+    def _is_of_now(self, kept: Kept) -> bool:
+        """Whether a finished step is this one, and read what it reads."""
+        declared = (self.step.inputs, self.step.outputs)
+        is_own = kept.record.cmd == join(self.step.argv) and _paths(kept.record) == declared
+        return is_own and not self._moved_inputs(kept.base)
+
+    def _clear_node(self) -> None:
+        clear_node(self.submission.study, self.machine.scratch, over=self._is_over)
+
+    def _remove_refs(self) -> None:
+        """Remove what the store still keeps of tries of the step: it is done."""
+        for ref in refs_of_tries(self.store, self.name):
             git(self.store, "update-ref", "-d", ref)
 
 
@@ -248,7 +313,13 @@ def _own_folder(told: str) -> Path:
             hint="site.toml: [slurm] scratch",
         )
     folder = expanded / f"{NAME}-{os.getuid()}"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(
+            f"scratch of Slurm jobs: no folder can be made in {str(expanded)!r}: {error}",
+            hint="site.toml: [slurm] scratch",
+        ) from error
     return folder
 
 
@@ -278,7 +349,11 @@ def _heeding_the_limit(running: _Running) -> Iterator[None]:
     """End the step when its time is up, and put the job in the queue again where that is of use."""
 
     def up(*_: object) -> None:
+        if running.is_finished:
+            _say("its time is nearly up; what it made is brought home")
+            return
         running.is_up = True
+        running.why_it_stopped = "its time was up"
         stop_all()
         raise SystemExit(128 + TIME_IS_UP)
 
@@ -294,14 +369,25 @@ def _heeding_the_limit(running: _Running) -> Iterator[None]:
 
 
 def _queue_again(running: _Running) -> None:
-    """Put the job in the queue again. Raises StudyError where it came no further in its time."""
+    """Put the job in the queue again. Raises StudyError where it came no further in its time, and
+    where Slurm does not take it."""
     if running.progress() == running.came_from:
         raise StudyError(
             "its time was up, and it had come no further than it was",
             hint="give it more time: site.toml, [slurm.<command>] time",
         )
-    running.note("stopped", "its time was up; it goes on from where it was")
+    running.why_it_stopped = "its time was up; it goes on from where it was"
+    running.note("stopped", running.why_it_stopped)
     _say("its time is up: it goes on from where it was as soon as it is its turn again")
-    done = subprocess.run(["scontrol", "requeue", running.job.id], capture_output=True, text=True)
-    if done.returncode:
-        print(done.stderr, file=sys.stderr)
+    until = time.monotonic() + REQUEUE_S
+    while True:
+        argv = ["scontrol", "requeue", running.job.id]
+        done = subprocess.run(argv, capture_output=True, text=True)
+        if not done.returncode:
+            return
+        if time.monotonic() > until:
+            raise StudyError(
+                f"its time was up, and Slurm does not queue it again: {done.stderr.strip()}",
+                hint="code/study run --on slurm submits it; it goes on from where it was",
+            )
+        time.sleep(1.0)

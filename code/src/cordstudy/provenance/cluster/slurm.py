@@ -8,7 +8,7 @@ Does not own: which jobs there are to be (`submitting`), or what a step's state 
 
 from __future__ import annotations
 
-import getpass
+import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +18,10 @@ from cordstudy.base.errors import StudyError
 
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 AT_WORK = ("RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT")
-FORMAT = "%i|%T|%N|%S|%r"
-"""Job, state, nodes, start, and why it waits."""
+FORMAT = "%i|%T|%N|%S|%r|%j"
+"""Job, state, nodes, start, why it waits, and its name, which may hold anything."""
+FIELDS = FORMAT.count("|") + 1
+JOB = "<job>"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class QueuedJob:
     node: str
     start: str
     why: str
+    name: str
 
     @property
     def is_live(self) -> bool:
@@ -59,42 +62,33 @@ def submit(
     options: Sequence[str],
 ) -> str:
     """Submit a job; its id. It starts when the jobs `after` have ended well, and is cancelled where
-    one of them does not.
+    one of them does not. What it prints goes to `output`, in whose name `JOB` stands for its id.
 
     Raises StudyError in Slurm's words.
     """
-    argv = ["sbatch", "--parsable", f"--job-name={name}", f"--output={output}"]
+    place = str(output).replace("%", "%%").replace(JOB, "%j")
+    argv = ["sbatch", "--parsable", f"--job-name={name}", f"--output={place}"]
     argv += ["--open-mode=append", "--requeue", "--kill-on-invalid-dep=yes"]
     ids = list(after)
     if ids:
         argv.append(f"--dependency=afterok:{':'.join(ids)}")
     printed = _ask([*argv, *options, str(script), *arguments])
-    return printed.strip().partition(";")[
-        0
-    ]  # with the cluster's name behind it, where there are several
+    # with the cluster's name behind it, where there are several
+    return printed.strip().partition(";")[0]
 
 
 def queued() -> Mapping[str, QueuedJob]:
     """The jobs of this user that Slurm still knows, by id. Raises StudyError in Slurm's words."""
-    return read_queue(
-        _ask(
-            [
-                "squeue",
-                "--noheader",
-                "--states=all",
-                f"--user={getpass.getuser()}",
-                f"--format={FORMAT}",
-            ]
-        )
-    )
+    mine = ("--noheader", "--states=all", f"--user={os.getuid()}")
+    return read_queue(_ask(["squeue", *mine, f"--format={FORMAT}"]))
 
 
 def read_queue(printed: str) -> Mapping[str, QueuedJob]:
     """Jobs by id, of what `squeue` prints."""
     jobs = {}
     for line in printed.splitlines():
-        fields = line.strip().split("|")
-        if len(fields) == len(FORMAT.split("|")):
+        fields = line.strip().split("|", FIELDS - 1)
+        if len(fields) == FIELDS:
             jobs[fields[0]] = QueuedJob(*fields)
     return jobs
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cordstudy.provenance.cluster.endings import DONE, Ending, left
 from cordstudy.provenance.cluster.slurm import QueuedJob
-from cordstudy.provenance.cluster.submitting import Submitted, slurm_log
+from cordstudy.provenance.cluster.submitting import Submitted, own_job, slurm_log
 
 ENDED_WELL = "COMPLETED"
 LAST_LINES = 3
@@ -35,25 +35,44 @@ class JobState:
 
 
 def job_states(
-    logs: Path, jobs: Mapping[str, Submitted], queue: Mapping[str, QueuedJob]
+    logs: Path, jobs: Mapping[str, Submitted], queue: Mapping[str, QueuedJob] | None
 ) -> dict[str, JobState]:
-    """The state of the newest job of each step that had one."""
-    return {name: _state(logs, name, one.job, queue.get(one.job)) for name, one in jobs.items()}
+    """The state of the newest job of each step that had one; without a queue, which Slurm did not
+    tell, by what jobs left."""
+    states = {}
+    for name, one in jobs.items():
+        ending = left(logs, name, one.job)
+        if queue is None:
+            states[name] = _as_left(one.job, ending)
+        else:
+            queued = own_job(queue, logs, name, one.job)
+            states[name] = _state(logs, name, one.job, queued, ending)
+    return states
 
 
 def ended_well(logs: Path, step: str, submitted: Submitted) -> bool:
     """Whether the newest job of a step left word that nothing more will come of it."""
-    ending = left(logs, step)
-    return ending is not None and ending.job == submitted.job and ending.word in DONE
+    ending = left(logs, step, submitted.job)
+    return ending is not None and ending.word in DONE
 
 
-def _state(logs: Path, step: str, job: str, queued: QueuedJob | None) -> JobState:
-    ending = left(logs, step)
-    if ending and ending.job != job:
-        ending = None
+def _as_left(job: str, ending: Ending | None) -> JobState:
+    """What a job left, where nothing else is known of it."""
+    if ending is None or ending.word == "stopped":
+        again = f"; {ending.told}" if ending else ""
+        return JobState("pending", job, (f"job {job}, as far as is known{again}",))
+    if ending.word == "running":
+        return JobState("running", job, (f"job {job} on {ending.node}, as far as is known",))
+    told = ending.told[:8] if ending.word in DONE else f"job {job}: {ending.told}"
+    return JobState(ending.word, job, (told,))
+
+
+def _state(
+    logs: Path, step: str, job: str, queued: QueuedJob | None, ending: Ending | None
+) -> JobState:
     if queued and queued.is_waiting:
         return JobState("pending", job, (_why_it_waits(queued, ending),))
-    if ending and ending.word in ("landed", "same"):
+    if ending and ending.word in DONE:
         return JobState(ending.word, job, (ending.told[:8],))
     if queued and queued.is_at_work:
         return JobState("running", job, (_where(queued),))

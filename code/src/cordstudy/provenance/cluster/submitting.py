@@ -24,7 +24,7 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import write_file
 from cordstudy.provenance.calling.gitannex import git
 from cordstudy.provenance.cluster.endings import forget, left
-from cordstudy.provenance.cluster.slurm import QueuedJob, submit
+from cordstudy.provenance.cluster.slurm import JOB, QueuedJob, submit
 from cordstudy.provenance.cluster.submission import JobStep, Submission, write_submission
 from cordstudy.provenance.history.paths import meet
 from cordstudy.provenance.running.machine import file_name
@@ -123,16 +123,18 @@ class Desk:
         """The jobs that wait or are at work, by their steps' names."""
         live = {}
         for name, one in self.jobs.items():
-            if one.job in queue and queue[one.job].is_live:
+            queued = own_job(queue, self.logs, name, one.job)
+            if queued and queued.is_live:
                 live[name] = one.job
         return live
 
     def came_back(self, name: str, *, since: str) -> bool:
         """Whether the newest job of a step, submitted at a commit, gave again what was there."""
-        submitted, ending = self.jobs.get(name), left(self.logs, name)
-        if submitted is None or ending is None or submitted.since != since:
+        submitted = self.jobs.get(name)
+        if submitted is None or submitted.since != since:
             return False
-        return ending.job == submitted.job and ending.word == "same"
+        ending = left(self.logs, name, submitted.job)
+        return ending is not None and ending.word == "same"
 
     def hand_in(
         self,
@@ -180,16 +182,17 @@ class Desk:
             steps=tuple(job_steps),
         )
         script = self._prepare(submission, site, program, keep=bool(live))
+        forget(self.logs, [step.name for step in job_steps])
         ids: dict[str, str] = {}
         try:
             for one in job_steps:
-                forget(self.logs, one.name)
+                after = [{**live, **ids}[name] for name in one.after]
                 ids[one.name] = submit(
                     script,
-                    [one.name],
-                    name=f"{self.logs.name}.{one.name}",
-                    output=slurm_log(self.logs, one.name, "%j"),
-                    after=[{**live, **ids}[name] for name in one.after],
+                    [one.name, *after],
+                    name=job_name(self.logs, one.name),
+                    output=slurm_log(self.logs, one.name, JOB),
+                    after=after,
                     options=requests[one.name].options,
                 )
         finally:
@@ -231,16 +234,33 @@ def _waits(
 
 
 def script_text(folder: Path, site: Site, program: Program) -> str:
-    """The script of all jobs of a submission; its argument is a step's name."""
+    """The script of all jobs of a submission; its arguments are a step's name, and the jobs that it
+    waited for.
+
+    A job whose time is nearly up from the start is not ended by that before it can heed it.
+    """
     launcher = folder / "code" / program.launcher
     words = [*site.wrapper, str(launcher), *program.words, str(folder / "submission.json")]
     lines = [
         "#!/bin/bash",
         f"#SBATCH --signal=B:USR1@{GRACE_S}",
+        "trap '' USR1",
         *site.setup,
-        f'exec {shlex.join(words)} "$1"',
+        f'exec {shlex.join(words)} "$@"',
     ]
     return "\n".join(lines) + "\n"
+
+
+def job_name(logs: Path, step: str) -> str:
+    """What a step's job is called in Slurm."""
+    return f"{logs.name}.{step}"
+
+
+def own_job(queue: Mapping[str, QueuedJob], logs: Path, step: str, job: str) -> QueuedJob | None:
+    """What Slurm says of a step's job; None where it knows it no more. Slurm may have counted anew,
+    so that the id is that of another."""
+    queued = queue.get(job)
+    return queued if queued and queued.name == job_name(logs, step) else None
 
 
 def slurm_log(logs: Path, step: str, job: str) -> Path:
