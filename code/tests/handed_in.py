@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cordstudy.provenance.calling.content import annex_keys, listed
-from cordstudy.provenance.cluster import slurm
+from cordstudy.provenance.cluster import endings, slurm
+from cordstudy.provenance.cluster.endings import Ending
 from cordstudy.provenance.cluster.job import Job, run_job
 from cordstudy.provenance.cluster.states import JobState, job_states
 from cordstudy.provenance.cluster.store import give, keys_lacking, make_store, pull, push
@@ -26,9 +29,11 @@ ONE_NODE = ("--nodes=1", "--ntasks=1", "--cpus-per-task=1", "--time=5")
 class Field:
     """The dataset `study`, its `store`, a scratch for each node; `slurm` where there is one."""
 
-    def __init__(self, study: Path, folder: Path, slurm: Cluster | None = None) -> None:
+    def __init__(
+        self, study: Path, folder: Path, slurm: Cluster | None = None, *, store: str = "store.git"
+    ) -> None:
         self.study, self.folder, self.slurm = study, folder, slurm
-        self.store = folder / "store.git"
+        self.store = folder / store
         self.scratch = folder / "scratch"
         self.logs = study / ".cordstudy/logs/it"
         prepare_dataset(study)
@@ -41,6 +46,10 @@ class Field:
     def site(self) -> Site:
         return Site(scratch=f"{self.scratch}/$SLURMD_NODENAME")
 
+    def push(self) -> str:
+        """Bring the study's branch to the store; where it is."""
+        return push(self.study, self.store)
+
     def desk(self) -> Desk:
         return Desk(self.study, self.store, branch=BRANCH, logs=self.logs)
 
@@ -51,6 +60,7 @@ class Field:
         *,
         options: Mapping[str, Sequence[str]] | None = None,
         records: Mapping[str, str] | None = None,
+        queue: Mapping[str, slurm.QueuedJob] | None = None,
     ) -> dict[str, str]:
         """Hand in all of a table, or some; the jobs by step."""
         desk = self.desk()
@@ -58,9 +68,9 @@ class Field:
         return desk.hand_in(
             table,
             chosen,
-            since=push(self.study, self.store),
+            since=self.push(),
             records=records or {},
-            live=desk.live(slurm.queued()),
+            live=desk.live(slurm.queued() if queue is None else queue),
             site=self.site,
             program=PROGRAM,
             request=lambda step: Request(1, (*ONE_NODE, *(options or {}).get(step.name, ()))),
@@ -112,17 +122,36 @@ class Field:
         }
         return Submission(**{**values, **changes})  # type: ignore[arg-type]
 
-    def run(
-        self,
-        table: Sequence[Step],
-        name: str,
-        *,
-        job: str = "1",
-        start: str = "0",
-        **changes: object,
-    ) -> str:
+    def run(self, table: Sequence[Step], name: str) -> str:
         """Do what a job of a step does, here and now; how it ended."""
-        return run_job(self.submission(table, **changes), name, Job(job, start, "n1"))
+        return self.run_of(self.submission(table), name)
+
+    def run_of(self, submission: Submission, name: str, *, job: str = "1", start: str = "0") -> str:
+        """Do what a job of a submission does."""
+        return run_job(submission, name, Job(job, start, "n1"))
+
+    def kill_in(self, submission: Submission, name: str, number: int, module: str, at: str) -> None:
+        """Do what a job does, in a process that is sent a signal when it calls a function."""
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            return
+        try:
+            room = importlib.import_module(f"cordstudy.provenance.{module}")
+            called = getattr(room, at)
+
+            def then(*values: object, **named: object) -> object:
+                os.kill(os.getpid(), number)
+                return called(*values, **named)
+
+            setattr(room, at, then)
+            self.run_of(submission, name)
+        finally:
+            os._exit(0)
+
+    def ending(self, step: str, job: str = "1") -> Ending | None:
+        """What a job of a step left."""
+        return endings.left(self.logs, step, job)
 
     def subjects(self) -> list[str]:
         """The subjects of the records in the store."""
@@ -153,25 +182,25 @@ class Field:
 
 
 def once_there(path: Path, *, seconds: float = 60.0) -> None:
-    """Wait for a file."""
+    """Wait for a file, of a name that may be a pattern."""
     until = time.monotonic() + seconds
-    while not path.exists():
+    while not any(path.parent.glob(path.name)):
         assert time.monotonic() < until, f"{path} is not there"
         time.sleep(0.1)
 
 
-def gated(folder: Path, name: str, outputs: tuple[str, ...] = (), **more: object) -> Step:
-    """A step that says that it has begun, and goes on once a file is there."""
-    output = f"out/{name}.bin"
+def gated(folder: Path, name: str, *, what: str = "it") -> Step:
+    """A step that says on which node it has begun, and goes on once a file is there."""
     script = (
-        f"touch {folder}/{name}.begun; while [ ! -e {folder}/{name}.go ]; do sleep 0.1; done; "
-        f"mkdir -p out; echo {name} > {output}"
+        f"touch {folder}/{name}.begun.$SLURMD_NODENAME; "
+        f"while [ ! -e {folder}/{name}.go ]; do sleep 0.1; done; "
+        f"mkdir -p out; echo {what} > out/{name}.bin"
     )
-    return Step(name, script, outputs=outputs or (output,), **more)  # type: ignore[arg-type]
+    return Step(name, script, outputs=(f"out/{name}.bin",))
 
 
 def plain(name: str, *, reads: str = "", script: str = "") -> Step:
     """A step that writes an annexed file from what it reads."""
     output = f"out/{name}.bin"
-    body = script or f"mkdir -p out; cat {reads or 'image.bin'} > {output}; echo {name} >> {output}"
+    body = script or f"mkdir -p out; cat '{reads or 'image.bin'}' > '{output}'; echo >> '{output}'"
     return Step(name, body, inputs=(reads or "image.bin",), outputs=(output,))

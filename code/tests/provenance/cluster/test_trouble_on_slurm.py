@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
+import time
+from pathlib import Path
+
 import pytest
 
 from cordstudy.base.errors import StudyError
+from cordstudy.provenance.cluster import endings
 from cordstudy.provenance.cluster import slurm as asked
-from cordstudy.provenance.cluster.submitting import read_jobs
-from handed_in import gated, once_there, plain
-from helpers import Step, commit, git
+from handed_in import Field, gated, once_there, plain
+from helpers import Step, run
 
-TRAINING = """
-p=$CORDSTUDY_PROGRESS; mkdir -p $p
-n=$(ls $p | wc -l)
+SOON = ("--time=1", "--signal=B:USR1@48")
+"""The shortest limit that Slurm has, and being told of it after some twelve seconds."""
+
+
+def training(folder: Path, name: str, *, epochs: int, epoch_s: float) -> Step:
+    """A step that keeps each epoch, in which it adds a line, and goes on from the last one."""
+    script = f"""
+p=$CORDSTUDY_PROGRESS; mkdir -p "$p" out
+n=$(ls "$p" | sed -n 's/^epoch-\\([0-9]*\\)-x.pth$/\\1/p' | sort -n | tail -n 1); n=${{n:-0}}
 while [ $n -lt {epochs} ]; do
-  echo $n >> {seen}
   sleep {epoch_s}
-  n=$((n + 1)); rm -f $p/*.pth; i=0
-  while [ $i -lt $n ]; do echo $i; i=$((i + 1)); done > $p/next; mv $p/next $p/epoch-$n-x.pth
+  {{ [ $n = 0 ] || cat "$p/epoch-$n-x.pth"; echo $((n + 1)); }} > "$p/next"
+  n=$((n + 1)); mv "$p/next" "$p/epoch-$n-x.pth"; echo $n >> {folder}/{name}.epochs
 done
-mkdir -p out; cp $p/epoch-$n-x.pth out/model.bin
+cat "$p/epoch-$n-x.pth" > out/{name}.bin
 """
-"""Adds a line in each epoch, and keeps what it has."""
-SOON = ("--time=1", "--signal=B:USR1@{before_s}")
-
-
-def training(folder, *, epochs: int, epoch_s: float) -> Step:
-    script = """
-p=$CORDSTUDY_PROGRESS; mkdir -p "$p"; n=$(ls "$p" | wc -l)
-while [ $n -lt EPOCHS ]; do
-  sleep EPOCH_S; n=$((n + 1)); cat "$p"/*.pth 2>/dev/null > next; echo $n >> next
-  mv next "$p/epoch-$n-x.pth"; echo $n >> SEEN
-done
-mkdir -p out; cat "$p"/epoch-$n-x.pth > out/model.bin
-"""
-    script = script.replace("EPOCHS", str(epochs)).replace("EPOCH_S", str(epoch_s))
-    return Step("train", script.replace("SEEN", str(folder / "seen")), outputs=("out/model.bin",))
+    return Step(name, script.replace("\\\\", "\\"), outputs=(f"out/{name}.bin",))
 
 
 def test_a_step_that_fails_takes_with_it_what_builds_on_it_alone(clustered):
@@ -64,7 +59,7 @@ def test_a_job_that_is_cancelled_leaves_nothing_and_can_be_submitted_again(clust
     step = gated(clustered.folder, "long")
     table = [step, plain("after", reads="out/long.bin")]
     ids = clustered.submit(table)
-    once_there(clustered.folder / "long.begun")
+    once_there(clustered.folder / "long.begun.*")
     assert clustered.words() == {"long": "running", "after": "pending"}
     slurm.ask("scancel", ids["long"])
     clustered.wait_for("long", "after", word="failed")
@@ -82,7 +77,7 @@ def test_a_node_that_is_lost_in_the_middle_costs_one_try(clustered, slurm):
     step = gated(clustered.folder, "long")
     table = [step, plain("after", reads="out/long.bin")]
     ids = clustered.submit(table)
-    once_there(clustered.folder / "long.begun")
+    once_there(clustered.folder / "long.begun.*")
     node = slurm.node_of(ids["long"])
     slurm.lose_node(node)
     (clustered.folder / "long.go").touch()
@@ -100,3 +95,85 @@ def test_a_node_that_is_lost_in_the_middle_costs_one_try(clustered, slurm):
     clustered.wait_for("again", word="landed")
     clustered.check("long", "after", "again")
     assert left == []
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_after_its_limit_and_gives_what_one_without_gives(clustered, slurm):
+    with_limit = training(clustered.folder, "limited", epochs=24, epoch_s=1)
+    stuck = training(clustered.folder, "stuck", epochs=1, epoch_s=600)
+    table = [with_limit, stuck, plain("after", reads="out/limited.bin")]
+    ids = clustered.submit(table, options={"limited": SOON, "stuck": SOON})
+    slurm.wait_until(
+        lambda: slurm.state(ids["limited"]) == "PENDING", "it is in the queue again", seconds=60
+    )
+    assert "it goes on from where it was" in clustered.states()["limited"].told[0]
+    slurm.start_now(ids["limited"])
+    clustered.wait_for("stuck", word="failed")
+    assert "it had come no further than it was" in clustered.states()["stuck"].told[0]
+    while clustered.words()["limited"] != "landed":
+        slurm.wait_until(lambda: clustered.words()["limited"] != "running", "an end", seconds=60)
+        if clustered.words()["limited"] == "pending":
+            slurm.start_now(ids["limited"])
+    clustered.wait_for("after", word="landed")
+    epochs = (clustered.folder / "limited.epochs").read_text().split()
+    assert epochs == [str(number) for number in range(1, 25)]  # none twice
+    clustered.check("limited", "after")
+    run("git", "annex", "get", "-q", "out/limited.bin", cwd=clustered.study)
+    assert (clustered.study / "out/limited.bin").read_text().split() == epochs
+    assert not list((clustered.study / ".cordstudy/progress/it").glob("limited*"))
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_a_step_that_is_started_twice_at_once_lands_once(clustered, slurm, alike):
+    step = gated(clustered.folder, "twice", what="same" if alike else "$(date +%N)")
+    nodes = ("n1", "n2")
+    ids = []
+    for node in nodes:
+        clustered.desk().jobs.clear()
+        started = clustered.submit([step], queue={}, options={"twice": [f"--nodelist={node}"]})
+        ids.append(started["twice"])
+        once_there(clustered.folder / f"twice.begun.{node}")
+    (clustered.folder / "twice.go").touch()
+    slurm.wait_until(
+        lambda: not any(job.is_live for job in asked.queued().values()), "both have ended"
+    )
+    left = [endings.left(clustered.logs, "twice", job) for job in ids]
+    words = sorted(ending.word for ending in left if ending)
+    if alike:
+        assert words == ["landed", "landed"]
+        assert left[0].told == left[1].told
+        clustered.check("twice")
+    else:
+        assert words == ["failed", "landed"]
+        (told,) = [ending.told for ending in left if ending and ending.word == "failed"]
+        assert "another try of it landed as" in told and "with another out/twice.bin" in told
+
+
+def test_a_controller_that_is_restarted_loses_no_job(clustered, slurm):
+    step = gated(clustered.folder, "long")
+    table = [step, plain("after", reads="out/long.bin")]
+    clustered.submit(table)
+    once_there(clustered.folder / "long.begun.*")
+    slurm.stop_controller()
+    try:
+        with pytest.raises(StudyError, match="squeue: "):
+            asked.queued()
+        (clustered.folder / "long.go").touch()
+        time.sleep(3)  # it ends while nobody schedules
+    finally:
+        slurm.start_controller()
+    slurm.wait_until(lambda: asked.queued() is not None, "it answers", seconds=30)
+    clustered.wait_for("long", "after", word="landed")
+    clustered.check("long", "after")
+
+
+def test_a_study_in_a_folder_of_odd_characters_runs_steps_of_odd_names(small, tmp_path, slurm):
+    folder = tmp_path / "a b, 100%j:c"
+    folder.mkdir()
+    study = Path(shutil.move(small, folder / "study"))
+    field = Field(study, folder, slurm)
+    table = [plain("a:b@1 c"), plain("ü|-[x]", reads="out/a:b@1 c.bin")]
+    field.submit(table)
+    field.wait_for(*(step.name for step in table), word="landed")
+    field.check(*(step.name for step in table))
+    assert len(list(field.logs.glob("*.slurm-*.out"))) == 2

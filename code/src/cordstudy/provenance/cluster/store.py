@@ -38,8 +38,8 @@ SETTINGS = {
     "receive.autogc": "false",
     "receive.denyNonFastForwards": "true",
     "receive.denyDeletes": "true",
-    "core.filesRefLockTimeout": "60000",
-    "core.packedRefsTimeout": "60000",
+    "core.filesRefLockTimeout": "10000",
+    "core.packedRefsTimeout": "10000",
 }
 """Nothing in it is rewritten, or packed while a job reads it; who moves a ref waits for others."""
 
@@ -183,11 +183,17 @@ def give(dataset: Path, store: Path, paths: Sequence[str]) -> None:
     asked = "".join(f"{path}\0" for path in wanted)
     list(annex_lines(dataset, "copy", "-q", f"--to={REMOTE}", "--batch", "-z", stdin=asked))
     still = keys_lacking(store, [keys[path] for path in wanted])
+    absent = keys_lacking(dataset, sorted(still))
     for path in wanted:
-        if keys[path] in still:
+        if keys[path] in absent:
             raise StudyError(
                 f"the content of {path} is neither here nor in the store",
                 hint=f"datalad get {path}",
+            )
+        if keys[path] in still:
+            raise StudyError(
+                f"the content of {path} could not be copied to {store}",
+                hint=f"is there room? git annex copy --to={REMOTE} {path} says why",
             )
 
 

@@ -44,6 +44,8 @@ ALWAYS = (".gitattributes", ".gitmodules", ".datalad/config")
 """What git, git-annex and DataLad themselves read of a dataset."""
 BASE = f"{REFS}/base"
 """Where the commits are kept that workspaces are made of."""
+RESERVE_MIB = 100
+"""What git-annex leaves free on a disk (`annex.diskreserve`)."""
 CLONE = "dataset"
 """The clone's folder in a workspace's own."""
 
@@ -177,6 +179,7 @@ def _fetch(clone: Path, source: Path, specs: Sequence[str]) -> list[Path]:
         get_keys(source, list(keys.values()))
         absent = get(clone, absent, "--from=origin", private=True)
     if absent:
+        _check_room(clone)
         raise ContentMissing(
             f"the content of {len(absent)} input files is not to be had, "
             f"the first {source / absent[0]}",
@@ -185,6 +188,16 @@ def _fetch(clone: Path, source: Path, specs: Sequence[str]) -> list[Path]:
             "what a step made is made again where the step is run",
         )
     return [clone / path for path in files]
+
+
+def _check_room(clone: Path) -> None:
+    """Raise StudyError where git-annex brings in no content for want of room."""
+    free_mib = shutil.disk_usage(clone).free / 2**20
+    if free_mib < RESERVE_MIB:
+        raise StudyError(
+            f"the disk of {clone.parent.parent} is full: {free_mib:.0f} MiB are free",
+            hint="make room, or have scratch on another disk (site.toml)",
+        )
 
 
 def _link(clone: Path, specs: Sequence[str]) -> list[Path]:
