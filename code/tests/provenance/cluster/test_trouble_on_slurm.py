@@ -172,7 +172,7 @@ def test_a_study_in_a_folder_of_odd_characters_runs_steps_of_odd_names(small, tm
     folder.mkdir()
     study = Path(shutil.move(small, folder / "study"))
     field = Field(study, folder, slurm)
-    table = [plain("a:b@1 c"), plain("ü|-[x]", reads="out/a:b@1 c.bin")]
+    table = [plain("a:b@1 c"), plain("ü|-x", reads="out/a:b@1 c.bin")]
     field.submit(table)
     field.wait_for(*(step.name for step in table), word="landed")
     field.check(*(step.name for step in table))
