@@ -74,7 +74,6 @@ class Field:
             site=self.site,
             program=PROGRAM,
             request=lambda step: Request(1, (*ONE_NODE, *(options or {}).get(step.name, ()))),
-            report=lambda _: None,
         )
 
     def wait_for(self, *steps: str, word: str = "", seconds: float = 120.0) -> None:

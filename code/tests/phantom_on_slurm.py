@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cordstudy.provenance.cluster.endings import left
 from cordstudy.provenance.cluster.submitting import read_jobs
-from helpers import git, run, steps_of, study
+from helpers import git, run, study
 from slurm_cluster import Cluster
 
 SITE = """\
@@ -50,8 +50,9 @@ def make_again_on(cluster: Cluster, folder: Path) -> None:
     assert re.search(rf"^done +{re.escape(cancelled)} .*run again: failed", told, re.MULTILINE)
     second = study(folder, "run", "--again", "--on", "slurm", "--wait").stdout
     assert lost not in second.partition("\n\n")[0], "it came back, from where it was"
-    endings = {step.name: left(_logs(folder), step.name) for step in steps_of(folder, "phantom")}
-    assert {name for name, ending in endings.items() if ending.word != "same"} == set()
+    for name, newest in read_jobs(_logs(folder)).items():
+        ending = left(_logs(folder), name, newest.job)
+        assert ending and ending.word == "same", name
     assert git(folder, "rev-parse", "HEAD") == before
     assert git(beside / "store.git", "rev-parse", "main") == before
     run("git", "annex", "get", "-q", "--from=store", "models", "derivatives", cwd=folder)

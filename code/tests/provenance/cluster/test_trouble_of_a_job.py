@@ -182,7 +182,7 @@ def test_a_store_that_is_out_of_reach_for_a_while_is_waited_for(field, monkeypat
     back.start()
     assert field.run_of(submission, step.name) == "landed"
     back.join()
-    assert times(field) == runs
+    assert times(field) <= runs
     field.check(step.name)
 
 

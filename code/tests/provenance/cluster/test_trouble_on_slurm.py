@@ -103,6 +103,7 @@ def test_a_training_goes_on_after_its_limit_and_gives_what_one_without_gives(clu
     stuck = training(clustered.folder, "stuck", epochs=1, epoch_s=600)
     table = [with_limit, stuck, plain("after", reads="out/limited.bin")]
     ids = clustered.submit(table, options={"limited": SOON, "stuck": SOON})
+    once_there(clustered.folder / "limited.epochs")
     slurm.wait_until(
         lambda: slurm.state(ids["limited"]) == "PENDING", "it is in the queue again", seconds=60
     )
@@ -134,9 +135,7 @@ def test_a_step_that_is_started_twice_at_once_lands_once(clustered, slurm, alike
         ids.append(started["twice"])
         once_there(clustered.folder / f"twice.begun.{node}")
     (clustered.folder / "twice.go").touch()
-    slurm.wait_until(
-        lambda: not any(job.is_live for job in asked.queued().values()), "both have ended"
-    )
+    slurm.wait_until(lambda: not any(asked.queued()[job].is_live for job in ids), "both have ended")
     left = [endings.left(clustered.logs, "twice", job) for job in ids]
     words = sorted(ending.word for ending in left if ending)
     if alike:
