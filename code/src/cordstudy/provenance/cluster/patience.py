@@ -6,7 +6,9 @@ Does not own: what is done with the store; it is done again from its beginning.
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +74,7 @@ def _is_held(store: Path, told: str, say: Callable[[str], None]) -> bool:
     if lock is None or store.resolve() not in lock.resolve().parents:
         return False
     try:
-        age_s = time.time() - lock.stat().st_mtime
+        age_s = _now(store) - lock.stat().st_mtime
     except OSError:  # it is free now
         return True
     if age_s > DEAD_S:
@@ -81,3 +83,9 @@ def _is_held(store: Path, told: str, say: Callable[[str], None]) -> bool:
     else:
         time.sleep(FIRST_S)
     return True
+
+
+def _now(store: Path) -> float:
+    """What time it is for the disk that the store is on, which may be another than here."""
+    with tempfile.TemporaryFile(dir=store) as probe:
+        return os.fstat(probe.fileno()).st_mtime
