@@ -11,7 +11,8 @@ from pathlib import Path
 from cordstudy.provenance.calling.content import annex_keys, listed
 from cordstudy.provenance.cluster import endings, slurm
 from cordstudy.provenance.cluster.endings import Ending
-from cordstudy.provenance.cluster.job import Job, run_job
+from cordstudy.provenance.cluster.job import run_job
+from cordstudy.provenance.cluster.slurm import Job
 from cordstudy.provenance.cluster.states import JobState, job_states
 from cordstudy.provenance.cluster.store import give, keys_lacking, make_store, pull, push
 from cordstudy.provenance.cluster.submission import JobStep, Submission

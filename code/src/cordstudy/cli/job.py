@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 
 from cordstudy.cli.saying import say
-from cordstudy.provenance.cluster.job import run_job, this_job
+from cordstudy.provenance.cluster.job import run_job
+from cordstudy.provenance.cluster.slurm import this_job
 from cordstudy.provenance.cluster.submission import read_submission
 
 

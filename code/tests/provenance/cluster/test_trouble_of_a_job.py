@@ -55,14 +55,15 @@ def test_a_step_that_has_landed_runs_no_second_time(field):
     field.check(step.name)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize(
-    ("module", "at"),
+    ("number", "module", "at"),
     [
-        ("running.kept", "let_go"),
-        ("cluster.job", "land"),
-        ("running.landing", "forget"),
-        ("cluster.job", "forget_progress"),
+        (signal.SIGKILL, "running.kept", "let_go"),
+        (signal.SIGTERM, "running.kept", "let_go"),
+        (signal.SIGKILL, "cluster.job", "land"),
+        (signal.SIGTERM, "cluster.job", "land"),
+        (signal.SIGKILL, "running.landing", "forget"),
+        (signal.SIGKILL, "cluster.job", "forget_progress"),
     ],
 )
 def test_a_job_that_ends_while_it_lands_is_gone_on_with_where_it_was(field, number, module, at):
@@ -106,6 +107,19 @@ def test_the_result_of_a_step_as_it_was_does_not_stand_for_it(field):
     assert times(field) == 2
     field.check("reads")
     assert (field.study / "out/a.txt").read_text() == "others\n"
+
+
+def test_a_kept_result_whose_place_was_taken_does_not_stand_in_the_way(field):
+    step = counted(field)
+    field.kill_in(field.submission([step]), step.name, signal.SIGKILL, "cluster.job", "land")
+    (field.study / "out").mkdir()
+    (field.study / "out/a.bin").write_text("by hand")
+    run("git", "annex", "add", "-q", "out", cwd=field.study)
+    commit(field.study, "by hand", "out")
+    field.push()
+    assert field.run([step], step.name) == "landed"
+    assert times(field) == 2
+    field.check(step.name)
 
 
 def test_a_dependency_that_slurm_forgot_is_missed(field, monkeypatch):
@@ -186,8 +200,14 @@ def test_a_store_that_is_out_of_reach_for_a_while_is_waited_for(field, monkeypat
     field.check(step.name)
 
 
-@pytest.mark.parametrize("held", ["refs/heads/main.lock", "packed-refs.lock"])
-@pytest.mark.parametrize("by", ["a process", "nobody"])
+@pytest.mark.parametrize(
+    ("held", "by"),
+    [
+        ("refs/heads/main.lock", "a process"),
+        ("refs/heads/main.lock", "nobody"),
+        ("packed-refs.lock", "nobody"),
+    ],
+)
 def test_a_lock_of_git_in_the_store_is_waited_for_or_removed(field, held, by):
     for key in ("core.filesRefLockTimeout", "core.packedRefsTimeout"):
         git(field.store, "config", key, "50")

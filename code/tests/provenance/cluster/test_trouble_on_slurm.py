@@ -141,11 +141,11 @@ def test_a_step_that_is_started_twice_at_once_lands_once(clustered, slurm, alike
     if alike:
         assert words == ["landed", "landed"]
         assert left[0].told == left[1].told
-        clustered.check("twice")
     else:
         assert words == ["failed", "landed"]
         (told,) = [ending.told for ending in left if ending and ending.word == "failed"]
         assert "another try of it landed as" in told and "with another out/twice.bin" in told
+    clustered.check("twice")
 
 
 def test_a_controller_that_is_restarted_loses_no_job(clustered, slurm):

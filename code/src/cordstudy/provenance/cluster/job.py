@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -33,12 +32,14 @@ from cordstudy.provenance.cluster.leftovers import (
     content_is_there,
     refs_of_tries,
 )
-from cordstudy.provenance.cluster.patience import patiently
+from cordstudy.provenance.cluster.patience import patiently, reachable
+from cordstudy.provenance.cluster.slurm import Job
 from cordstudy.provenance.cluster.submission import JobStep, Submission
 from cordstudy.provenance.history.records import RunRecord, join
 from cordstudy.provenance.profile import NAME
 from cordstudy.provenance.running.kept import (
     Kept,
+    NotLanded,
     bring_home,
     copy_content,
     finished,
@@ -59,26 +60,6 @@ SEEN_S = 60.0
 """How long a file that another node wrote may take to be seen here."""
 REQUEUE_S = 60.0
 """How long Slurm may not answer a job that is to be queued again, of the time it has left."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """The job that this process is."""
-
-    id: str
-    restarts: str
-    node: str
-
-
-def this_job() -> Job:
-    """As Slurm says. Raises StudyError outside a job."""
-    if "SLURM_JOB_ID" not in os.environ:
-        raise StudyError("this is no job of Slurm", hint="code/study run --on slurm")
-    return Job(
-        os.environ["SLURM_JOB_ID"],
-        os.environ.get("SLURM_RESTART_COUNT", "0"),
-        os.environ.get("SLURMD_NODENAME", ""),
-    )
 
 
 def run_job(submission: Submission, name: str, job: Job, after: Sequence[str] = ()) -> str:
@@ -177,6 +158,7 @@ class _Running:
             return self._run()
         except StudyError as error:
             if isinstance(error.__cause__, OtherResult):
+                patiently(self.store, self._remove_refs, say=_say)
                 raise
             commit = patiently(self.store, self._landed_now, say=_say)
             if not commit:
@@ -277,12 +259,18 @@ class _Running:
     def _land_what_is_kept(self) -> None:
         """Land what the store keeps of the step, whole, and made of what it reads now.
 
-        What is not whole may be on its way, by a try that is at work elsewhere.
+        What is not whole may be on its way, by a try that is at work elsewhere. The step runs anew
+        where its outputs were changed since.
         """
         own = refs_of_tries(self.store, self.name)
         for kept in finished(self.store):
             if kept.ref in own and self._is_of_now(kept) and content_is_there(self.store, kept):
-                self._land(kept)
+                try:
+                    self._land(kept)
+                except NotLanded as error:
+                    if not reachable(self.store):
+                        raise
+                    _say(f"what was kept of it is of no use: {inline(str(error))}")
 
     def _is_of_now(self, kept: Kept) -> bool:
         """Whether a finished step is this one, and read what it reads."""

@@ -1,6 +1,6 @@
 """Asking Slurm: submitting jobs, and what it says of them.
 
-Owns: the commands of Slurm that are called, and reading what they print.
+Owns: the commands of Slurm that are called, reading what they print, and which job this is.
 Does not own: which jobs there are to be (`submitting`), or what a step's state is (`states`).
 
 `sbatch` and `squeue` are enough: no accounting is needed, and nothing of Slurm's is imported.
@@ -50,6 +50,26 @@ class QueuedJob:
     def is_at_work(self) -> bool:
         """Whether it is on a node."""
         return self.state in AT_WORK
+
+
+@dataclass(frozen=True)
+class Job:
+    """The job that this process is."""
+
+    id: str
+    restarts: str
+    node: str
+
+
+def this_job() -> Job:
+    """As Slurm says. Raises StudyError outside a job."""
+    if "SLURM_JOB_ID" not in os.environ:
+        raise StudyError("this is no job of Slurm", hint="code/study run --on slurm")
+    return Job(
+        os.environ["SLURM_JOB_ID"],
+        os.environ.get("SLURM_RESTART_COUNT", "0"),
+        os.environ.get("SLURMD_NODENAME", ""),
+    )
 
 
 def submit(
