@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import threading
 import time
 
@@ -88,9 +89,15 @@ def test_a_try_on_another_node_lands_only_what_came_home_whole(field, at):
     assert times(field) == (2 if at == "keep" else 1)
     field.check(step.name, left=["it.a"])
     other = plain("other")  # the next job on the node clears what has landed from elsewhere
+    (mark,) = field.scratch.glob("n1/*/*/workspace.json")
+    here = mark.read_text()
+    mark.write_text(here.replace(socket.gethostname(), "a-node-with-the-same-scratch"))
+    assert field.run([plain("first")], "first") == "landed"
+    assert mark.exists()
+    mark.write_text(here)
     more = field.submission([step, other], since=submission.since)
     assert field.run_of(more, "other", job="3") == "landed"
-    field.check(step.name, "other")
+    field.check(step.name, "first", "other")
 
 
 def test_the_result_of_a_step_as_it_was_does_not_stand_for_it(field):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,15 +50,17 @@ def alone(scratch: Path, step: str) -> Iterator[None]:
 def clear_node(study: Path, scratch: Path, *, over: Callable[[str], bool]) -> None:
     """Remove what tries of a study's steps left on this node that are not at work.
 
-    A finished step stays, but where it is `over`: where it has landed from elsewhere.
+    A finished step stays, but where it is `over`: where it has landed from elsewhere. Other nodes
+    may have their workspaces in the same folder, and locks that are not seen here.
     """
-    for step in steps_left_behind(study, scratch):
+    host = socket.gethostname()
+    for step in steps_left_behind(study, scratch, host=host):
         path = _lock(scratch, step)
         handle = _take(path, wait=False)
         if handle is None:
             continue
         with handle:
-            for folder in left_behind(study, scratch, step=step):
+            for folder in left_behind(study, scratch, step=step, host=host):
                 if not finished_step(folder) or over(step):
                     remove_tree(folder)
             path.unlink(missing_ok=True)
@@ -88,11 +91,14 @@ def _lock(scratch: Path, step: str) -> Path:
 
 
 def _take(path: Path, *, wait: bool) -> IO[str] | None:
-    """Hold a file's lock, of the file that is there then; None where another holds it."""
+    """Hold a file's lock, of the file that is there then; None where another holds it, or may as
+    there are no locks, without `wait`."""
     while True:
         handle = path.open("a")
         try:
-            hold(handle, wait=wait)
+            if not hold(handle, wait=wait) and not wait:
+                handle.close()
+                return None
             if path.exists() and os.path.samestat(os.fstat(handle.fileno()), path.stat()):
                 return handle
         except BlockingIOError:

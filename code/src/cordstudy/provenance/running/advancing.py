@@ -58,17 +58,19 @@ def locked(dataset: Path) -> Iterator[None]:
         yield
 
 
-def hold(handle: IO[str], *, wait: bool = True) -> None:
+def hold(handle: IO[str], *, wait: bool = True) -> bool:
     """Hold the lock of an open file. Raises BlockingIOError where another has it, without `wait`.
 
-    Not where the file system has no locks, as some of clusters': what they are for is then done by
-    compare-and-swap alone.
+    False where the file system has no locks, as some of clusters': what they are for is then done
+    by compare-and-swap alone.
     """
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
+        return False
+    return True
 
 
 def add_to_branch(dataset: Path, branch: str, make: Callable[[str], str]) -> str:

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -29,7 +30,7 @@ TRY = re.compile(r"@[\d_]+\.\d+$")
 
 def mark(folder: Path, dataset: Path, step: str) -> None:
     """Say whose workspace a folder is, and of which step."""
-    content = {"dataset": str(dataset.resolve()), "step": step}
+    content = {"dataset": str(dataset.resolve()), "step": step, "host": socket.gethostname()}
     (folder / MARK).write_text(json.dumps(content))
     (folder / UNFINISHED).touch()
 
@@ -60,29 +61,30 @@ def _marked(folder: Path) -> Mapping[str, object]:
     return content if isinstance(content, dict) else {}
 
 
-def left_behind(dataset: Path, scratch: Path, *, step: str = "") -> list[Path]:
-    """The workspaces of this dataset that a killed run left, of a step or of all; what still works
-    in them is ended.
+def left_behind(dataset: Path, scratch: Path, *, step: str = "", host: str = "") -> list[Path]:
+    """The workspaces of this dataset that a killed run left, of a step or of all, on a host or on
+    all that share the folder; what still works in them is ended.
 
     A folder without the dataset's mark is nobody's business.
     """
-    own = [path for path, name in _own(dataset, scratch) if step in ("", name)]
+    own = [path for path, name in _own(dataset, scratch, host) if step in ("", name)]
     for folder in own:
         guard.end_all(str(folder))
     return own
 
 
-def steps_left_behind(dataset: Path, scratch: Path) -> list[str]:
-    """The names of the steps of which there are workspaces of this dataset, at work or not."""
-    return sorted({name for _, name in _own(dataset, scratch)})
+def steps_left_behind(dataset: Path, scratch: Path, *, host: str) -> list[str]:
+    """The names of the steps of which there are workspaces of this dataset that were made on a
+    host, at work or not."""
+    return sorted({name for _, name in _own(dataset, scratch, host)})
 
 
-def _own(dataset: Path, scratch: Path) -> Iterator[tuple[Path, str]]:
+def _own(dataset: Path, scratch: Path, host: str) -> Iterator[tuple[Path, str]]:
     """The workspaces of this dataset, each with the name of its step."""
     owner = str(dataset.resolve())
     for path in sorted(scratch.resolve().glob(f"*/{MARK}")):
         marked = _marked(path.parent)
-        if marked.get("dataset") == owner:
+        if marked.get("dataset") == owner and host in ("", marked.get("host")):
             yield path.parent, TRY.sub("", str(marked.get("step")))
 
 
