@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -147,9 +147,16 @@ class _Running:
             if not commit:
                 ending = self._run_or_be_outrun()
             forget_progress(self.step, machine=self.machine)
-            patiently(self.store, self._remove_refs, say=_say)
-        patiently(self.store, self._clear_node, say=_say)
+            self._tidy(self._remove_refs)
+        self._tidy(self._clear_node)
         return ending
+
+    def _tidy(self, clear: Callable[[], None]) -> None:
+        """Clear what nobody needs any more: the step is over, whether that can be done or not."""
+        try:
+            patiently(self.store, clear, say=_say)
+        except (StudyError, OSError) as error:
+            _say(f"not all could be cleared: {inline(str(error))}")
 
     def _run_or_be_outrun(self) -> tuple[Word, str]:
         """Run the step. Where that fails and another try of it has landed meanwhile, that stands,
@@ -158,7 +165,7 @@ class _Running:
             return self._run()
         except StudyError as error:
             if isinstance(error.__cause__, OtherResult):
-                patiently(self.store, self._remove_refs, say=_say)
+                self._tidy(self._remove_refs)
                 raise
             commit = patiently(self.store, self._landed_now, say=_say)
             if not commit:
