@@ -24,6 +24,8 @@ FIRST_S, MOST_S = 1.0, 30.0
 """Between two looks, growing twofold."""
 HELD = re.compile(r"Unable to create '([^'\n]+\.lock)': File exists")
 """How git says that another process holds something, or was killed when it did."""
+AWAY = "alternate object path: "
+"""How git says that it finds no store of objects; its place follows."""
 DEAD_S = 120.0
 """How old a lock of git's is that nobody holds any more: each is held for a moment."""
 
@@ -49,8 +51,15 @@ def patiently(store: Path, do: Callable[[], T], *, say: Callable[[str], None]) -
             if not reachable(store):
                 if not _came_back(store, say):
                     raise
-            elif time.monotonic() > until or not _is_held(store, str(error), say):
+            elif time.monotonic() > until or not (
+                _was_away(store, str(error)) or _is_held(store, str(error), say)
+            ):
                 raise
+
+
+def _was_away(store: Path, told: str) -> bool:
+    """Whether a clone that borrows a store's objects did not find them: they are back already."""
+    return f"{AWAY}{store}" in told
 
 
 def _came_back(store: Path, say: Callable[[str], None]) -> bool:
