@@ -128,7 +128,8 @@ def run_on_slurm(
         )
         print_columns([(ids[step.name], step.name) for step in todo], header=("job", "step"))
     if wait:
-        followed = [step for step in table if step in todo or step.name in order.live]
+        names_followed = {*order.live, *(step.name for step in todo)}
+        followed = [step for step in table if step.name in names_followed]
         try:
             _follow(desk, table, followed)
         finally:
@@ -204,7 +205,7 @@ class _Order:
         if self.live:
             parts.append(f"{len(self.live)} have a job")
         count = len(self.todo())
-        parts.append(f"{count} are submitted" if count else "nothing to submit")
+        parts.append(f"{count or 'nothing'} to submit")
         return "; ".join(parts)
 
 

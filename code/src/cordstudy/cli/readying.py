@@ -19,12 +19,12 @@ from cordstudy.provenance.audit.reproduction import outputs_here
 from cordstudy.provenance.audit.status import states
 from cordstudy.provenance.calling.content import keys_here
 from cordstudy.provenance.history.index import History
+from cordstudy.provenance.history.paths import Meetings
 from cordstudy.provenance.running import runner
 from cordstudy.provenance.running.advancing import current_branch
 from cordstudy.provenance.running.inputs import prepare_dataset
 from cordstudy.provenance.running.landing import commit_files
 from cordstudy.provenance.running.machine import Machine
-from cordstudy.provenance.running.step import builds_on
 from cordstudy.study.parameters import parameter_files
 from cordstudy.study.schema import Study
 from cordstudy.study.step import Step
@@ -107,13 +107,18 @@ def with_upstream(
     lacking: Callable[[Step], bool] = lambda _: True,
 ) -> list[Step]:
     """The chosen steps and, of all that they build on, those that are lacking, in order."""
-    needed = list(chosen)
+    needed, read = {step.name for step in chosen}, Meetings[str]()
+    for step in chosen:
+        for spec in step.inputs:
+            read.add(spec, step.name)
     for step in reversed(table):
-        if step in needed or not any(builds_on(other, step) for other in needed):
+        is_read = any(True for output in step.outputs for _ in read.met_by(output))
+        if step.name in needed or not is_read or not lacking(step):
             continue
-        if lacking(step):
-            needed.append(step)
-    return [step for step in table if step in needed]
+        needed.add(step.name)
+        for spec in step.inputs:
+            read.add(spec, step.name)
+    return [step for step in table if step.name in needed]
 
 
 def wanted_again(table: Sequence[Step], chosen: Sequence[Step]) -> list[Step]:

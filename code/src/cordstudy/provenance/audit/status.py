@@ -18,7 +18,7 @@ from cordstudy.provenance.history.index import History
 from cordstudy.provenance.history.records import join
 from cordstudy.provenance.history.since import changed
 from cordstudy.provenance.running.notes import read_note
-from cordstudy.provenance.running.step import Recorded, builds_on
+from cordstudy.provenance.running.step import Recorded, Writers
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,18 @@ def states(
     history = history or History(study)
     newest = _newest_records(history)
     found: dict[str, State] = {}
+    undone = Writers()
     for step in steps:
         state = _by_record(history, step, newest.get(step.outputs))
         if state.word == "done":
-            unready = _not_done_below(step, steps, found)
+            unready = _not_done_below(step, undone, found)
             if unready:
                 state = State("stale", (unready,), state.commit)
         if logs:
             state = _here(logs, step.name, state) or state
         found[step.name] = state
+        if state.word != "done":
+            undone.add(step)
     return found
 
 
@@ -86,13 +89,11 @@ def _by_record(history: History, step: Recorded, commit: RecordedCommit | None) 
     return State("stale" if changes else "done", changes, commit.id)
 
 
-def _not_done_below(step: Recorded, steps: Sequence[Recorded], found: Mapping[str, State]) -> str:
+def _not_done_below(step: Recorded, undone: Writers, found: Mapping[str, State]) -> str:
     """The first of the steps before a step that it builds on and that is not done; empty for
     none."""
-    for other in steps:
-        state = found.get(other.name)
-        if state and state.word != "done" and builds_on(step, other):
-            return f"builds on {other.name}, which is {state.word}"
+    for other in undone.below(step):
+        return f"builds on {other.name}, which is {found[other.name].word}"
     return ""
 
 

@@ -26,10 +26,9 @@ from cordstudy.provenance.calling.gitannex import git
 from cordstudy.provenance.cluster.endings import forget, left
 from cordstudy.provenance.cluster.slurm import JOB, QueuedJob, submit
 from cordstudy.provenance.cluster.submission import JobStep, Submission, write_submission
-from cordstudy.provenance.history.paths import meet
 from cordstudy.provenance.running.machine import file_name
 from cordstudy.provenance.running.marks import remove_tree
-from cordstudy.provenance.running.step import Recorded, builds_on
+from cordstudy.provenance.running.step import Recorded, Writers
 
 S = TypeVar("S", bound=Recorded)
 GRACE_S = 120
@@ -67,14 +66,15 @@ def _write_jobs(logs: Path, jobs: Jobs) -> None:
 
 def check_one_writer(steps: Sequence[Recorded]) -> None:
     """Raise StudyError where two steps declare outputs that can be one file."""
-    for number, step in enumerate(steps):
-        for other in steps[:number]:
-            for output in step.outputs:
-                if any(meet(output, theirs) for theirs in other.outputs):
-                    raise StudyError(
-                        f"{step.name} and {other.name} both write {output}",
-                        hint="a file has one step that makes it",
-                    )
+    before = Writers()
+    for step in steps:
+        for output in step.outputs:
+            for other in before.of(output):
+                raise StudyError(
+                    f"{step.name} and {other.name} both write {output}",
+                    hint="a file has one step that makes it",
+                )
+        before.add(step)
 
 
 @dataclass(frozen=True)
@@ -184,10 +184,11 @@ class Desk:
         script = self._prepare(submission, site, program, keep=bool(live))
         forget(self.logs, [step.name for step in job_steps])
         ids: dict[str, str] = {}
+        known = dict(live)
         try:
             for one in job_steps:
-                after = [{**live, **ids}[name] for name in one.after]
-                ids[one.name] = submit(
+                after = [known[name] for name in one.after]
+                ids[one.name] = known[one.name] = submit(
                     script,
                     [one.name, *after],
                     name=job_name(self.logs, one.name),
@@ -222,14 +223,13 @@ def _waits(
     table: Sequence[Recorded], todo: Sequence[str], live: Mapping[str, str]
 ) -> dict[str, tuple[str, ...]]:
     """The steps that each step to do builds on, of those that are to do or have a job."""
-    open_names = {*todo, *live}
-    before: list[Recorded] = []
+    names, before = set(todo), Writers()
     waits = {}
     for step in table:
-        if step.name in todo:
-            waits[step.name] = tuple(one.name for one in before if builds_on(step, one))
-        if step.name in open_names:
-            before.append(step)
+        if step.name in names:
+            waits[step.name] = tuple(one.name for one in before.below(step))
+        if step.name in names or step.name in live:
+            before.add(step)
     return waits
 
 

@@ -25,9 +25,10 @@ import fnmatch
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import takewhile
-from typing import Protocol
+from itertools import chain, takewhile
+from typing import Generic, Protocol, TypeVar
 
+T = TypeVar("T")
 WILD = re.compile(r"[*?\[]")
 LAST_WILD = re.compile(r".*[*?\[\]]", re.DOTALL)
 ANY_FOLDERS = "**"
@@ -114,6 +115,41 @@ def meet(spec: str, other: str) -> bool:
     if not (one_start.startswith(other_start) or other_start.startswith(one_start)):
         return False
     return _can_meet(_split(spec), _split(other))
+
+
+class Meetings(Generic[T]):
+    """Declared paths, each with what declares it, to be asked which of them can meet another: of
+    many, few are looked at."""
+
+    def __init__(self) -> None:
+        self._at: dict[tuple[str, ...], list[tuple[str, T]]] = {}
+        """By the names before the first wildcard."""
+        self._below: dict[tuple[str, ...], list[tuple[str, T]]] = {}
+        """By each folder above these."""
+
+    def add(self, spec: str, declarer: T) -> None:
+        """Hold a path and what declares it."""
+        names = _fixed_names(spec)
+        self._at.setdefault(names, []).append((spec, declarer))
+        for n in range(len(names)):
+            self._below.setdefault(names[:n], []).append((spec, declarer))
+
+    def met_by(self, spec: str) -> Iterator[T]:
+        """What declares a path that can stand for a file that this one can stand for."""
+        names = _fixed_names(spec)
+        candidates = [self._at.get(names[:n], ()) for n in range(len(names) + 1)]
+        for other, declarer in chain(*candidates, self._below.get(names, ())):
+            if meet(spec, other):
+                yield declarer
+
+
+@cache
+def _fixed_names(spec: str) -> tuple[str, ...]:
+    """The names before the first that has a wildcard: where two paths meet, one begins with those
+    of the other."""
+    if spec in WHOLE:
+        return ()
+    return tuple(takewhile(lambda name: not WILD.search(name), spec.split("/")))
 
 
 @cache

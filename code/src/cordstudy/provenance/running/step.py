@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from cordstudy.provenance.history.paths import meet
+from cordstudy.provenance.history.paths import Meetings, meet
 
 
 class Recorded(Protocol):
@@ -41,3 +41,27 @@ def builds_on(step: Recorded, other: Recorded) -> bool:
             if meet(spec, output):
                 return True
     return False
+
+
+class Writers:
+    """Steps by what they write, to be asked which of them another builds on: of a thousand steps
+    each is compared with few."""
+
+    def __init__(self) -> None:
+        self._steps: list[Recorded] = []
+        self._outputs = Meetings[int]()
+
+    def add(self, step: Recorded) -> None:
+        """Hold a step."""
+        for output in step.outputs:
+            self._outputs.add(output, len(self._steps))
+        self._steps.append(step)
+
+    def below(self, step: Recorded) -> list[Recorded]:
+        """The steps that a step builds on, in the order in which they were added."""
+        found = {n for spec in step.inputs for n in self._outputs.met_by(spec)}
+        return [self._steps[n] for n in sorted(found)]
+
+    def of(self, path: str) -> list[Recorded]:
+        """The steps that can write a declared path, likewise."""
+        return [self._steps[n] for n in sorted(set(self._outputs.met_by(path)))]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from cordstudy.provenance.running.step import Recorded, builds_on
+from cordstudy.provenance.running.step import Recorded, Writers
 
 LONGEST_SETTING_UP_S = 10.0
 """What a step takes beside its command, at most: its workspace, and landing."""
@@ -32,9 +32,10 @@ class TimeLeft:
         """When each step that runs began."""
         self._took_s: dict[str, float] = {}
         self._needs: dict[str, set[str]] = {}
-        for number, step in enumerate(steps):
-            before = steps[:number]
-            self._needs[step.name] = {other.name for other in before if builds_on(step, other)}
+        before = Writers()
+        for step in steps:
+            self._needs[step.name] = {other.name for other in before.below(step)}
+            before.add(step)
 
     def begins(self, step: str) -> None:
         """A step begins."""
