@@ -84,7 +84,7 @@ def is_command(words: list[str]) -> None:
     if name in commands():
         command = importlib.import_module(commands()[name]).command
     else:
-        command = cli.commands[name]
+        command = cli.get_command(click.Context(cli), name)
     assert isinstance(command, click.Command)
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in options if word.startswith("-")} <= {*known, "--help"}

@@ -7,29 +7,36 @@ so that a change here is no change of a step's code.
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
-from cordstudy.cli.audit import audit
-from cordstudy.cli.carried import carried
-from cordstudy.cli.cases import cases
 from cordstudy.cli.here import DEFAULT
-from cordstudy.cli.inputs import inputs
-from cordstudy.cli.job import job
-from cordstudy.cli.methods import methods
-from cordstudy.cli.recompute import recompute
-from cordstudy.cli.render import render
-from cordstudy.cli.reproduce import reproduce
-from cordstudy.cli.results import results
-from cordstudy.cli.run import run
-from cordstudy.cli.segment import segment
-from cordstudy.cli.setup import note_if_not_set_up, setup
-from cordstudy.cli.space import space
-from cordstudy.cli.status import status
-from cordstudy.cli.store import store
-from cordstudy.cli.verify import verify
-from cordstudy.cli.written import written
+from cordstudy.cli.readiness import note_if_not_set_up
 from cordstudy.study.closure import commands, help_line
 
+COMMANDS = (
+    "setup",
+    "run",
+    "reproduce",
+    "store",
+    "status",
+    "inputs",
+    "cases",
+    "audit",
+    "verify",
+    "results",
+    "methods",
+    "segment",
+    "space",
+    "carried",
+    "recompute",
+    "written",
+    "render",
+    "job",
+)
+"""Each is in the module of its name here, which is imported when it is called: a job of a cluster
+has no time for the others."""
 EPILOG = """\b
 Examples, from the root of a study:
   code/study setup                           make a fresh clone ready
@@ -50,7 +57,18 @@ Examples, from the root of a study:
 
 
 class CommandsAndSteps(click.Group):
-    """Lists the step commands too, which `base.entry` runs."""
+    """Imports a command when it is called; lists the step commands too, which `base.entry` runs."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Their names, sorted as click does."""
+        return sorted(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The one of a name."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"cordstudy.cli.{name}"), name)
+        return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write both lists."""
@@ -82,26 +100,3 @@ def cli(context: click.Context, name: str) -> None:
     """
     context.obj = name
     note_if_not_set_up(context.invoked_subcommand)
-
-
-for command in (
-    setup,
-    run,
-    reproduce,
-    store,
-    status,
-    inputs,
-    cases,
-    audit,
-    verify,
-    results,
-    methods,
-    segment,
-    space,
-    carried,
-    recompute,
-    written,
-    render,
-    job,
-):
-    cli.add_command(command)

@@ -1,12 +1,10 @@
 """`setup`: making a fresh clone ready.
 
-Owns: what a clone needs, in which order, and a line for each; the note for a clone without it.
-Does not own: any of it (`provenance.running`).
+Owns: what a clone needs, in which order, and a line for each.
+Does not own: any of it (`provenance.running`), or the note for a clone without it (`readiness`).
 """
 
 from __future__ import annotations
-
-import sys
 
 import click
 
@@ -20,13 +18,6 @@ from cordstudy.provenance.running.carrying import enable
 from cordstudy.provenance.running.inputs import prepare_dataset
 from cordstudy.provenance.running.runner import sole_run
 from cordstudy.study.loading import load_study
-
-NOTE = (
-    "note: this clone is not set up, so that datalad get gets nothing, without saying so: "
-    "code/study setup"
-)
-NOT_NOTED = ("setup", "recompute", "render", "job")
-"""Commands that need no set-up clone."""
 
 
 @click.command()
@@ -86,11 +77,3 @@ def _enable_carried() -> list[StudyError]:
     what = f"{len(files)} files, {total:.1f} MB, for datalad get" if files else "nothing"
     say(f"carried {what}")
     return []
-
-
-def note_if_not_set_up(command: str | None) -> None:
-    """Say on standard error that this clone is not set up, where it is not."""
-    asks_for_help = not {"-h", "--help"}.isdisjoint(sys.argv)
-    if command is None or command in NOT_NOTED or asks_for_help or is_annex(ROOT):
-        return
-    say(NOTE, err=True)

@@ -15,7 +15,7 @@ import pytest
 
 from cordstudy.base.errors import machine_fault
 from cordstudy.base.tables import write_file
-from cordstudy.cli import setup
+from cordstudy.cli import readiness
 from helpers import REPOSITORY, digests, git, log_of, run
 
 ODD = 'it\'s a "st$udy" (1) {x} ü'
@@ -53,7 +53,7 @@ STEERING = {
 }
 
 
-NOTE = f"{setup.NOTE}\n"
+NOTE = f"{readiness.NOTE}\n"
 """What is said of this repository's own checkout, which is no annex."""
 
 
