@@ -34,6 +34,7 @@ from cordstudy.provenance.cluster.leftovers import (
 )
 from cordstudy.provenance.cluster.patience import patiently, reachable
 from cordstudy.provenance.cluster.slurm import Job
+from cordstudy.provenance.cluster.store import index_packs
 from cordstudy.provenance.cluster.submission import JobStep, Submission
 from cordstudy.provenance.history.records import RunRecord, join
 from cordstudy.provenance.profile import NAME
@@ -185,6 +186,7 @@ class _Running:
                 kept = patiently(self.store, lambda: _kept(ws), say=_say)
                 word, told = "landed", patiently(self.store, lambda: self._land(kept), say=_say)
             patiently(self.store, stack.close, say=_say)
+        index_packs(self.store)
         return word, told
 
     @contextmanager

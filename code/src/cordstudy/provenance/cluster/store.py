@@ -10,6 +10,7 @@ git-annex shares (`annex.private`), so that a study's history says nothing of wh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
@@ -42,6 +43,8 @@ SETTINGS = {
     "core.packedRefsTimeout": "10000",
 }
 """Nothing in it is rewritten, or packed while a job reads it; who moves a ref waits for others."""
+PACKS = 20
+"""How many packs may be without an index of all."""
 
 
 def make_store(dataset: Path, place: Path) -> None:
@@ -169,6 +172,20 @@ def pull(dataset: Path, store: Path) -> int:
     with locked(dataset):
         after = add_to_branch(dataset, branch, make)
     return int(git(dataset, "rev-list", "--count", f"{before}..{after}"))
+
+
+def index_packs(store: Path) -> None:
+    """Have git find what the store holds by one index of its packs, of which each landing adds one:
+    git looks into each that the index has not, and a job calls it a hundred times.
+
+    Nothing is rewritten or removed; where it fails, all is as it was.
+    """
+    packs = store / "objects/pack"
+    index = packs / "multi-pack-index"
+    with suppress(StudyError, OSError), locked(store):
+        since = index.stat().st_mtime if index.exists() else 0.0
+        if sum(pack.stat().st_mtime > since for pack in packs.glob("*.pack")) >= PACKS:
+            git(store, "multi-pack-index", "write")
 
 
 def give(dataset: Path, store: Path, paths: Sequence[str]) -> None:
