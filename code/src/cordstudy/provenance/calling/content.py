@@ -116,6 +116,8 @@ def annex_keys(
     those; what it prints of a name is quoted, so that it is not asked for. Raises StudyError for a
     name that it cannot be asked about.
     """
+    if not files:  # nothing to start git-annex for
+        return {}
     check_names(files)
     options = ("--format=\\000${key}\\000", "--batch", "-z")
     answer = annex(repo, "find", *matching, *options, stdin=_nul_ended(files), private=private)
