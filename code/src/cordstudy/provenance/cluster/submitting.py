@@ -204,6 +204,7 @@ class Desk:
     def _prepare(self, submission: Submission, site: Site, program: Program, *, keep: bool) -> Path:
         """Leave what jobs need in a folder of their own: the submission, a clone with the code
         that runs them, their script, which is returned. Earlier ones go, but with `keep`."""
+        self.logs.mkdir(parents=True, exist_ok=True)  # Slurm fails a job whose log has no folder
         if not keep and self.folder.exists():
             remove_tree(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
