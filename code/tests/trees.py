@@ -48,6 +48,14 @@ def table(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines(), delimiter="\t"))
 
 
+def object_of(key: str) -> str:
+    """Where git-annex has the content of a key, in a repository with a tree."""
+    letters = "0123456789zqjxkmvwgpfZQJXKMVWGPF"
+    word = int.from_bytes(hashlib.md5(key.encode()).digest()[:4], "little")
+    a, b, c, d = (letters[word >> shift & 31] for shift in (0, 6, 12, 18))
+    return f".git/annex/objects/{b}{a}/{d}{c}/{key}/{key}"
+
+
 def lay_out(folder: Path, files: Iterable[tuple[str, str]], texts: dict[str, str]) -> Path:
     """A git repository with a link for each (path, annex key), and texts."""
     folder.mkdir(parents=True)
@@ -57,7 +65,7 @@ def lay_out(folder: Path, files: Iterable[tuple[str, str]], texts: dict[str, str
         if place.parent not in made:
             place.parent.mkdir(parents=True, exist_ok=True)
             made.add(place.parent)
-        place.symlink_to("../" * path.count("/") + f".git/annex/objects/Xx/Yy/{key}/{key}")
+        place.symlink_to("../" * path.count("/") + object_of(key))
     for path, text in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
