@@ -4,14 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from cordstudy.provenance.cluster.store import PACKS, index_packs
+from cordstudy.provenance.cluster import store as stores
+from cordstudy.provenance.cluster.store import index_packs
 from cordstudy.provenance.running.trees import FETCH
 from helpers import git
 
+PACKS = 3
+
 
 @pytest.fixture
-def store(tmp_path) -> Path:
+def store(tmp_path, monkeypatch) -> Path:
     """A bare repository with almost enough commits that were fetched one by one, each as a pack."""
+    monkeypatch.setattr(stores, "PACKS", PACKS)
     source, store = tmp_path / "source", tmp_path / "store.git"
     git(tmp_path, "init", "-q", "-b", "main", source)
     git(tmp_path, "init", "-q", "--bare", "-b", "main", store)
