@@ -89,8 +89,8 @@ def draw_differences(axes: Axes, rows: Sequence[Comparison], margin: float) -> N
         if not np.isnan(row.low_seen):
             ends = [row.low_seen, row.high_seen]
             axes.plot(ends, [n, n], color=colour, lw=SEEN_PT, solid_capstyle="butt")
-        fill = colour if row.role == PRIMARY else "white"
-        axes.plot(row.difference, n, "o", ms=5, mec=colour, mfc=fill, mew=1.5)
+        fill, edge = (colour, "white") if row.role == PRIMARY else ("white", colour)
+        axes.plot(row.difference, n, "o", ms=7, mec=edge, mfc=fill, mew=1.5, zorder=3)
         if not np.isnan(row.retraining_sd):
             below = n + 0.24
             axes.plot([row.trainings_low, row.trainings_high], [below, below], **RETRAINED)
