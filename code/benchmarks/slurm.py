@@ -11,16 +11,12 @@ import csv
 import hashlib
 import json
 import os
-import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -37,52 +33,9 @@ from cordstudy.study.steps import steps
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STUDY = REPOSITORY / "code/study"
-NODES = 3
+sys.path.append(str(REPOSITORY / "code/tests"))  # for a cluster, and trees of true sources
 CHAINS = 10
 """Each step reads what the one before it in its chain made."""
-SETTINGS = """\
-ClusterName=benchmark
-SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={port}
-SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
-CredType=cred/munge
-AuthInfo=socket={base}/munge/socket
-StateSaveLocation={base}/state
-SlurmdSpoolDir={base}/spool.%n
-SlurmctldPidFile={base}/slurmctld.pid
-SlurmdPidFile={base}/slurmd.%n.pid
-SlurmctldLogFile={base}/log/slurmctld.log
-SlurmdLogFile={base}/log/slurmd.%n.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-MpiDefault=none
-SwitchType=switch/none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
-SchedulerType=sched/backfill
-SchedulerParameters=batch_sched_delay=0,sched_interval=5,sched_min_interval=0,bf_interval=5
-DependencyParameters=kill_invalid_depend
-PriorityType=priority/basic
-JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
-JobCompType=jobcomp/none
-MinJobAge=86400
-MaxJobCount=20000
-ReturnToService=2
-MailProg=/bin/true
-SlurmdParameters=config_overrides
-PartitionName=main Nodes=n[1-{nodes}] Default=YES MaxTime=INFINITE State=UP
-"""
-MUNGE = (
-    "--key-file={base}/munge/key",
-    "--socket={base}/munge/socket",
-    "--pid-file={base}/munge/munged.pid",
-    "--log-file={base}/munge/munged.log",
-    "--seed-file={base}/munge/munged.seed",
-)
-
 TRIVIAL = '''\
 #!/usr/bin/env python3
 """A step writes the files that it declares and nothing else; all but steps is as it was."""
@@ -106,57 +59,6 @@ scratch = "{base}/scratch"
 cores = 1
 memory = "10M"
 """
-
-
-@contextmanager
-def cluster(base: Path, port: int) -> Iterator[None]:
-    """Slurm on this host, with all that is its own in a folder; stopped at the end."""
-    for name in ("state", "log", "munge"):
-        (base / name).mkdir(parents=True)
-    base.parent.chmod(0o755)  # for the user of munge
-    key = base / "munge/key"
-    key.write_bytes(os.urandom(1024))
-    key.chmod(0o600)
-    shutil.chown(base / "munge", "munge", "munge")
-    shutil.chown(key, "munge", "munge")
-    host = socket.gethostname().partition(".")[0]
-    lines = [SETTINGS.format(base=base, host=host, port=port, nodes=NODES)]
-    for n in range(1, NODES + 1):
-        (base / f"spool.n{n}").mkdir()
-        lines.append(f"NodeName=n{n} NodeHostname={host} NodeAddr=127.0.0.1 Port={port + n}\n")
-    (base / "slurm.conf").write_text("".join(lines))
-    os.environ["SLURM_CONF"] = str(base / "slurm.conf")
-    try:
-        munge = [option.format(base=base) for option in MUNGE]
-        run("runuser", "-u", "munge", "--", "/usr/sbin/munged", *munge)
-        run("slurmctld")
-        for n in range(1, NODES + 1):
-            run("slurmd", "-N", f"n{n}")
-        until("all nodes are up", lambda: len(idle_nodes()) == NODES)
-        yield
-    finally:
-        subprocess.run(["scancel", "--user=root", "--state=PENDING"], capture_output=True)
-        subprocess.run(["scancel", "--user=root"], capture_output=True)
-        for path in (*base.glob("slurm*.pid"), base / "munge/munged.pid"):
-            if path.is_file():
-                stop(int(path.read_text()))
-
-
-def idle_nodes() -> set[str]:
-    """The nodes that could take a job."""
-    told = subprocess.run(
-        ["sinfo", "-hN", "-t", "idle", "-o", "%N"], capture_output=True, text=True
-    )
-    return set(told.stdout.split())
-
-
-def stop(process: int) -> None:
-    """End a process, and wait until it is gone."""
-    try:
-        os.kill(process, signal.SIGTERM)
-    except ProcessLookupError:
-        return
-    until(f"process {process} has ended", lambda: not Path(f"/proc/{process}").exists())
 
 
 def until(what: str, is_so: Callable[[], bool], *, seconds: float = 60) -> None:
@@ -245,7 +147,6 @@ class Place:
             site=Site(str(self.scratch)),
             program=Program(str(STUDY), ("job",), (".gitattributes", ".datalad/config")),
             request=lambda _: Request(1, ("--ntasks=1", *options)),
-            report=lambda _: None,
         )
         return time.perf_counter() - start
 
@@ -305,7 +206,6 @@ class FullStudy:
 
     def __init__(self, base: Path) -> None:
         self.base, self.folder = base, base / "study"
-        sys.path.append(str(REPOSITORY / "code/tests"))
         trees = import_module("trees")
         lay_out = trees.lay_out
 
@@ -428,14 +328,14 @@ def full_study(base: Path) -> None:
     help="Steps that land; 0 for none.",
 )
 @click.option("--full/--no-full", default=True, show_default=True, help="The full study's graph.")
-@click.option("--port", default=7300, show_default=True, help="Of Slurm; the next three too.")
-def main(submitted: int, landed: Sequence[int], full: bool, port: int) -> None:
+def main(submitted: int, landed: Sequence[int], full: bool) -> None:
     """Print how long steps take that are only submitted, and so many that land; and the full study.
 
     Each number of steps in LANDED is a graph of its own."""
     for key in ("NAME", "EMAIL"):
         os.environ[f"GIT_AUTHOR_{key}"] = os.environ[f"GIT_COMMITTER_{key}"] = "benchmark"
-    with tempfile.TemporaryDirectory() as name, cluster(Path(name) / "slurm", port):
+    cluster = import_module("slurm_cluster").started(nodes=3, cpus=1)
+    with tempfile.TemporaryDirectory() as name, cluster:
         heads = f"{'ours s':>8} {'sbatch s':>8} {'a step':>8} {'a job':>8} {'ratio':>6}"
         click.echo(f"{'what':24} {'steps':>6} {heads}")
         if submitted:

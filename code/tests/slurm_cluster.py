@@ -63,6 +63,7 @@ JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
 MinJobAge=86400
+MaxJobCount=20000
 JobRequeue=1
 ReturnToService=2
 SlurmdTimeout=10
