@@ -19,10 +19,9 @@ from cordstudy.study.steps import phantom_arguments
 OUTPUTS = (
     ".bidsignore",
     "README.md",
-    "dataset_description.json",
+    "*.json",
     "derivatives",
     "exclude.yml",
-    "participants.json",
     "participants.tsv",
     "sub-*",
 )

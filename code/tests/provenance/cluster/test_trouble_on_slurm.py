@@ -12,7 +12,7 @@ from cordstudy.base.errors import StudyError
 from cordstudy.provenance.cluster import endings
 from cordstudy.provenance.cluster import slurm as asked
 from handed_in import Field, gated, once_there, plain
-from helpers import Step, run
+from helpers import Step, git, run
 
 SOON = ("--time=1", "--signal=B:USR1@48")
 """The shortest limit that Slurm has, and being told of it after some twelve seconds."""
@@ -53,6 +53,20 @@ def test_a_step_that_fails_takes_with_it_what_builds_on_it_alone(clustered):
     assert list(ids) == ["bad", "after-bad"]
     clustered.wait_for("bad", "after-bad", word="landed")
     clustered.check("good", "bad", "after-good", "after-bad")
+
+
+def test_what_has_landed_runs_again_in_a_fresh_clone_without_slurm(clustered, tmp_path):
+    before = clustered.push()
+    table = [plain("first"), plain("second", reads="out/first.bin")]
+    clustered.submit(table)
+    clustered.wait_for("first", "second", word="landed")
+    clustered.check("first", "second")
+    clone = tmp_path / "clone"
+    run("datalad", "-l", "error", "clone", clustered.study, clone, cwd=tmp_path)
+    tip = git(clone, "rev-parse", "HEAD")
+    run("datalad", "rerun", f"--since={before}", cwd=clone, SLURM_CONF="/nowhere")
+    assert git(clone, "rev-parse", "HEAD") == tip and git(clone, "status", "--porcelain") == ""
+    assert all((clone / f"out/{name}.bin").is_file() for name in ("first", "second"))
 
 
 def test_a_job_that_is_cancelled_leaves_nothing_and_can_be_submitted_again(clustered, slurm):
@@ -99,7 +113,7 @@ def test_a_node_that_is_lost_in_the_middle_costs_one_try(clustered, slurm):
 
 @pytest.mark.slow
 def test_a_training_goes_on_after_its_limit_and_gives_what_one_without_gives(clustered, slurm):
-    with_limit = training(clustered.folder, "limited", epochs=24, epoch_s=1)
+    with_limit = training(clustered.folder, "limited", epochs=55, epoch_s=1)
     stuck = training(clustered.folder, "stuck", epochs=1, epoch_s=600)
     table = [with_limit, stuck, plain("after", reads="out/limited.bin")]
     ids = clustered.submit(table, options={"limited": SOON, "stuck": SOON})
