@@ -131,7 +131,7 @@ def test_a_training_goes_on_after_its_limit_and_gives_what_one_without_gives(clu
             slurm.start_now(ids["limited"])
     clustered.wait_for("after", word="landed")
     epochs = (clustered.folder / "limited.epochs").read_text().split()
-    assert epochs == [str(number) for number in range(1, 25)]  # none twice
+    assert epochs == [str(number) for number in range(1, 56)]  # none twice
     clustered.check("limited", "after")
     run("git", "annex", "get", "-q", "out/limited.bin", cwd=clustered.study)
     assert (clustered.study / "out/limited.bin").read_text().split() == epochs
