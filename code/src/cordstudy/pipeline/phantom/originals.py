@@ -93,7 +93,7 @@ ORIGINALS = {
         session="",
         labels="derivatives/labels",
         mask_suffix="_label-SC_seg",
-        ignored=("*_T2star.*",),
+        ignored=("*_T2star.*", "T2star.json"),
         images=(
             Image(
                 "anat", "T1w", "corrected", Acquisition("T1w", (50, 84, 56), (1.2, 1.2, 1.2), "RAS")
