@@ -10,6 +10,7 @@ import pytest
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit.status import states
 from cordstudy.provenance.calling import gitannex
+from cordstudy.provenance.running import kept as kept_steps
 from cordstudy.provenance.running import recording
 from cordstudy.provenance.running.kept import NotLanded, finished
 from cordstudy.provenance.running.machine import Machine
@@ -217,3 +218,27 @@ def test_a_disk_that_fills_up_while_a_step_lands_loses_nothing(
     assert is_clean(small)
     assert states(small, [step])["full"].word == "done"
     run("git", "annex", "fsck", "-q", cwd=small)
+
+
+def test_what_another_process_lands_meanwhile_is_no_fault_of_who_looks(
+    small, machine, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(gitannex, "INDEX_WAIT_S", 0.3)
+    free = refuse_by_a_hook(small)
+    for name in ("one", "two"):
+        step = Step(
+            name, f"mkdir -p out; echo {name} > out/{name}.txt", outputs=(f"out/{name}.txt",)
+        )
+        with pytest.raises(NotLanded):
+            run_step(small, step, machine=machine)
+    free()
+    read = kept_steps.record_at
+
+    def read_while_others_land(repo: Path, commit: str):
+        for ref in git(small, "for-each-ref", "--format=%(refname)", kept_steps.FINISHED).split():
+            git(small, "update-ref", "-d", ref)
+        return read(repo, commit)
+
+    monkeypatch.setattr(kept_steps, "record_at", read_while_others_land)
+    assert [kept.step for kept in finished(small)] == ["it.one", "it.two"]
+    assert finished(small) == []

@@ -272,8 +272,8 @@ class _Running:
         where its outputs were changed since.
         """
         own = refs_of_tries(self.store, self.name)
-        for kept in finished(self.store):
-            if kept.ref in own and self._is_of_now(kept) and content_is_there(self.store, kept):
+        for kept in finished(self.store, among=own):
+            if self._is_of_now(kept) and content_is_there(self.store, kept):
                 try:
                     self._land(kept)
                 except NotLanded as error:

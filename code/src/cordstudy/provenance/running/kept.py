@@ -12,7 +12,7 @@ until the ref is there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,7 @@ def bring_home(dataset: Path, folder: Path) -> Kept:
     try:
         with locked(dataset):
             git(dataset, *FETCH, str(clone), f"HEAD:{ref}", private=True)
-        kept = _kept_at(dataset, ref)
+        kept = _kept(dataset, ref, head(dataset, ref))
         copy_content(clone, kept.record.from_root(kept.record.outputs))
     except StudyError as error:
         raise NotLanded(step, f"{error}\nit stays in {folder}") from error
@@ -120,16 +120,23 @@ def copy_content(clone: Path, outputs: Sequence[str]) -> None:
         )
 
 
-def finished(dataset: Path) -> list[Kept]:
-    """The finished steps that have not landed yet."""
-    refs = git(dataset, "for-each-ref", "--format=%(refname)", FINISHED).split()
-    return [_kept_at(dataset, ref) for ref in refs]
+def finished(dataset: Path, *, among: Collection[str] | None = None) -> list[Kept]:
+    """The finished steps that have not landed yet, of all refs or of some.
+
+    Another process may land any of them meanwhile, and its ref be gone: what is read after the list
+    is read by commits.
+    """
+    told = git(dataset, "for-each-ref", "--format=%(objectname) %(refname)", FINISHED)
+    found = []
+    for line in told.splitlines():
+        commit, ref = line.split(" ", maxsplit=1)
+        if among is None or ref in among:
+            found.append(_kept(dataset, ref, commit))
+    return found
 
 
-def _kept_at(dataset: Path, ref: str) -> Kept:
-    commit = head(dataset, ref)
-    base = head(dataset, f"{commit}^")
-    return Kept(ref, commit, base, record_at(dataset, commit))
+def _kept(dataset: Path, ref: str, commit: str) -> Kept:
+    return Kept(ref, commit, head(dataset, f"{commit}^"), record_at(dataset, commit))
 
 
 def forget(dataset: Path, kept: Kept) -> None:
