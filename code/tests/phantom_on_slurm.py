@@ -94,8 +94,6 @@ def _training_at_work(cluster: Cluster, folder: Path, *, but: str = "") -> tuple
 
 
 def _trainings(cluster: Cluster, folder: Path, but: str) -> Iterator[tuple[str, str]]:
-    if not (_logs(folder) / "jobs.json").exists():
-        return
     for name, submitted in read_jobs(_logs(folder)).items():
         progress = folder / ".cordstudy/progress/phantom" / name.replace(":", "-")
         reached = [int(path.name.split("-")[1]) for path in progress.rglob("epoch-*-*.pth")]

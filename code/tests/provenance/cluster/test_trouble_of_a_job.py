@@ -14,6 +14,7 @@ import pytest
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.cluster import job as jobs
 from cordstudy.provenance.cluster import patience
+from cordstudy.provenance.cluster.submitting import jobs_file
 from cordstudy.provenance.running.kept import NotLanded
 from handed_in import Field, once_there, plain
 from helpers import Step, commit, git, run
@@ -301,13 +302,13 @@ def test_steps_that_write_one_file_are_refused_before_any_is_submitted(field):
     table = [Step("one", "true", outputs=("out/*",)), Step("two", "true", outputs=("out/a.txt",))]
     with pytest.raises(StudyError, match=r"two and one both write out/a\.txt"):
         field.submit(table, queue={})
-    assert not (field.logs / "jobs.json").exists()
+    assert not jobs_file(field.logs).exists()
 
 
 def test_a_list_of_jobs_that_was_torn_is_named(field):
     field.logs.mkdir(parents=True)
-    (field.logs / "jobs.json").write_text('{"a": {"job": "1')
-    with pytest.raises(StudyError, match=r"jobs\.json: cannot be read") as raised:
+    jobs_file(field.logs).write_text('{"step": "a", "job": "1')
+    with pytest.raises(StudyError, match=r"jobs\.jsonl: cannot be read") as raised:
         field.desk()
     assert raised.value.hint == "remove it"
 

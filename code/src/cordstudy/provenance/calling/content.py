@@ -85,10 +85,11 @@ def _checksum(key: str) -> str:
 
 def listed(repo: Path, specs: Sequence[str], *, private: bool = False) -> list[str]:
     """The files of a clone that paths, globs and folders stand for."""
-    if not specs:  # to git, no path is every path
-        return []
-    answer = git(repo, "ls-files", "-z", "--", *pathspecs(specs), private=private)
-    return answer.split("\0")[:-1]
+    found: set[str] = set()
+    for start in range(0, len(specs), CHUNK):  # none at all would stand for every file
+        some = pathspecs(specs[start : start + CHUNK])
+        found.update(git(repo, "ls-files", "-z", "--", *some, private=private).split("\0")[:-1])
+    return sorted(found)
 
 
 def pathspecs(specs: Sequence[str]) -> list[str]:

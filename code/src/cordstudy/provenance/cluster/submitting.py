@@ -10,7 +10,6 @@ Slurm schedules, nothing else does: what is here ends as soon as all jobs are su
 
 from __future__ import annotations
 
-import json
 import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -18,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.tables import write_file
 from cordstudy.provenance.calling.gitannex import git
 from cordstudy.provenance.cluster.endings import forget, left
 from cordstudy.provenance.cluster.slurm import JOB, QueuedJob, submit
@@ -36,8 +34,9 @@ GRACE_S = 120
 
 
 class Submitted(BaseModel):
-    """The newest job of a step."""
+    """A job of a step."""
 
+    step: str
     job: str
     since: str
     """The commit that the store was at."""
@@ -45,23 +44,26 @@ class Submitted(BaseModel):
 
 Jobs = dict[str, Submitted]
 """The newest job of each step that had one, by the step's name."""
-_JOBS = TypeAdapter(Jobs)
 
 
 def read_jobs(logs: Path) -> Jobs:
     """Which job was submitted for which step of a table."""
-    path = logs / "jobs.json"
+    path = jobs_file(logs)
     try:
-        return _JOBS.validate_json(path.read_bytes())
+        lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         return {}
+    try:
+        submitted = [Submitted.model_validate_json(line) for line in lines]
     except ValidationError as error:
         raise StudyError(f"{path}: cannot be read: {error}", hint="remove it") from error
+    return {one.step: one for one in submitted}  # the last of a step
 
 
-def _write_jobs(logs: Path, jobs: Jobs) -> None:
-    content = {name: one.model_dump() for name, one in jobs.items()}
-    write_file(logs / "jobs.json", json.dumps(content, indent=1) + "\n")
+def jobs_file(logs: Path) -> Path:
+    """Where it is kept which job is whose: a line each, in the order in which they were submitted,
+    written as soon as Slurm has taken it."""
+    return logs / "jobs.jsonl"
 
 
 def check_one_writer(steps: Sequence[Recorded]) -> None:
@@ -185,21 +187,24 @@ class Desk:
         forget(self.logs, [step.name for step in job_steps])
         ids: dict[str, str] = {}
         known = dict(live)
-        try:
-            for one in job_steps:
-                after = [known[name] for name in one.after]
-                ids[one.name] = known[one.name] = submit(
-                    script,
-                    [one.name, *after],
-                    name=job_name(self.logs, one.name),
-                    output=slurm_log(self.logs, one.name, JOB),
-                    after=after,
-                    options=requests[one.name].options,
-                )
-        finally:
-            self.jobs |= {name: Submitted(job=job, since=since) for name, job in ids.items()}
-            _write_jobs(self.logs, self.jobs)
+        for one in job_steps:
+            after = [known[name] for name in one.after]
+            job = submit(
+                script,
+                [one.name, *after],
+                name=job_name(self.logs, one.name),
+                output=slurm_log(self.logs, one.name, JOB),
+                after=after,
+                options=requests[one.name].options,
+            )
+            ids[one.name] = known[one.name] = job
+            self._remember(Submitted(step=one.name, job=job, since=since))
         return ids
+
+    def _remember(self, submitted: Submitted) -> None:
+        self.jobs[submitted.step] = submitted
+        with jobs_file(self.logs).open("a") as stream:
+            stream.write(f"{submitted.model_dump_json()}\n")
 
     def _prepare(self, submission: Submission, site: Site, program: Program, *, keep: bool) -> Path:
         """Leave what jobs need in a folder of their own: the submission, a clone with the code
