@@ -127,8 +127,8 @@ def test_a_training_goes_on_after_its_limit_and_gives_what_one_without_gives(clu
     assert "it had come no further than it was" in clustered.states()["stuck"].told[0]
     while clustered.words()["limited"] != "landed":
         slurm.wait_until(lambda: clustered.words()["limited"] != "running", "an end", seconds=60)
-        if clustered.words()["limited"] == "pending":
-            slurm.start_now(ids["limited"])
+        assert clustered.words()["limited"] != "failed"
+        slurm.hurry(ids["limited"])
     clustered.wait_for("after", word="landed")
     epochs = (clustered.folder / "limited.epochs").read_text().split()
     assert epochs == [str(number) for number in range(1, 56)]  # none twice
