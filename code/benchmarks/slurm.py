@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -24,9 +24,16 @@ from pathlib import Path
 import click
 
 from cordstudy.provenance.cluster import slurm
+from cordstudy.provenance.cluster.states import job_states
 from cordstudy.provenance.cluster.store import make_store, push
 from cordstudy.provenance.cluster.submission import read_submission
-from cordstudy.provenance.cluster.submitting import Desk, Program, Request, Site
+from cordstudy.provenance.cluster.submitting import (
+    Desk,
+    Program,
+    Request,
+    Site,
+    read_jobs,
+)
 from cordstudy.provenance.history.index import History
 from cordstudy.study.loading import load_study
 from cordstudy.study.steps import steps
@@ -169,11 +176,18 @@ class Place:
         made = {path for outputs in history.outputs.values() for path in outputs}
         wanted = {step.outputs[0] for step in self.steps}
         if made != wanted or len(history.recorded) != len(wanted):
-            raise SystemExit(f"{len(history.recorded)} of {len(wanted)} steps landed: {self.base}")
+            told = "".join(f"\n{name}: {why}" for name, why in self._failures())
+            raise SystemExit(f"{len(history.recorded)} of {len(wanted)} steps landed{told}")
         keys = set(run("git", "annex", "findkeys", "--in=here", cwd=self.store).split())
         lacking = [path for path in wanted if history.tree[path].key not in keys]
         if lacking:
             raise SystemExit(f"the content of {len(lacking)} outputs did not land: {self.base}")
+
+    def _failures(self) -> Iterator[tuple[str, str]]:
+        logs = self.base / "local/logs/steps"
+        for name, job in job_states(logs, read_jobs(logs), slurm.queued()).items():
+            if job.word != "landed":
+                yield name, "; ".join((job.word, *job.told))
 
 
 def seconds_to_end() -> float:
