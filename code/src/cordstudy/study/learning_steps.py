@@ -74,6 +74,7 @@ def train(study: Study, model: Model, fold: int, number: int) -> Step:
     arguments += ["--configuration", configuration(study, model), "--fold", fold]
     arguments += ["--seed", settings.seed + number - 1, "--epochs", epochs(study, model)]
     arguments += ["--iterations", settings.iterations, "--validations", settings.validations]
+    arguments += repeated("mirror", study.predict.mirror_axes)
     arguments += ["--identical", settings.identical]
     inputs = below([raw], [*RAW_TRAIN, "dataset.json"]) + below([planned], PLANNED)
     if balanced(study, model):

@@ -16,7 +16,7 @@ mirror_option = click.option(
     "mirror_axes",
     multiple=True,
     type=int,
-    help="Axis (0, 1, 2: z, y, x) to mirror; repeatable.",
+    help="Axis (0, 1, 2: z, y, x) that predictions mirror; repeatable.",
 )
 tile_step_option = click.option(
     "--tile-step", required=True, type=float, help="Distance of tiles as a share of the patch."

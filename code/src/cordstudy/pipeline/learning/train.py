@@ -13,6 +13,7 @@ import click
 from cordstudy.base.determinism import identical_option
 from cordstudy.base.outputs import remove_own
 from cordstudy.base.tables import write_file
+from cordstudy.pipeline.learning.options import mirror_option
 
 OWN = (
     "checkpoint_final.pth",
@@ -35,6 +36,7 @@ OWN = (
 @click.option("--epochs", required=True, type=int, help="Epochs to train.")
 @click.option("--iterations", required=True, type=int, help="Batches an epoch.")
 @click.option("--validations", required=True, type=int, help="Validation batches an epoch.")
+@mirror_option
 @click.option(
     "--balanced",
     is_flag=True,
@@ -51,6 +53,7 @@ def command(
     epochs: int,
     iterations: int,
     validations: int,
+    mirror_axes: tuple[int, ...],
     balanced: bool,
 ) -> None:
     """Train one fold of the planned MODEL on the nnU-Net raw DATASET.
@@ -70,5 +73,5 @@ def command(
         configuration=configuration,
         fold=fold,
         balanced=balanced,
-        schedule=Schedule(seed, epochs, iterations, validations),
+        schedule=Schedule(seed, epochs, iterations, validations, mirror_axes),
     )

@@ -25,11 +25,11 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import torch
 from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
@@ -77,6 +77,8 @@ class Schedule:
     epochs: int
     iterations: int
     validations: int
+    mirrored: tuple[int, ...] | None = None
+    """Axes that predictions with it mirror (see the trainer)."""
 
 
 class DeterministicCrossEntropy(nn.Module):
@@ -100,6 +102,9 @@ class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
     augmenters = 0
     """Processes that augment beside this one."""
     progress_folder: Path | None = None
+    mirrored: Sequence[int] | None = None
+    """Axes (0, 1, 2: z, y, x) that the checkpoint lets predictions mirror; by default all that
+    training mirrors."""
     groups: Mapping[str, str] | None = None
     """Group of each case; with any, batches draw every group with like chance, not every case."""
     on_epoch: Callable[[], object] = staticmethod(lambda: None)
@@ -126,6 +131,17 @@ class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
         super().on_train_start()
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, ...]:
+        """The stock choice; what stock predictions mirror is then what this study's do."""
+        chosen: tuple[Any, ...] = (
+            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
+        if self.mirrored is not None:
+            missing = 3 - len(self.configuration_manager.patch_size)  # a slice has no z
+            own, trained = [axis - missing for axis in self.mirrored], chosen[-1] or ()
+            self.inference_allowed_mirroring_axes = tuple(axis for axis in own if axis in trained)
+        return chosen
 
     def _build_loss(self) -> nn.Module:
         wrapped: nn.Module = super()._build_loss()
@@ -372,6 +388,7 @@ def _scheduled(
         torch_device(),
     )
     trainer.study_seed = schedule.seed
+    trainer.mirrored = schedule.mirrored
     trainer.num_epochs = schedule.epochs
     trainer.num_iterations_per_epoch = schedule.iterations
     trainer.num_val_iterations_per_epoch = schedule.validations
