@@ -34,7 +34,7 @@ PROFILE = Profile(
     parameters="code/studies",
     results=("models", "derivatives"),
     carried=(
-        "models/phantom/**/*__3d_fullres/**/checkpoint_final.pth",
+        "models/phantom/*/Dataset*/*__3d_fullres/**/checkpoint_final.pth",
         "derivatives/phantom/report/index.html",
     ),
     file_columns=("case_id",),

@@ -1,23 +1,36 @@
-"""`segment`: any image with a trained model of the study.
+"""`segment`: any image with a trained model, of the study or of a release.
 
-Owns: finding a model's checkpoints here.
-Does not own: segmentation (`pipeline.learning.segmenter`).
+Owns: which model a word stands for, and what a mask's sidecar tells of it.
+Does not own: segmentation (`pipeline.learning.segmenter`), or opening a release
+(`pipeline.release.opening`).
 """
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cordstudy.base.errors import StudyError
+from cordstudy.base.texts import read_text
 from cordstudy.cli.here import ROOT
 from cordstudy.cli.saying import say
+from cordstudy.provenance.calling.gitannex import git, head
 from cordstudy.study.layout import Layout
 from cordstudy.study.loading import load_study
-from cordstudy.study.models import models_of
+from cordstudy.study.models import models_of, untrained_models
 from cordstudy.study.schema import Study
+
+if TYPE_CHECKING:
+    from cordstudy.pipeline.learning.segmenter import Segmenting
+
+ALL_AXES = (0, 1, 2)
+"""A release's checkpoints tell which of them may be mirrored."""
+RELEASED = (".zip", ".safetensors")
 
 
 @click.command()
@@ -33,7 +46,15 @@ from cordstudy.study.schema import Study
     multiple=True,
     default=["general"],
     show_default=True,
-    help="Which model of the study; repeatable, each then with a folder of its own.",
+    metavar="NAME|PATH",
+    help="A model of the study, or a release: its folder, .zip or .safetensors. Repeatable, each "
+    "then with a folder of its own.",
+)
+@click.option(
+    "--sha256",
+    default="",
+    metavar="HEX",
+    help="What the released file, or a release folder's SHA256SUMS, should have.",
 )
 @click.option(
     "--out",
@@ -42,37 +63,126 @@ from cordstudy.study.schema import Study
     help="Folder of the masks.",
 )
 @click.pass_obj
-def segment(name: str, images: tuple[Path, ...], models: tuple[str, ...], out: Path) -> None:
+def segment(
+    name: str, images: tuple[Path, ...], models: tuple[str, ...], sha256: str, out: Path
+) -> None:
     """Segment the cord in IMAGES (NIfTI) with a trained model.
 
     Each mask is on its image's own grid, with a sidecar that says how it came about, and whether it
-    is empty or touches the border of the image.
+    is empty or touches the border of the image. Of a release nothing is run: checkpoints that hold
+    more than weights are refused.
+
+    \b
+    Examples:
+      code/study segment --out masks image.nii.gz
+      code/study segment --model phantom-general.zip --out masks image.nii.gz
     """
-    for path in masks_of(load_study(ROOT, name), images, models, out):
+    for path in masks_of(load_study(ROOT, name), images, models, out, sha256=sha256):
         say(path)
 
 
-def masks_of(study: Study, images: Sequence[Path], models: Sequence[str], out: Path) -> list[Path]:
-    """Segment images with some of the study's models; the masks, of each image those by each
-    model."""
-    folders = {model: _trained_folder(study, model) for model in models}
-    from cordstudy.pipeline.learning.segmenter import segment as segment_images  # torch: 3 s
+def masks_of(
+    study: Study, images: Sequence[Path], models: Sequence[str], out: Path, *, sha256: str = ""
+) -> list[Path]:
+    """Segment images with models of a study, by name, or with releases, by path; the masks, of each
+    image those by each model."""
+    if sha256 and len(models) != 1:
+        raise StudyError("--sha256 is of one model", hint="segment with one at a time")
+    with ExitStack() as stack:
+        chosen = [_chosen(study, model, stack, sha256) for model in models]
+        from cordstudy.pipeline.learning.segmenter import segment as segment_images  # torch: 3 s
 
-    return segment_images(
-        folders,
-        images,
-        out,
-        folds=study.train.folds,
-        mirror_axes=study.predict.mirror_axes,
+        names = [model.name for model in chosen]
+        if len(set(names)) < len(names):
+            raise StudyError(
+                f"two models are called {max(names, key=names.count)}",
+                hint="segment with one at a time",
+            )
+        return segment_images(chosen, images, out, program=_program())
+
+
+def _chosen(study: Study, word: str, stack: ExitStack, sha256: str) -> Segmenting:
+    """The model that a word stands for. Raises StudyError for one that is none."""
+    known = models_of(study)
+    if word in known:
+        if sha256:
+            raise StudyError(f"--sha256: {word} is a model of the study", hint="its key tells it")
+        return _of_study(study, word)
+    if word in [model.name for model in untrained_models(study)]:
+        raise StudyError(
+            f"{word} is no network of the study, and segments only what the study has converted",
+            hint=f"one of: {', '.join(known)}",
+        )
+    path = Path(word)
+    if not path.exists() and path.suffix not in RELEASED and "/" not in word:
+        raise StudyError(
+            f"the study has no model {word!r}, and there is no such file or folder",
+            hint=f"one of: {', '.join(known)}; or a release",
+        )
+    return _released(path, stack, sha256)
+
+
+def _of_study(study: Study, name: str) -> Segmenting:
+    from cordstudy.pipeline.learning.segmenter import Segmenting
+    from cordstudy.pipeline.release.archive import sha256
+
+    folder = _trained_folder(study, name)
+    layout, model = Layout(study), models_of(study)[name]
+    paths = [f"{layout.fold(model, 1, fold)}/checkpoint_final.pth" for fold in study.train.folds]
+    return Segmenting(
+        name=name,
+        folder=folder,
+        folds=tuple(study.train.folds),
+        mirror_axes=tuple(study.predict.mirror_axes),
         tile_step=study.predict.tile_step,
+        about={
+            "Name": f"{study.name}-{name}",
+            "Commit": _commit_of(ROOT, paths),
+            "SHA256": {Path(path).parent.name: sha256(ROOT / path) for path in paths},
+        },
     )
+
+
+def _released(path: Path, stack: ExitStack, sha256: str) -> Segmenting:
+    from cordstudy.pipeline.learning.segmenter import Segmenting
+    from cordstudy.pipeline.release.opening import opened
+
+    model = stack.enter_context(opened(path, expected=sha256))
+    if not model.checked_by:
+        say(f"note: nothing tells which SHA-256 {path} should have: --sha256", err=True)
+    about = {"Name": model.name, "Version": model.version, "SHA256": model.sha256}
+    about["Commit"] = _commit_of(path.absolute().parent, [path.name])
+    return Segmenting(
+        name=model.name,
+        folder=model.folder,
+        folds=model.folds,
+        mirror_axes=ALL_AXES,
+        tile_step=model.tile_step,
+        about={key: value for key, value in about.items() if value},
+    )
+
+
+def _program() -> dict[str, object]:
+    """What a sidecar tells of this program."""
+    project = tomllib.loads(read_text(ROOT / "code/pyproject.toml"))["project"]
+    told = {"Name": "cordstudy segment", "Version": project["version"]}
+    try:
+        return told | {"Commit": head(ROOT)}
+    except StudyError:  # a download without history
+        return dict(told)
+
+
+def _commit_of(repo: Path, paths: Sequence[str]) -> str:
+    """The newest commit that changed files of a repository; empty where there is none."""
+    try:
+        return git(repo, "log", "-1", "--format=%H", "--", *paths).strip()
+    except StudyError:
+        return ""
 
 
 def _trained_folder(study: Study, name: str) -> Path:
     """The folder of a model whose checkpoints are here; raises StudyError for another."""
     models = models_of(study)
-    if name not in models:
-        raise StudyError(f"the study has no model {name!r}", hint=f"one of: {', '.join(models)}")
     layout = Layout(study)
     for fold in study.train.folds:
         checkpoint = f"{layout.fold(models[name], 1, fold)}/checkpoint_final.pth"

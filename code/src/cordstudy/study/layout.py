@@ -127,6 +127,10 @@ class Layout:
         trainer = f"{TRAINER}__{PLANS}__{configuration(self.study, model)}"
         return f"models/{self.study.name}/{model.name}/{dataset}/{trainer}"
 
+    def release(self, model: Model) -> str:
+        """A trained model as others take it."""
+        return f"models/{self.study.name}/{model.name}/release"
+
     def replicate(self, model: Model, number: int) -> str:
         """A trained model: its planned folder for the first training, one below it for another."""
         folder = self.model(model)

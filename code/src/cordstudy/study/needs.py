@@ -37,6 +37,7 @@ NEEDS: Mapping[str, Needs] = {
     "compare": Needs(cores=1, memory_gb=8, hours=4),
     "leakage": SMALL,
     "cohort": SMALL,
+    "package": SMALL,
     "report": Needs(cores=1, memory_gb=8, hours=1),
     "notebook": Needs(cores=1, memory_gb=8, hours=1),
 }

@@ -53,6 +53,13 @@ class Dataset(SourceRules):
         return self
 
     @property
+    def terms(self) -> str:
+        """What holds for whoever uses what was learned from the source."""
+        if self.phantom:
+            return "synthetic: nobody's data"
+        return self.licence or f"private: ask {self.ask}"
+
+    @property
     def access(self) -> str:
         """Who may have the source, in words."""
         if self.phantom:
@@ -234,6 +241,15 @@ class Judge(Table):
     seed: Annotated[int, Field(ge=0)] = 1
 
 
+class Release(Table):
+    """What the models are given to others with: the licence of their weights, and the text that
+    tells of their versions."""
+
+    licence: Said
+    """An SPDX identifier."""
+    changes: Annotated[str, Field(pattern=r"^code/.+\.md$"), BELOW]
+
+
 class Study(Table):
     """A whole study. `name` is that of its file."""
 
@@ -247,6 +263,8 @@ class Study(Table):
     fairness: Fairness = Fairness()
     baselines: dict[Name, Baseline] = {}
     judge: Judge = Judge()
+    release: Release | None = None
+    """Without it no model is packed for others."""
 
     @model_validator(mode="after")
     def _models_learn_from_training_sets(self) -> Study:

@@ -1,7 +1,7 @@
 """A study as a table of steps, in an order in which they can run.
 
 Owns: that order, and the command, inputs and outputs of every step, rendered from a study's values
-alone; those of a model are in `learning_steps`.
+alone; those of a model are in `learning_steps` and `release_step`.
 Does not own: the files of its code (`closure`), running them (`provenance.running`), or what they
 do (`pipeline`).
 """
@@ -21,6 +21,7 @@ from cordstudy.study.models import (
     trainings,
     untrained_models,
 )
+from cordstudy.study.release_step import packages
 from cordstudy.study.schema import Dataset, Study
 from cordstudy.study.source_files import participant_files, source_files
 from cordstudy.study.step import Step
@@ -49,6 +50,7 @@ def steps(study: Study) -> list[Step]:
     table += [predict(study, model, number) for model, number in trainings(study)]
     table += [_untrained(study, model) for model in untrained_models(study)]
     table += [_evaluate(study), _compare(study), _leakage(study), _cohort(study)]
+    table += packages(study)
     table += [_report(study), _notebook(study)]
     return table
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.learning.segmenter import output_path, segment, touched
+from cordstudy.pipeline.learning.segmenter import Segmenting, output_path, segment, touched
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.NII.GZ", "a.Nii", "a"])
@@ -31,13 +31,13 @@ def test_the_sides_that_a_mask_touches_are_named_as_in_rpi(place, sides):
     assert touched(mask) == sides
 
 
-OPTIONS = {"folds": [0], "mirror_axes": [], "tile_step": 0.5}
+NOWHERE = Segmenting("one", Path("nowhere"), (0,), (), 0.5, {})
 
 
 def refused(images: list[Path], out: Path) -> str:
     """Segment, expecting an error before any model is looked at; the error."""
     with pytest.raises(StudyError) as raised:
-        segment({"one": Path("nowhere")}, images, out, **OPTIONS)
+        segment([NOWHERE], images, out, program={})
     assert raised.value.hint
     return str(raised.value)
 

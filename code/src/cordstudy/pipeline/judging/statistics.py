@@ -27,10 +27,16 @@ DIGITS = 9
 
 
 def interval(
-    difference: Floats, *, resamples: int, seed: int, level: float = LEVEL, picked_of: int = 1
+    difference: Floats,
+    *,
+    resamples: int,
+    seed: int,
+    level: float = LEVEL,
+    picked_of: int = 1,
+    lowest: float = -1.0,
 ) -> tuple[float, float]:
-    """An interval of a mean between -1 and 1 that also holds where rare total failures were not
-    seen.
+    """An interval of a mean between `lowest` and 1 that also holds where rare total failures were
+    not seen.
 
     The quantiles of means by random weights (uniform on the simplex) with one more person, in whom
     the difference is as low (for the lower bound) or high (for the upper) as can be. For outcomes
@@ -41,7 +47,7 @@ def interval(
     """
     weights = _weights(len(difference), resamples, seed)
     outside = (1 - level) / 2
-    low = np.quantile((weights * np.append(difference, -1.0)).sum(axis=1), outside)
+    low = np.quantile((weights * np.append(difference, lowest)).sum(axis=1), outside)
     high = np.quantile((weights * np.append(difference, 1.0)).sum(axis=1), 1 - outside / picked_of)
     return float(low), float(high)
 

@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -35,6 +36,24 @@ EXPECTED = {"inferior", "superior"}
 """Sides at which a cord leaves most images."""
 
 
+@dataclass(frozen=True)
+class Segmenting:
+    """A trained model as it segments: the name of its folder of masks, its own folder, and the
+    settings of `predictor`; and what a mask's sidecar tells of it."""
+
+    name: str
+    folder: Path
+    folds: tuple[int, ...]
+    mirror_axes: tuple[int, ...]
+    tile_step: float
+    about: Mapping[str, object]
+
+    @property
+    def settings(self) -> tuple[tuple[int, ...], tuple[int, ...], float]:
+        """What models that segment together have in common."""
+        return self.folds, self.mirror_axes, self.tile_step
+
+
 def output_path(image: Path, out: Path, model: str = "") -> Path:
     """Where the mask of an image goes: its name with `_seg`, in a folder of the model's where there
     are several."""
@@ -43,26 +62,23 @@ def output_path(image: Path, out: Path, model: str = "") -> Path:
 
 
 def segment(
-    models: Mapping[str, Path],
+    models: Sequence[Segmenting],
     images: Sequence[Path],
     out: Path,
     *,
-    folds: Sequence[int],
-    mirror_axes: Sequence[int],
-    tile_step: float,
+    program: Mapping[str, object],
 ) -> list[Path]:
     """Write a mask (uint8, 1 where the cord is) of each image by each model into `out`, and beside
     it a sidecar; the paths of the masks.
 
-    `models` are folders by name. All images are read before anything is written. Raises StudyError
+    `program` is what the sidecar tells of who calls. All images are read before anything is
+    written. Raises StudyError
     for an image that is no 3D NIfTI or shows nothing, and where two images would have one mask. A
     mask that is empty, or touches the border of the image at a side where no cord leaves it, is
     told on stderr and in the sidecar. A mask that is there is replaced, a link by a file: never
     what it leads to.
     """
-    from cordstudy.pipeline.learning.predictor import predict_files  # nnU-Net: 5 s to import
-
-    _check_names(images, out, models)
+    _check_names(images, out, [model.name for model in models])
     with tempfile.TemporaryDirectory() as scratch:
         turned, turned_masks = [], []
         for number, image in enumerate(images):
@@ -70,21 +86,33 @@ def segment(
             turned_masks.append(_scratch_masks(turned[-1], len(models)))
             _turn(image, turned[-1])
         with _named(dict(zip(turned, images))):
-            predict_files(
-                list(models.values()),
-                turned,
-                turned_masks,
-                folds=folds,
-                mirror_axes=mirror_axes,
-                tile_step=tile_step,
-            )
+            _predict(models, turned, turned_masks)
         written = []
         for image, masks in zip(images, turned_masks):
-            for name, mask in zip(models, masks):
-                output = output_path(image, out, name if len(models) > 1 else "")
-                _bring_back(mask, image, output, model=name)
+            for model, mask in zip(models, masks):
+                output = output_path(image, out, model.name if len(models) > 1 else "")
+                _bring_back(mask, image, output, made_by=[program, model.about])
                 written.append(output)
     return written
+
+
+def _predict(
+    models: Sequence[Segmenting], turned: Sequence[Path], masks: Sequence[Sequence[Path]]
+) -> None:
+    """Write the masks of turned images, one a model: those that segment alike together."""
+    from cordstudy.pipeline.learning.predictor import predict_files  # nnU-Net: 5 s to import
+
+    for settings in dict.fromkeys(model.settings for model in models):
+        alike = [number for number, model in enumerate(models) if model.settings == settings]
+        folds, mirror_axes, tile_step = settings
+        predict_files(
+            [models[number].folder for number in alike],
+            turned,
+            [[of_image[number] for number in alike] for of_image in masks],
+            folds=folds,
+            mirror_axes=mirror_axes,
+            tile_step=tile_step,
+        )
 
 
 @contextmanager
@@ -136,14 +164,16 @@ def _turn(image: Path, copy: Path) -> None:
     write_file(copy, volume_bytes(to_orientation(volume.image, RPI)))
 
 
-def _bring_back(mask: Path, image: Path, output: Path, *, model: str) -> None:
+def _bring_back(
+    mask: Path, image: Path, output: Path, *, made_by: Sequence[Mapping[str, object]]
+) -> None:
     """Write a mask in the orientation, and with the header, of the image that it is of."""
     volume = read(image)
     turned = np.asarray(read_volume(mask).dataobj)
     voxels = from_orientation(turned, RPI, volume.image).astype(np.uint8)
     write_file(output, volume_bytes(_with_header_of(volume.original, voxels)))
     borders = touched(turned)
-    _write_sidecar(output, image, model=model, empty=not turned.any(), borders=borders)
+    _write_sidecar(output, image, made_by=made_by, empty=not turned.any(), borders=borders)
     for remark in _remarks(turned, borders):
         click.echo(f"warning: {inline(output)}: {remark}", err=True)
 
@@ -181,12 +211,17 @@ def _remarks(mask: Voxels, borders: Sequence[str]) -> list[str]:
 
 
 def _write_sidecar(
-    output: Path, image: Path, *, model: str, empty: bool, borders: Sequence[str]
+    output: Path,
+    image: Path,
+    *,
+    made_by: Sequence[Mapping[str, object]],
+    empty: bool,
+    borders: Sequence[str],
 ) -> None:
-    """Write what is known of a mask beside it."""
+    """Write what is known of a mask beside it, in BIDS' words."""
     sidecar = output.with_name(f"{output.name.removesuffix('.nii.gz')}.json")
     content = {
-        "GeneratedBy": [{"Name": "cordstudy segment", "Description": f"model {model}"}],
+        "GeneratedBy": list(made_by),
         "Sources": [image.name],
         "SpatialReference": image.name,
         "Empty": empty,

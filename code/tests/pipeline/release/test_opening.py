@@ -1,0 +1,205 @@
+"""A release from anywhere: opened as a model, or refused before anything of it runs."""
+
+import io
+import os
+import pickle
+import runpy
+import shutil
+import zipfile
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from cordstudy.base.errors import StudyError
+from cordstudy.pipeline.learning.predictor import predict_files
+from cordstudy.pipeline.release.archive import checksums, write_zip
+from cordstudy.pipeline.release.opening import opened
+from helpers import REPOSITORY, run
+from released import STOCK, packed, recorded_model
+
+WEIGHTS = "fold_0/checkpoint_final.pth"
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    place = tmp_path_factory.mktemp("release")
+    return packed(recorded_model(place), place / "release")
+
+
+@pytest.fixture
+def folder(release, tmp_path):
+    """The model folder of a release, to be changed."""
+    return Path(shutil.copytree(release / STOCK, tmp_path / Path(STOCK).name))
+
+
+class Planted:
+    """What writes a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.path),))
+
+
+def planted(path: Path, mark: Path, how: str) -> None:
+    """Put a pickle in place of a checkpoint that would make a folder."""
+    if how == "plain":
+        path.write_bytes(pickle.dumps(Planted(mark)))
+        return
+    checkpoint = torch.load(path, weights_only=True) if how == "beside" else {}
+    torch.save(checkpoint | {"planted": Planted(mark)}, path)
+
+
+def seal(folder: Path) -> None:
+    """Have the checksums of a folder be those of what is in it now."""
+    (folder / "SHA256SUMS").unlink()
+    (folder / "SHA256SUMS").write_text(checksums(folder))
+
+
+def refused(given: Path, **options: str) -> str:
+    with pytest.raises(StudyError) as raised, opened(given, **options):
+        pass
+    assert raised.value.hint
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("how", "form"), [("plain", "folder"), ("beside", "zip"), ("alone", "zip")]
+)
+def test_a_checkpoint_that_would_write_a_file_is_refused_before_it_runs(
+    folder, tmp_path, how, form
+):
+    mark = tmp_path / "mark"
+    planted(folder / WEIGHTS, mark, how)
+    seal(folder)
+    given = folder
+    if form == "zip":
+        given = tmp_path / "it.zip"
+        write_zip(given, folder, below=f"Dataset601_general/{folder.name}")
+    image = tmp_path / "image.nii.gz"
+    nib.save(nib.Nifti1Image(np.random.default_rng(1).random((20, 20, 10)), np.eye(4)), image)
+    words = ["segment", "--model", given, "--out", tmp_path / "masks", image]
+    done = run(REPOSITORY / "code/study", *words, cwd=tmp_path, check=False)
+    assert done.returncode == 1 and "more than weights" in done.stderr
+    assert not mark.exists() and not list(tmp_path.glob("masks/*"))
+
+
+def test_all_forms_of_a_release_hold_the_same_network(release, tmp_path):
+    forms = {
+        release: ("SHA256SUMS", True),
+        release / "phantom-general": ("SHA256SUMS", True),
+        release / "phantom-general.zip": ("SHA256SUMS", True),
+        release / "phantom-general.safetensors": (str(release / "SHA256SUMS"), False),
+    }
+    states = []
+    for given, (checked_by, _) in forms.items():
+        with opened(given) as model:
+            assert (model.name, model.version) == ("phantom-general", "1.0.0")
+            assert (model.folds, model.tile_step) == ((0,), 0.5)
+            assert model.checked_by == checked_by and len(model.sha256) == 64
+            states.append(torch.load(model.folder / WEIGHTS, weights_only=True))
+    for state in states[1:]:
+        weights = state["network_weights"]
+        assert weights.keys() == states[0]["network_weights"].keys()
+        for name, tensor in states[0]["network_weights"].items():
+            assert torch.equal(weights[name], tensor)
+        assert state["init_args"]["configuration"] == "3d_fullres"
+        axes = "inference_allowed_mirroring_axes"
+        assert list(state[axes]) == list(states[0][axes])
+
+
+def test_the_loader_of_a_release_gives_the_network_that_nnunet_makes(release, tmp_path):
+    load = runpy.run_path(str(release / "load.py"))
+    network = load["network"](release / "phantom-general.safetensors")
+    run(
+        "python",
+        "-P",
+        release / "load.py",
+        release / "phantom-general.safetensors",
+        "model",
+        cwd=tmp_path,
+    )
+    image = tmp_path / "image.nii.gz"
+    voxels = np.random.default_rng(2).random((30, 30, 20)).astype(np.float32)
+    nib.save(nib.Nifti1Image(voxels, np.diag([1.5, 1.5, 2.5, 1])), image)
+    masks = []
+    for number, folder in enumerate((release / STOCK, tmp_path / "model")):
+        output = tmp_path / f"{number}.nii.gz"
+        predict_files([folder], [image], [[output]], folds=[0], mirror_axes=[], tile_step=1.0)
+        masks.append(output.read_bytes())
+    assert masks[0] == masks[1]
+    with torch.inference_mode():
+        logits = network(torch.zeros(1, 1, 16, 40, 40))
+    assert logits.shape == (1, 2, 16, 40, 40)
+
+
+def change(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["plans.json", WEIGHTS, "postprocessing.json"])
+def test_a_file_that_is_not_as_its_checksum_says_is_named(folder, tmp_path, name):
+    change(folder, name)
+    assert f"{name} is not as SHA256SUMS says" in refused(folder)
+    write_zip(tmp_path / "it.zip", folder, below=f"Dataset601_general/{folder.name}")
+    assert f"{name} is not as SHA256SUMS says" in refused(tmp_path / "it.zip")
+
+
+def test_what_is_there_besides_or_is_not_there_is_named(folder):
+    (folder / "fold_1").mkdir()
+    shutil.copy(folder / WEIGHTS, folder / "fold_1")
+    assert "is none of the files of SHA256SUMS" in refused(folder)
+    shutil.rmtree(folder / "fold_1")
+    (folder / WEIGHTS).unlink()
+    assert "told of in SHA256SUMS and is not there" in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["phantom-general.zip", "phantom-general.safetensors"])
+def test_a_file_that_has_another_checksum_is_refused(release, tmp_path, name):
+    given = tmp_path / name
+    content = bytearray((release / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    given.write_bytes(content)
+    shutil.copy(release / "SHA256SUMS", tmp_path)
+    assert "SHA256SUMS says" in refused(given)
+    assert "--sha256 says" in refused(release / name, expected="0" * 64)
+    with opened(release / name, expected=checksums(release).split(f"  {name}")[0][-64:]) as model:
+        assert model.checked_by
+
+
+def zipped(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, "{}")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.zip", b"text", "no release"),
+        ("a.safetensors", b"text", "no weights of a release"),
+        ("a.zip", zipped("../plans.json"), "would lie elsewhere"),
+        ("a.zip", zipped("/plans.json"), "would lie elsewhere"),
+        ("a.zip", zipped("readme.md"), "no model in it"),
+        ("a.zip", zipped("A/nnUNetTrainer__a/plans.json", "B/nnUNetTrainer__b/plans.json"), "2 m"),
+        ("a.zip", zipped("A/nnUNetTrainer__a/plans.json"), "no fold_K/checkpoint_final.pth"),
+    ],
+)
+def test_what_is_no_release_is_one_error(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    assert said in refused(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+
+
+def test_a_file_cut_short_is_one_error(release, tmp_path):
+    for name in ("phantom-general.zip", "phantom-general.safetensors"):
+        (tmp_path / name).write_bytes((release / name).read_bytes()[:-5000])
+        assert name in refused(tmp_path / name)
