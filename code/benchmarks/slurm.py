@@ -24,7 +24,7 @@ from pathlib import Path
 import click
 
 from cordstudy.provenance.cluster import slurm
-from cordstudy.provenance.cluster.states import job_states
+from cordstudy.provenance.cluster.states import ENDED_WELL, job_states
 from cordstudy.provenance.cluster.store import make_store, push
 from cordstudy.provenance.cluster.submission import read_submission
 from cordstudy.provenance.cluster.submitting import (
@@ -274,18 +274,27 @@ class FullStudy:
         run("git", "add", "code", cwd=self.folder)
         run("git", "commit", "-q", "-m", "test: trivial steps", cwd=self.folder)
 
-    def submit_bare(self) -> None:
-        """Submit jobs that run the same commands in a clone, in the same order, without record."""
+    def run_bare(self) -> float:
+        """Seconds in which the same commands run as jobs in a clone of what ours began with, in the
+        same order, without record."""
         bare = self.base / "bare"
-        run("git", "clone", "-q", self.folder, bare)
-        (bare / "job.sh").write_text('#!/bin/bash\nexec "$@"\n')
         submission = read_submission(next(self.folder.glob(".cordstudy/slurm/full/*/*.json")))
+        run("git", "clone", "-q", self.folder, bare)
+        run("git", "checkout", "-q", "--detach", submission.since, cwd=bare)
+        (bare / "job.sh").write_text('#!/bin/bash\nexec "$@"\n')
+        start = time.perf_counter()
         ids: dict[str, str] = {}
         for step in submission.steps:
             argv = ["sbatch", "--parsable", "--output=/dev/null", "--ntasks=1"]
             after = ":".join(ids[name] for name in step.after)
             argv += [f"--dependency=afterok:{after}"] if after else []
             ids[step.name] = run(*argv, "job.sh", *step.argv, cwd=bare).strip()
+        seconds_to_end()
+        took, queue = time.perf_counter() - start, slurm.queued()
+        for name, job in ids.items():
+            if queue[job].state != ENDED_WELL:
+                raise SystemExit(f"{name} without record: {queue[job].state}: {bare}")
+        return took
 
     def files(self) -> int:
         """How many files it and its sources have."""
@@ -323,10 +332,7 @@ def full_study(base: Path) -> None:
     told["submitted and landed"] = time.perf_counter() - start
     told["pulled"] = study.timed("store", "pull")
     told["status, all landed"] = study.timed("status")
-    start = time.perf_counter()
-    study.submit_bare()
-    seconds_to_end()
-    told["bare sbatch"] = time.perf_counter() - start
+    told["bare sbatch"] = study.run_bare()
     for what, seconds in told.items():
         click.echo(f"{what:24} {seconds:8.1f}")
     click.echo(f"{study.files()} files")

@@ -2,13 +2,15 @@
 
 import re
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from helpers import REPOSITORY, git, run, study
 from readme_blocks import commands_under, headings
 
 pytestmark = pytest.mark.slow
-HERE = ("Take a model", "Ask how a number was made", "Get what nobody has")
+HERE = ("Take a model", "Ask how a number was made", "Get what nobody has", "Take a release")
 IN_DEMO = ("Look around", "What was found, left out, and kept apart", "The true sources")
 OTHERS = ("Make all of it again", "Test it")
 """What the demo's fixture and the gate run."""
@@ -31,7 +33,12 @@ def test_models_are_there_and_what_nobody_has_comes_back(tmp_path):
     assert "from carried" in done.stdout and re.search(
         r"rerun: run \w+ again: Convert", done.stdout
     )
-    assert len(list((tmp_path / "masks").glob("*.nii.gz"))) == 1
+    assert len(list((tmp_path / "masks").glob("*.nii.gz"))) == 2
+    by_stock, by_us = (
+        np.asarray(nib.load(tmp_path / name).dataobj)
+        for name in ("kept/nwM01.nii.gz", "masks/nwM01_0000_seg.nii.gz")
+    )
+    assert by_us.any() and np.array_equal(by_stock, by_us)
     assert git(clone, "status", "--porcelain") == ""
     assert git(clone, "rev-parse", "HEAD") == git(REPOSITORY, "rev-parse", "HEAD")
     here = git(clone, "annex", "find", "--in=here", "models", "derivatives").splitlines()
