@@ -171,14 +171,14 @@ def _bring_back(
     volume = read(image)
     turned = np.asarray(read_volume(mask).dataobj)
     voxels = from_orientation(turned, RPI, volume.image).astype(np.uint8)
-    write_file(output, volume_bytes(_with_header_of(volume.original, voxels)))
+    write_file(output, volume_bytes(with_header_of(volume.original, voxels)))
     borders = touched(turned)
     _write_sidecar(output, image, made_by=made_by, empty=not turned.any(), borders=borders)
     for remark in _remarks(turned, borders):
         click.echo(f"warning: {inline(output)}: {remark}", err=True)
 
 
-def _with_header_of(original: nib.Nifti1Image, voxels: Voxels) -> nib.Nifti1Image:
+def with_header_of(original: nib.Nifti1Image, voxels: Voxels) -> nib.Nifti1Image:
     """A mask at the places of an image, in whatever unit and version of NIfTI that has."""
     header = original.header.copy()
     header.set_data_dtype(np.uint8)
