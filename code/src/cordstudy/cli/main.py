@@ -28,6 +28,7 @@ COMMANDS = (
     "results",
     "methods",
     "segment",
+    "bids-derivative",
     "space",
     "carried",
     "recompute",
@@ -35,8 +36,8 @@ COMMANDS = (
     "render",
     "job",
 )
-"""Each is in the module of its name here, which is imported when it is called: a job of a cluster
-has no time for the others."""
+"""Each is in the module of its name here (`_` for `-`), which is imported when it is called: a job of
+a cluster has no time for the others."""
 EPILOG = """\b
 Examples, from the root of a study:
   code/study setup                           make a fresh clone ready
@@ -51,6 +52,7 @@ Examples, from the root of a study:
   code/study reproduce --jobs 2              make the whole study again here, with verdicts
   code/study methods                         methods and results, as a paper could take them
   code/study segment image.nii.gz --out .    segment any image with a trained model
+  code/study bids-derivative --testset epi --out ../epi-masks   masks as BIDS has them
   git log                                    the lab book: one commit a step
   datalad rerun COMMIT                       make one step's outputs again
 """
@@ -67,7 +69,8 @@ class CommandsAndSteps(click.Group):
         """The one of a name."""
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"cordstudy.cli.{name}"), name)
+        module = name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"cordstudy.cli.{module}"), module)
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,0 +1,75 @@
+"""What is told of where things come from: this study as it is cited, and its sources.
+
+Owns: reading CITATION.cff; a source as a URI that means the same on any machine.
+Does not own: where that is told.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from cordstudy.base.texts import read_text
+from cordstudy.cli.here import ROOT
+from cordstudy.provenance.calling.gitannex import git, git_ok
+
+URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+")
+AT_HOST = re.compile(r"([\w.-]+@[\w.-]+):(?!/)(\S+)")
+"""A place as ssh has it: `git@host:path`."""
+
+
+@dataclass(frozen=True)
+class Citation:
+    """What CITATION.cff says."""
+
+    title: str
+    version: str
+    authors: tuple[str, ...]
+    message: str
+    license: str
+
+
+@cache
+def citation() -> Citation:
+    """How this study is to be cited."""
+    content = YAML(typ="safe", pure=True).load(read_text(ROOT / "CITATION.cff"))
+    return Citation(
+        title=content["title"],
+        version=content["version"],
+        authors=tuple(_name(author) for author in content["authors"]),
+        message=content["message"],
+        license=content["license"],
+    )
+
+
+def _name(author: dict[str, str]) -> str:
+    """An author on one line: an organization's name, or a person's."""
+    given_and_family = f"{author.get('given-names', '')} {author.get('family-names', '')}"
+    return author.get("name") or given_and_family.strip()
+
+
+def version() -> str:
+    """The version of this program."""
+    return citation().version
+
+
+def source_url(root: Path, path: str, pin: str) -> str:
+    """A subdataset as a URI: its URL; of one that is made where it lies, its DataLad id, and of one
+    without such an id the pinned commit."""
+    url = _of_submodule(root, path, "url")
+    if URL.fullmatch(url):
+        return url
+    if found := AT_HOST.fullmatch(url):
+        return f"ssh://{found[1]}/{found[2]}"
+    identifier = _of_submodule(root, path, "datalad-id")
+    return f"urn:uuid:{identifier}" if identifier else f"swh:1:rev:{pin}"
+
+
+def _of_submodule(root: Path, path: str, key: str) -> str:
+    """What HEAD's .gitmodules says of a subdataset; empty where it does not."""
+    asked = ("config", "--blob", "HEAD:.gitmodules", f"submodule.{path}.{key}")
+    return git(root, *asked).strip() if git_ok(root, *asked) else ""
