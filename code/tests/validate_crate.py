@@ -1,11 +1,14 @@
 """Runs in an environment of its own with roc-validator: CRATE, CONTEXT, PROFILE are its arguments.
 
+It prints the profile and those that it builds on, which are checked too, then what is wrong.
+
 The validator asks the network for RO-Crate's JSON-LD context. It is given the one that the rocrate
 package ships (1.3), with the two terms of 1.1 that its profiles look for.
 """
 
 import email.message
 import io
+import re
 import sys
 import urllib.request
 from pathlib import Path
@@ -52,6 +55,8 @@ settings = services.ValidationSettings(
     metadata_only=True,
 )
 issues = services.validate(settings).get_issues()
+checked = next(p for p in services.get_profiles() if p.identifier.startswith(profile))
+print(*(re.sub(r"-[\d.]+$", "", p.identifier) for p in (checked, *checked.inherited_profiles)))
 for issue in issues:
     print(issue.check.identifier, issue.message)
 sys.exit(bool(issues))

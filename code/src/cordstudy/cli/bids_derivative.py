@@ -250,7 +250,7 @@ def _check_content(paths: Sequence[str], *, get: str) -> None:
             lacking.append(path)
     if lacking:
         raise StudyError(
-            f"the content of {len(lacking)} of {len(paths)} files is not here, such as {lacking[0]}",
+            f"{lacking[0]}: its content is not here; so {len(lacking)} of {len(paths)} files",
             hint=f"datalad get {get}",
         )
 

@@ -36,8 +36,8 @@ COMMANDS = (
     "render",
     "job",
 )
-"""Each is in the module of its name here (`_` for `-`), which is imported when it is called: a job of
-a cluster has no time for the others."""
+"""Each is in the module of its name here (`_` for `-`), which is imported when it is called: a job
+of a cluster has no time for the others."""
 EPILOG = """\b
 Examples, from the root of a study:
   code/study setup                           make a fresh clone ready

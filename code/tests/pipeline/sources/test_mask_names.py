@@ -9,8 +9,7 @@ NAMES = {
     "sub-a/anat/sub-a_T1w.nii.gz": "sub-a/anat/sub-a_space-T1w_label-SC_mask.nii.gz",
     "sub-a/anat/sub-a_T2w.nii.gz": "sub-a/anat/sub-a_space-T2w_label-SC_mask.nii.gz",
     "sub-a/ses-1/anat/sub-a_ses-1_acq-axial_run-2_part-mag_T2w.nii.gz": (
-        "sub-a/ses-1/anat/"
-        "sub-a_ses-1_acq-axial_run-2_part-mag_space-T2w_label-SC_mask.nii.gz"
+        "sub-a/ses-1/anat/sub-a_ses-1_acq-axial_run-2_part-mag_space-T2w_label-SC_mask.nii.gz"
     ),
     "sub-a/anat/sub-a_flip-1_mt-on_MTS.nii.gz": (
         "sub-a/anat/sub-a_space-flip1mtonMTS_label-SC_mask.nii.gz"

@@ -1,7 +1,11 @@
-"""The history of results as a Workflow Run RO-Crate.
+"""The history of results as a Provenance Run RO-Crate.
 
 Owns: which entities there are and how they hang together.
 Does not own: what is told (`facts`), or the format (rocrate writes it).
+
+A run is an action of a tool, the command that it called; that command is a step of one workflow,
+the dataset's launcher; all runs together are one action of the workflow, which the engine, DataLad,
+organized.
 """
 
 from __future__ import annotations
@@ -20,11 +24,15 @@ NAME = "ro-crate-metadata.json"
 RUN_CRATES = {
     "https://w3id.org/ro/wfrun/process/0.5": "0.5",
     "https://w3id.org/ro/wfrun/workflow/0.5": "0.5",
+    "https://w3id.org/ro/wfrun/provenance/0.5": "0.5",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "1.0",
 }
 """The profiles that the crate conforms to, with their versions."""
 LICENSE = "https://spdx.org/licenses/MIT"
 NO_DATE = "1970-01-01T00:00:00+00:00"
+DONE = "http://schema.org/CompletedActionStatus"
+WHOLE = "#all-runs"
+"""The action that is all runs together."""
 
 
 def rocrate(told: Told) -> dict[str, str]:
@@ -32,7 +40,15 @@ def rocrate(told: Told) -> dict[str, str]:
     crate = _Crate(told)
     for fact in told.facts:
         crate.add_action(fact)
+    crate.add_whole(told)
     return {NAME: crate.text()}
+
+
+def command_of(command: str, launcher: str) -> str:
+    """What a run called: the launcher with the name of its command, or another program."""
+    words = command.split()
+    count = 2 if words[:1] == [launcher] else 1
+    return " ".join(words[:count])
 
 
 class _Crate:
@@ -50,9 +66,13 @@ class _Crate:
         self.crate.root_dataset["conformsTo"] = profiles
         self.workflow = self._add_workflow(told.profile.launcher)
         self.crate.mainEntity = self.workflow
+        self.launcher = told.profile.launcher
         self.files: dict[File, DataEntity] = {}
         self.people: dict[str, Person] = {}
+        self.tools: dict[str, ContextEntity] = {}
+        self.steps: dict[str, ContextEntity] = {}
         self.actions: list[ContextEntity] = []
+        self.controls: list[ContextEntity] = []
 
     def _add_profile(self, uri: str, version: str) -> ContextEntity:
         about = {"@type": "CreativeWork", "name": uri, "version": version}
@@ -74,7 +94,7 @@ class _Crate:
         return self._add_data(
             launcher,
             {
-                "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
+                "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
                 "name": launcher,
                 "programmingLanguage": {"@id": language.id},
             },
@@ -82,19 +102,74 @@ class _Crate:
 
     def add_action(self, fact: Fact) -> None:
         """Add a run, and whom and what it needs that is not there yet."""
+        called = command_of(fact.command, self.launcher)
+        self._add_step(called)
         about = {
             "@type": "CreateAction",
             "name": fact.subject,
             "description": fact.command,
             "endTime": fact.date,
             "agent": {"@id": self._person(fact.author).id},
-            "instrument": {"@id": self.workflow.id},
+            "instrument": {"@id": self.tools[called].id},
             "object": [{"@id": self._file(file).id} for file in fact.inputs],
             "result": [{"@id": self._file(file).id} for file in fact.outputs],
             "softwareRequirements": fact.environment,
-            "actionStatus": "http://schema.org/CompletedActionStatus",
+            "actionStatus": DONE,
         }
         self.actions.append(self._add_context(f"#{fact.commit}", about))
+        control = {
+            "@type": "ControlAction",
+            "name": f"orchestrate {fact.subject}",
+            "instrument": {"@id": self.steps[called].id},
+            "object": {"@id": self.actions[-1].id},
+            "actionStatus": DONE,
+        }
+        self.controls.append(self._add_context(f"#control-{fact.commit}", control))
+
+    def _add_step(self, called: str) -> None:
+        """Add a command, as a tool and as a step of the workflow, if it is not there yet."""
+        if called in self.tools:
+            return
+        tool = {"@type": "SoftwareApplication", "name": called}
+        self.tools[called] = self._add_context(f"#tool-{quote(called, safe='')}", tool)
+        step = {
+            "@type": "HowToStep",
+            "name": called,
+            "position": str(len(self.tools)),
+            "workExample": {"@id": self.tools[called].id},
+        }
+        self.steps[called] = self._add_context(f"#step-{quote(called, safe='')}", step)
+
+    def add_whole(self, told: Told) -> None:
+        """Add all runs as one action of the workflow, which read what none of them made."""
+        self.workflow["hasPart"] = list(self.tools.values())
+        self.workflow["step"] = list(self.steps.values())
+        if not told.facts:
+            return
+        made = {file for fact in told.facts for file in fact.outputs}
+        read = {file for fact in told.facts for file in fact.inputs}
+        about = {
+            "@type": "CreateAction",
+            "name": f"all {len(told.facts)} runs of {told.profile.title or 'the dataset'}",
+            "endTime": max(fact.date for fact in told.facts),
+            "agent": [{"@id": person.id} for person in self.people.values()],
+            "instrument": {"@id": self.workflow.id},
+            "object": [{"@id": self._file(file).id} for file in sorted(read - made)],
+            "result": [{"@id": self._file(file).id} for file in sorted(made)],
+            "actionStatus": DONE,
+        }
+        whole = self._add_context(WHOLE, about)
+        engine = {"@type": "SoftwareApplication", "name": "DataLad", "url": "https://datalad.org"}
+        organize = {
+            "@type": "OrganizeAction",
+            "name": "run the steps",
+            "agent": about["agent"],
+            "instrument": {"@id": self._add_context("#engine", engine).id},
+            "object": [{"@id": control.id} for control in self.controls],
+            "result": {"@id": whole.id},
+            "actionStatus": DONE,
+        }
+        self.actions += [whole, self._add_context("#organize", organize)]
 
     def _person(self, author: str) -> Person:
         from rocrate.model import Person
