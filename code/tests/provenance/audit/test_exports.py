@@ -1,18 +1,22 @@
 """Exports: read back, they tell every run with all that it read and made."""
 
 import json
+import re
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import prov.model
 import pytest
 import rocrate
+from bidsschematools.schema import load_schema
 from rocrate.rocrate import ROCrate
 
 from cordstudy.cli.here import PROFILE
 from cordstudy.provenance.audit.exports import FORMS, export
 from cordstudy.provenance.audit.facts import facts
 from cordstudy.provenance.history.index import History
+from cordstudy.provenance.profile import Profile
 from helpers import REPOSITORY, RETIRED, run, steps_of, study
 
 
@@ -24,7 +28,7 @@ def facts_of_crate(folder: Path) -> set[tuple]:
         (
             a.id[1:],
             a["description"],
-            a["endTime"],
+            datetime.fromisoformat(a["endTime"]),
             frozenset(files[o.id] for o in listed(a.get("object"))),
             frozenset(files[o.id] for o in listed(a.get("result"))),
         )
@@ -37,28 +41,36 @@ def listed(value) -> list:
     return value if isinstance(value, list) else [value] if value else []
 
 
+def bids_prov(folder: Path) -> dict[str, list[dict]]:
+    """The objects of BIDS-Prov files, by the suffix of their file."""
+    files = sorted((folder / "prov").glob("prov-study_*.json"))
+    content = [json.loads(path.read_text()) for path in files]
+    return {
+        path.stem.rpartition("_")[2]: objects
+        for path, told in zip(files, content)
+        for objects in told.values()
+    }
+
+
 def facts_of_bids(folder: Path) -> set[tuple]:
     """Runs as BIDS-Prov files tell them."""
-    content = {
-        p.stem.rpartition("_")[2]: json.loads(p.read_text()) for p in (folder / "prov").iterdir()
-    }
-    files = {
-        e["Id"]: (e["AtLocation"], next(iter(e["Digest"].values())))
-        for e in content["ent"]["Entities"]
-    }
+    told = bids_prov(folder)
+    files = {}
     made: dict[str, set] = {}
-    for entity in content["ent"]["Entities"]:
-        for activity in entity.get("GeneratedBy", []):
-            made.setdefault(activity, set()).add(files[entity["Id"]])
+    for file in told["ent"]:
+        digest = file["Digest"]
+        files[file["Id"]] = (file["AtLocation"], digest.get("git-annex") or digest["git"])
+        for activity in file.get("GeneratedBy", []):
+            made.setdefault(activity, set()).add(files[file["Id"]])
     return {
         (
-            a["Id"].rpartition("#")[2],
+            a["Id"].rpartition("#run-")[2],
             a["Command"],
-            a["EndedAtTime"],
+            datetime.fromisoformat(a["EndedAtTime"]),
             frozenset(files[u] for u in a["Used"] if u in files),
             frozenset(made.get(a["Id"], ())),
         )
-        for a in content["act"]["Activities"]
+        for a in told["act"]
     }
 
 
@@ -88,7 +100,7 @@ def facts_of_prov(folder: Path) -> set[tuple]:
         (
             str(a.identifier).rpartition(":")[2],
             attribute(a, "command"),
-            attribute(a, "date"),
+            datetime.fromisoformat(attribute(a, "date")),
             frozenset(sides[str(a.identifier)].get("used", ())),
             frozenset(sides[str(a.identifier)].get("made", ())),
         )
@@ -99,6 +111,8 @@ def facts_of_prov(folder: Path) -> set[tuple]:
 VALIDATORS = ("roc-validator==0.13.0", "runcrate==0.6.2")
 PROFILE_CHAIN = "ro-crate process-run-crate workflow-ro-crate workflow-run-crate"
 """What a provenance run crate has to be too."""
+BIDS_URI = r"bids::[^#\s]+#[^#\s]+"
+OF_OTHERS = r"bids::prov#[a-z]+-[0-9a-f]{40}"
 READERS = {"rocrate": facts_of_crate, "bids": facts_of_bids, "prov": facts_of_prov}
 
 
@@ -108,7 +122,13 @@ def test_an_export_read_back_tells_every_run_with_all_that_it_read_and_made(tiny
     told = study(tiny, "audit", "--format", form, "--out", tmp_path / form).stdout.split()
     assert told and all(Path(path).is_file() for path in told)
     expected = {
-        (f.commit, f.command, f.date, frozenset(f.inputs), frozenset(f.outputs))
+        (
+            f.commit,
+            f.command,
+            datetime.fromisoformat(f.date),
+            frozenset(f.inputs),
+            frozenset(f.outputs),
+        )
         for f in facts(history, PROFILE).facts
     }
     steps = [*steps_of(tiny), *steps_of(tiny, "phantom")]  # which the repository holds recorded
@@ -117,6 +137,31 @@ def test_an_export_read_back_tells_every_run_with_all_that_it_read_and_made(tiny
     assert [p.read_bytes() for p in again] == [Path(path).read_bytes() for path in told], (
         "the same bytes again"
     )
+
+
+def test_bids_prov_is_as_the_text_of_bep028_has_it(small, tmp_path):
+    run(
+        "datalad", "-l", "error", "run", "-m", "Count", "-i", "notes.txt", "-o", "a b.txt",
+        "wc -c < notes.txt > 'a b.txt'", cwd=small,
+    )  # fmt: skip
+    export(History(small), "bids", tmp_path, profile=Profile())
+    labels = (tmp_path / "prov/provenance.tsv").read_text().splitlines()
+    assert labels[0].split("\t") == ["provenance_id", "description"]
+    assert [line.split("\t")[0] for line in labels[1:]] == ["prov-study"]
+    told = bids_prov(tmp_path)
+    known = {thing["Id"] for things in told.values() for thing in things}
+    formats = load_schema().objects.formats
+    for suffix, things in told.items():
+        for thing in things:
+            form = BIDS_URI if suffix == "ent" else OF_OTHERS
+            assert thing["Label"] and re.fullmatch(form, thing["Id"]), thing
+            # the pattern has no %, which its description allows
+            assert re.fullmatch(formats.bids_uri.pattern, thing["Id"].replace("%20", "-"))
+    [activity] = told["act"]
+    assert re.fullmatch(formats.datetime.pattern, activity["EndedAtTime"])
+    assert {activity["AssociatedWith"], *activity["Used"]} <= known
+    assert [file for file in told["ent"] if file.get("GeneratedBy") == [activity["Id"]]]
+    assert all("Digest" in file and file["AtLocation"] for file in told["ent"])
 
 
 @pytest.fixture(scope="module")
