@@ -29,6 +29,7 @@ COMMANDS = (
     "methods",
     "segment",
     "bids-derivative",
+    "publish",
     "space",
     "carried",
     "recompute",
@@ -53,6 +54,7 @@ Examples, from the root of a study:
   code/study methods                         methods and results, as a paper could take them
   code/study segment image.nii.gz --out .    segment any image with a trained model
   code/study bids-derivative --testset epi --out ../epi-masks   masks as BIDS has them
+  code/study publish ria STORE --dry-run     what others would get
   git log                                    the lab book: one commit a step
   datalad rerun COMMIT                       make one step's outputs again
 """
