@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import click
 
 from cordstudy.base.errors import StudyError, inline
+from cordstudy.base.tables import write_file
+from cordstudy.cli.citation import SOURCE, TARGET, zenodo_text
 from cordstudy.cli.columns import print_columns
 from cordstudy.cli.going_out import Choice, Guard, choose
 from cordstudy.cli.here import LOCAL, ROOT
@@ -235,6 +237,24 @@ def files(name: str, /, folder: Path, flat: bool, **asked: Any) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(places[by_path[path]], target)
     say(f"{len(choice.files)} files are in {folder}")
+
+
+@publish.command()
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 unless it is so.")
+def metadata(check: bool) -> None:
+    """Write .zenodo.json from CITATION.cff: what Zenodo takes for the record of a release.
+
+    \b
+    Example:
+      code/study publish metadata
+    """
+    text, target = zenodo_text(ROOT / SOURCE), ROOT / TARGET
+    is_so = target.is_file() and target.read_text("utf-8") == text
+    if check and not is_so:
+        raise StudyError(f"{TARGET} is not what {SOURCE} says", hint="code/study publish metadata")
+    if not is_so:
+        write_file(target, text)
+    say(f"{TARGET} says what {SOURCE} says")
 
 
 def _chosen(name: str, asked: Asked, *, to: str, elsewhere: bool = False) -> Choice | None:
