@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,12 +28,13 @@ def local_servers(monkeypatch) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A folder that everybody may read."""
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
-        folder.chmod(0o755)
-    (tmp_path / "place").mkdir()
-    return tmp_path / "place"
+def place() -> Iterator[Path]:
+    """A folder that everybody may read; pytest's own are this user's alone."""
+    folder = Path(tempfile.mkdtemp(prefix="place-"))
+    folder.chmod(0o755)
+    yield folder
+    run("chmod", "-R", "u+rwX", folder, cwd="/")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
