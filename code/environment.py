@@ -1,8 +1,10 @@
 """Make the environments of this commit: `make -C code env`.
 
 Owns: the folders in the user's cache that `code/study` and `code/study-tools.sh` look for, named
-after the hashes of their locks; their packages, from pip's configured indexes.
-Does not own: the locks (`lock.py`). Standard library only: it runs before the rest.
+after the hashes of their locks; their packages, from pip's configured indexes or, with no network,
+from a folder of kept files (`WHEELS=folder`).
+Does not own: the locks (`lock.py`), that folder (`wheelhouse.py`). Standard library only: it runs
+before the rest.
 
 There are layers: `steps` is what steps import, `tools` adds what people's commands need and `dev`
 what tests and checks do. A layer is a virtual environment of its own lock's packages that sees
@@ -24,6 +26,8 @@ import tempfile
 import venv
 from collections.abc import Sequence
 from pathlib import Path
+
+import wheelhouse
 
 CODE = Path(__file__).resolve().parent
 ELSEWHERE = ("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_USER")
@@ -76,20 +80,32 @@ def main(last: str) -> int:
     for name in list(os.environ):
         if name.startswith("PYTHON") or name in ELSEWHERE:
             del os.environ[name]
+    wheels = wheelhouse.chosen()
+    if wheels and not all(map(is_ready, wanted, folders)):
+        wheelhouse.check(wheels)
+        wheelhouse.forget_indexes()
     for number, layer in enumerate(wanted):
         folder = folders[number]
+        if is_ready(layer, folder):
+            continue
         folder.parent.mkdir(parents=True, exist_ok=True)
         with Path(f"{folder}.lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if not (folder / "complete").exists():
-                make(layer, folder, below=folders[:number])
+                make(layer, folder, below=folders[:number], wheels=wheels)
             if layer == "tools":
                 write_shim(folder / f"bin/{SHIM}")
     print(f"environment: {folders[-1]}")
     return 0
 
 
-def make(layer: str, folder: Path, *, below: Sequence[Path]) -> None:
+def is_ready(layer: str, folder: Path) -> bool:
+    """Whether nothing of a layer is to be written: it may be where nothing can be, in an image."""
+    shim = folder / f"bin/{SHIM}"
+    return (folder / "complete").exists() and (layer != "tools" or has_shim(shim))
+
+
+def make(layer: str, folder: Path, *, below: Sequence[Path], wheels: Path | None) -> None:
     """Make a layer afresh; what a broken-off attempt left is removed."""
     print(f"making the environment of {layer}, once for this lock: {NEEDS[layer]}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
@@ -100,7 +116,7 @@ def make(layer: str, folder: Path, *, below: Sequence[Path]) -> None:
         build_on(below, folder)
     else:
         venv.create(folder, with_pip=True, symlinks=True)
-    install_lock(folder, CODE / f"requirements/{layer}.lock")
+    install_lock(folder, CODE / f"requirements/{layer}.lock", wheels=wheels)
     for lower in reversed(below):
         link_commands(lower, folder)
     # on all cores; exit 1 where a package ships a file for another Python
@@ -108,10 +124,14 @@ def make(layer: str, folder: Path, *, below: Sequence[Path]) -> None:
     (folder / "complete").touch()
 
 
+def has_shim(path: Path) -> bool:
+    return path.exists() and path.read_text("utf-8") == SHIM_TEXT
+
+
 def write_shim(path: Path) -> None:
     """Put the remote's program where git-annex looks for it; also where an older commit made the
     environment."""
-    if not path.exists() or path.read_text("utf-8") != SHIM_TEXT:
+    if not has_shim(path):
         written = path.with_name(f"{path.name}.new")
         written.write_text(SHIM_TEXT, "utf-8")
         written.chmod(0o755)
@@ -134,24 +154,32 @@ def link_commands(lower: Path, folder: Path) -> None:
             place.symlink_to(command)
 
 
-def install_lock(folder: Path, lock: Path) -> None:
-    """Install what a lock says."""
+def install_lock(folder: Path, lock: Path, *, wheels: Path | None) -> None:
+    """Install what a lock says, from a folder of kept files alone if there is one."""
     lines = lock.read_text("utf-8").splitlines(keepends=True)
     hashed = [line for line in lines if not line.startswith("torch==")]
     for line in lines:
         if line.startswith("torch=="):
-            install(folder, line.strip())
+            install(folder, line.strip(), lock=lock, wheels=wheels)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as handle:
         handle.writelines(hashed)
         handle.flush()
-        install(folder, "--no-deps", "--require-hashes", "-r", handle.name)
+        arguments = ("--no-deps", "--require-hashes", "-r", handle.name)
+        install(folder, *arguments, lock=lock, wheels=wheels)
 
 
-def install(folder: Path, *arguments: str) -> None:
+def install(folder: Path, *arguments: str, lock: Path, wheels: Path | None) -> None:
     """Run the environment's pip; progress on a terminal, errors only elsewhere."""
     quiet = [] if sys.stdout.isatty() else ["-q", "-q"]
     options = ["--disable-pip-version-check", "--no-compile", *quiet]
-    if python(folder, "-m", "pip", "install", *options, *arguments):
+    if wheels:
+        options += ["--no-index", "--find-links", str(wheels)]
+    argv = [str(folder / "bin/python"), "-m", "pip", "install", *options, *arguments]
+    said = subprocess.PIPE if wheels else None
+    done = subprocess.run(argv, stderr=said, encoding="utf-8", errors="replace")
+    if done.returncode and wheels:
+        raise wheelhouse.failure(wheels, lock, done.stderr)
+    if done.returncode:
         raise SystemExit(
             f"error: pip could not install {arguments[-1]} into {folder}\n"
             "hint: run it again; look at pip's words above"
