@@ -29,7 +29,7 @@ CODE = Path(__file__).resolve().parent
 LAYERS = ("steps", "tools", "dev")
 SUMS = "SHA256SUMS"
 FILES = (".whl", ".tar.gz", ".zip")
-AGAIN = "hint: where there is a network, with the same Python: make -C code wheelhouse"
+AGAIN = "hint: with a network, and the same Python: make -C code wheelhouse WHEELS=folder"
 CLASSIC = ("setuptools", "wheel")
 """What pip builds sources with that do not say; older pips take both for others too."""
 
