@@ -7,7 +7,6 @@ Does not own: segmentation (`pipeline.learning.segmenter`), or opening a release
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.texts import read_text
 from cordstudy.cli.here import ROOT
+from cordstudy.cli.origins import version
 from cordstudy.cli.saying import say
 from cordstudy.provenance.calling.gitannex import git, head
 from cordstudy.study.layout import Layout
@@ -164,12 +163,11 @@ def _released(path: Path, stack: ExitStack, sha256: str) -> Segmenting:
 
 def _program() -> dict[str, object]:
     """What a sidecar tells of this program."""
-    project = tomllib.loads(read_text(ROOT / "code/pyproject.toml"))["project"]
-    told = {"Name": "cordstudy segment", "Version": project["version"]}
+    told: dict[str, object] = {"Name": "cordstudy segment", "Version": version()}
     try:
         return told | {"Commit": head(ROOT)}
     except StudyError:  # a download without history
-        return dict(told)
+        return told
 
 
 def _commit_of(repo: Path, paths: Sequence[str]) -> str:
