@@ -1,6 +1,7 @@
 """A release from anywhere: opened as a model, or refused before anything of it runs."""
 
 import io
+import json
 import os
 import pickle
 import runpy
@@ -203,3 +204,22 @@ def test_a_file_cut_short_is_one_error(release, tmp_path):
     for name in ("phantom-general.zip", "phantom-general.safetensors"):
         (tmp_path / name).write_bytes((release / name).read_bytes()[:-5000])
         assert name in refused(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", "../elsewhere"),
+        ("name", ".."),
+        ("name", ""),
+        ("tile_step", 1e-9),
+        ("tile_step", 2.0),
+        ("folds", [-1]),
+        ("folds", ["../0"]),
+    ],
+)
+def test_what_a_release_tells_of_itself_leads_nowhere_else(folder, key, value):
+    path = folder / "inference.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    seal(folder)
+    assert f"inference.json: {key}" in refused(folder)

@@ -8,6 +8,7 @@ segmenting (`learning.segmenter`).
 
 from __future__ import annotations
 
+import re
 import runpy
 import shutil
 import tempfile
@@ -30,6 +31,9 @@ LARGEST = 4 * 2**30
 """Bytes of all files of an archive together; five folds of a full network have about 1 GB."""
 WANTED = ("*.json", "*.txt", "*.tsv", "*.md", "fold_*/*.pth", "fold_*/*.txt", SUMS)
 """What is taken out of an archive; nothing of it is run, and pickles of functions stay there."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+LEAST_STEP = 0.1
+"""Of tiles, as a share of the patch; below, there is no end of them."""
 GET = "get it again, from where it is published"
 
 
@@ -185,6 +189,7 @@ def _known(given: Path, folder: Path, digest: str, checked_by: str) -> Opened:
             told = shaped(Inference, read_json(path, hint=GET))
         except ValueError as error:
             raise StudyError(f"{given}: {INFERENCE}: {error}", hint=GET) from error
+        _check_inference(told, given)
     return Opened(
         name=told.name,
         folder=folder,
@@ -194,6 +199,18 @@ def _known(given: Path, folder: Path, digest: str, checked_by: str) -> Opened:
         sha256=digest,
         checked_by=checked_by,
     )
+
+
+def _check_inference(told: Inference, given: Path) -> None:
+    """Raise StudyError for a name that would be a path, and for tiles or folds that cannot be."""
+    for key, is_fault in (
+        ("name", not NAME.fullmatch(told.name)),
+        ("tile_step", not LEAST_STEP <= told.tile_step <= 1),
+        ("folds", any(fold < 0 for fold in told.folds)),
+    ):
+        if is_fault:
+            value = getattr(told, key)
+            raise StudyError(f"{given}: {INFERENCE}: {key}: {value!r} cannot be", hint=GET)
 
 
 def _folds(given: Path, folder: Path) -> tuple[int, ...]:
