@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -59,10 +60,9 @@ def volume(path: Path, shape: tuple[int, int, int], side_mm: float) -> None:
 
 def bare(weights: Path, shape: tuple[int, int, int], side_mm: float) -> float:
     """Seconds of the network's passes over a volume, tiles overlapping by half."""
-    sys.path.insert(0, str(weights.parent))
-    from load import network, read  # of the release
+    loader = runpy.run_path(str(weights.with_name("load.py")))  # of the release
 
-    texts, checkpoints = read(weights)
+    texts, checkpoints = loader["read"](weights)
     told = json.loads(texts["plans.json"])["configurations"]
     [(_, checkpoint)] = checkpoints.items()
     chosen = told[checkpoint["init_args"]["configuration"]]
@@ -72,7 +72,7 @@ def bare(weights: Path, shape: tuple[int, int, int], side_mm: float) -> float:
         tiles *= int(np.ceil(max(length - patch, 0) / (patch / 2))) + 1
     copies = 2 ** len(checkpoint["inference_allowed_mirroring_axes"] or ())
     torch.set_num_threads(1)
-    model = network(weights).to(memory_format=torch.channels_last_3d)
+    model = loader["network"](weights).to(memory_format=torch.channels_last_3d)
     batch = torch.zeros(copies, 1, *chosen["patch_size"])
     with torch.inference_mode():
         model(batch)

@@ -21,7 +21,7 @@ def test_what_is_committed_is_valid_bids(tmp_path):
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{REPOSITORY}", clone)
     assert errors(clone) == []
     (clone / ".bidsignore").unlink()
-    assert {"NOT_INCLUDED"} == {issue["code"] for issue in errors(clone)}
+    assert "NOT_INCLUDED" in {issue["code"] for issue in errors(clone)}
 
 
 def errors(folder) -> list[dict]:

@@ -138,7 +138,8 @@ def recorded(clone: Path, words: str) -> dict[str, str]:
 @walled
 def test_a_study_finds_the_environment_in_the_image_and_makes_nothing(tmp_path):
     clone = clone_of_this(tmp_path / "clone")
-    script = "code/study env && code/study split --help && make -s -C code env && touch /opt/x"
+    made = "make -s --no-print-directory -C code env"
+    script = f"code/study env && code/study split --help && {made} && touch /opt/x"
     words = [*image_of_this_machine().split(), "sh", "-c", script]
     told = run(*words, cwd=clone, check=False, XDG_CACHE_HOME="", HOME=str(tmp_path))
     own = run(REPOSITORY / "code/study", "env", cwd="/").stdout.strip()

@@ -125,7 +125,7 @@ def test_a_new_measure_touches_the_code_of_judging_alone(clone):
     replace(clone, measures, ')\n"""Every measure', MEASURE)
     assert changed_files(clone) < recipe("Add a measure") and len(recipe("Add a measure")) == 3
     stale = {step["argv"][1] for step in rendered(clone).values() if measures in step["inputs"]}
-    assert stale == {"evaluate", "compare", "report", "notebook"}
+    assert stale == {"evaluate", "compare", "package", "report", "notebook"}
     done = run(clone / "code/study", "exec", "python", "-P", "-c", TABLES, cwd=clone)
     for columns in json.loads(done.stdout):
         assert "doubled" in columns

@@ -25,6 +25,7 @@ class Short(nnUNetTrainerRepeatable):
         self.num_epochs = {EPOCHS}
         self.num_iterations_per_epoch = 2
         self.num_val_iterations_per_epoch = 1
+        self.mirrored = ()
 
     def perform_actual_validation(self, save_probabilities=False):
         pass

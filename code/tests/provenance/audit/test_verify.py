@@ -123,7 +123,7 @@ def test_a_step_of_each_kind_comes_out_identical_and_the_verdicts_can_be_atteste
     words = ("--study", "tiny", "verify", *chosen, "--jobs", "2", "--attest")
     told = study(tiny_copy, *words).stdout
     lines = [line.split() for line in told.splitlines()[1:] if not line.startswith("attested")]
-    assert sorted(line[1] for line in lines) == sorted(chosen), told
+    assert sorted(line[0] for line in lines) == sorted(chosen), told
     assert {line[3] for line in lines} == {"identical"}, told
     assert {line[2] for line in lines} == {"anywhere"}
     path = next((tiny_copy / ".datalad/attestations").iterdir())

@@ -50,7 +50,7 @@ def logs(tmp_path: Path) -> Path:
 def told_of(logs: Path, *jobs: QueuedJob, unknown: bool = False) -> tuple[str, str]:
     """The word for the step's job 7, and the first line."""
     queue = None if unknown else {job.id: job for job in jobs}
-    state = job_states(logs, {STEP: Submitted(job="7", since="0")}, queue)[STEP]
+    state = job_states(logs, {STEP: Submitted(step=STEP, job="7", since="0")}, queue)[STEP]
     return state.word, state.told[0]
 
 
@@ -118,16 +118,16 @@ def test_a_job_of_the_same_number_and_another_name_is_none_of_ours(logs):
     other = queued("RUNNING", name="it.other")
     assert told_of(logs, other)[0] == "failed"
     desk = Desk(logs, logs, branch="refs/heads/main", logs=logs)
-    desk.jobs = {STEP: Submitted(job="7", since="0")}
+    desk.jobs = {STEP: Submitted(step=STEP, job="7", since="0")}
     assert desk.live({"7": other}) == {}
     assert desk.live({"7": queued("RUNNING")}) == {STEP: "7"}
 
 
 def test_the_end_of_what_a_job_printed_is_told_where_it_left_no_word(logs):
     slurm_log(logs, STEP, "7").write_text("one\n\ntwo\nslurmstepd: error: out of memory\nlast\n")
-    state = job_states(logs, {STEP: Submitted(job="7", since="0")}, {"7": queued("OUT_OF_MEMORY")})[
-        STEP
-    ]
+    state = job_states(
+        logs, {STEP: Submitted(step=STEP, job="7", since="0")}, {"7": queued("OUT_OF_MEMORY")}
+    )[STEP]
     assert state.told == ("job 7: OUT_OF_MEMORY", "two", "slurmstepd: error: out of memory", "last")
 
 
