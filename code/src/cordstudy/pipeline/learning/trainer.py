@@ -1,21 +1,15 @@
 """nnU-Net's own trainer, made repeatable: same plans, data and seed, same checkpoint bytes.
 
-Owns: `nnUNetTrainerRepeatable`, which learns as the stock trainer does; training one fold with it,
-and where its progress is kept.
-Does not own: plans (`planner`), arrays (`preprocessor`), batches and their seeds (`batches`), how a
-checkpoint in progress is kept (`resuming`).
+Owns: `nnUNetTrainerRepeatable`, which learns as the stock trainer does; training a fold with it.
+Does not own: plans (`planner`), arrays (`preprocessor`), batches and their seeds (`batches`), how
+progress is kept (`resuming`).
 
 What the stock trainer leaves to chance, and what is done here:
-- no seeds: every batch has one, from study seed, model, fold, epoch and batch, so that neither
-  history nor the number of workers matters, and a training that was killed goes on to the same end;
-- augmentation workers in a queue: torch's DataLoader, which keeps the order;
-- a convolution chosen by stopwatch: never; likewise cuDNN's;
-- kernels that sum in any order: torch's deterministic ones. Cross entropy has none on CUDA, so it
-  is written with `gather`, which has: the same values up to rounding;
-- times in the checkpoint and log: none.
-
-The checkpoint names the stock trainer, whose network it holds, so that stock nnU-Net loads it
-without this package.
+- no seeds: every batch has one, from study seed, model, fold, epoch and batch, whatever the number
+  of workers and interruptions;
+- workers in a queue: torch's DataLoader, which keeps the order; convolutions by stopwatch: never;
+- kernels that sum in any order: torch's deterministic ones, cross entropy by `gather`;
+- times in the checkpoint and log: none. It names the stock trainer, so that stock nnU-Net loads it.
 """
 
 from __future__ import annotations
@@ -94,8 +88,7 @@ class DeterministicCrossEntropy(nn.Module):
 class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
     """The stock trainer with every source of chance seeded and every clock left out.
 
-    `nnUNetv2_train` finds it in `nnUNet_extTrainer` (see code/docs/determinism.md); its study
-    seed is then CORDSTUDY_SEED, else 0.
+    `nnUNetv2_train` finds it in `nnUNet_extTrainer` (docs/determinism.md), with CORDSTUDY_SEED.
     """
 
     study_seed = int(os.environ.get("CORDSTUDY_SEED") or 0)
@@ -103,8 +96,7 @@ class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
     """Processes that augment beside this one."""
     progress_folder: Path | None = None
     mirrored: Sequence[int] | None = None
-    """Axes (0, 1, 2: z, y, x) that the checkpoint lets predictions mirror; by default all that
-    training mirrors."""
+    """Axes (0, 1, 2: z, y, x) that predictions may mirror; None: all that training mirrors."""
     groups: Mapping[str, str] | None = None
     """Group of each case; with any, batches draw every group with like chance, not every case."""
     on_epoch: Callable[[], object] = staticmethod(lambda: None)
