@@ -47,14 +47,12 @@ def test_a_shallow_clone_is_refused_with_what_to_do(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_phantoms_are_made_at_their_pins_and_carried_content_is_got(bare_clone, tmp_path):
+def test_the_phantoms_are_made_at_their_pins_and_carried_content_is_got(bare_clone):
     before = git(bare_clone, "rev-parse", "HEAD")
     assert "6 of 6 are here, made and at their pin" in study(bare_clone, "setup").stdout
     assert git(bare_clone, "rev-parse", "HEAD") == before
     assert git(bare_clone, "status", "--porcelain") == ""
     listed = study(bare_clone, "carried").stdout.splitlines()
-    for line in listed[1:-1]:
-        if "not yet" not in line:
-            path = line.split()[2]
-            run("datalad", "-l", "error", "get", path, cwd=bare_clone)
-            assert (bare_clone / path).exists()
+    paths = [line.split()[2] for line in listed[1:-1] if "not yet" not in line]
+    run("datalad", "-l", "error", "get", *paths, cwd=bare_clone)
+    assert paths and all((bare_clone / path).exists() for path in paths)
