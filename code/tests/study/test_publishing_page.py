@@ -10,8 +10,9 @@ import click
 import pytest
 
 from cordstudy.base.errors import StudyError
-from cordstudy.cli.citation import SOURCE, TARGET, zenodo_text
+from cordstudy.cli.citation import TARGET, zenodo_text
 from cordstudy.cli.main import cli
+from cordstudy.provenance.citation import PLACE
 from helpers import REPOSITORY
 
 PAGE = (REPOSITORY / "code/docs/publishing.md").read_text()
@@ -38,12 +39,12 @@ def test_every_kind_of_place_is_on_the_page():
 
 
 def test_the_record_for_zenodo_is_what_citation_says():
-    assert (REPOSITORY / TARGET).read_text() == zenodo_text(REPOSITORY / SOURCE)
+    assert (REPOSITORY / TARGET).read_text() == zenodo_text(REPOSITORY / PLACE)
 
 
 def test_people_are_named_as_zenodo_names_them(tmp_path):
-    path = tmp_path / SOURCE
-    text = (REPOSITORY / SOURCE).read_text()
+    path = tmp_path / PLACE
+    text = (REPOSITORY / PLACE).read_text()
     person = "{family-names: Bar, given-names: Foo, orcid: https://orcid.org/0000-0001}"
     path.write_text(re.sub(r"  - name: .*", f"  - {person}", text))
     assert json.loads(zenodo_text(path))["creators"] == [{"name": "Bar, Foo", "orcid": "0000-0001"}]
@@ -51,5 +52,5 @@ def test_people_are_named_as_zenodo_names_them(tmp_path):
     with pytest.raises(StudyError, match="license is missing"):
         zenodo_text(path)
     path.write_text("title: [")
-    with pytest.raises(StudyError, match=SOURCE):
+    with pytest.raises(StudyError, match=PLACE):
         zenodo_text(path)

@@ -222,7 +222,7 @@ class Derivative:
         url, pin = self.origin
         cited = citation()
         description: dict[str, object] = {
-            "Authors": list(cited.authors),
+            "Authors": [author.name for author in cited.authors],
             "BIDSVersion": BIDS_VERSION,
             "DatasetLinks": {SOURCE: url},
             "DatasetType": "derivative",

@@ -1,55 +1,29 @@
 """What is told of where things come from: this study as it is cited, and its sources.
 
-Owns: reading CITATION.cff; a source as a URI that means the same on any machine.
+Owns: a source as a URI that means the same on any machine.
 Does not own: where that is told.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-
-from ruamel.yaml import YAML
 
 from cordstudy.base.texts import read_text
 from cordstudy.cli.here import ROOT
 from cordstudy.provenance.calling.gitannex import git, git_ok
+from cordstudy.provenance.citation import PLACE, Citation, parse_citation
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+")
 AT_HOST = re.compile(r"([\w.-]+@[\w.-]+):(?!/)(\S+)")
 """A place as ssh has it: `git@host:path`."""
 
 
-@dataclass(frozen=True)
-class Citation:
-    """What CITATION.cff says."""
-
-    title: str
-    version: str
-    authors: tuple[str, ...]
-    message: str
-    license: str
-
-
 @cache
 def citation() -> Citation:
     """How this study is to be cited."""
-    content = YAML(typ="safe", pure=True).load(read_text(ROOT / "CITATION.cff"))
-    return Citation(
-        title=content["title"],
-        version=content["version"],
-        authors=tuple(_name(author) for author in content["authors"]),
-        message=content["message"],
-        license=content["license"],
-    )
-
-
-def _name(author: dict[str, str]) -> str:
-    """An author on one line: an organization's name, or a person's."""
-    given_and_family = f"{author.get('given-names', '')} {author.get('family-names', '')}"
-    return author.get("name") or given_and_family.strip()
+    return parse_citation(read_text(ROOT / PLACE), place=ROOT / PLACE)
 
 
 def version() -> str:

@@ -17,13 +17,14 @@ import click
 
 from cordstudy.base.errors import StudyError, inline
 from cordstudy.base.tables import write_file
-from cordstudy.cli.citation import SOURCE, TARGET, zenodo_text
+from cordstudy.cli.citation import TARGET, zenodo_text
 from cordstudy.cli.columns import print_columns
 from cordstudy.cli.going_out import Choice, Guard, choose
 from cordstudy.cli.here import LOCAL, ROOT
 from cordstudy.cli.saying import say
 from cordstudy.provenance.calling.content import locations
 from cordstudy.provenance.calling.gitannex import is_annex
+from cordstudy.provenance.citation import PLACE
 from cordstudy.provenance.publishing import host as hosts
 from cordstudy.provenance.publishing import ria as stores
 from cordstudy.provenance.publishing import webannex
@@ -248,13 +249,13 @@ def metadata(check: bool) -> None:
     Example:
       code/study publish metadata
     """
-    text, target = zenodo_text(ROOT / SOURCE), ROOT / TARGET
+    text, target = zenodo_text(ROOT / PLACE), ROOT / TARGET
     is_so = target.is_file() and target.read_text("utf-8") == text
     if check and not is_so:
-        raise StudyError(f"{TARGET} is not what {SOURCE} says", hint="code/study publish metadata")
+        raise StudyError(f"{TARGET} is not what {PLACE} says", hint="code/study publish metadata")
     if not is_so:
         write_file(target, text)
-    say(f"{TARGET} says what {SOURCE} says")
+    say(f"{TARGET} says what {PLACE} says")
 
 
 def _chosen(name: str, asked: Asked, *, to: str, elsewhere: bool = False) -> Choice | None:

@@ -12,6 +12,7 @@ import rocrate
 from bidsschematools.schema import load_schema
 from rocrate.rocrate import ROCrate
 
+from cordstudy.base.errors import StudyError
 from cordstudy.cli.here import PROFILE
 from cordstudy.provenance.audit.exports import FORMS, export
 from cordstudy.provenance.audit.facts import facts
@@ -109,6 +110,8 @@ def facts_of_prov(folder: Path) -> set[tuple]:
 
 
 VALIDATORS = ("roc-validator==0.13.0", "runcrate==0.6.2")
+DEPOSITS = ("rocrate-inveniordm==2.1.0", "rocrate-zenodo==0.1.1")
+CONTEXT = Path(rocrate.__file__).with_name("data") / "ro-crate.jsonld"
 PROFILE_CHAIN = "ro-crate process-run-crate workflow-ro-crate workflow-run-crate"
 """What a provenance run crate has to be too."""
 BIDS_URI = r"bids::[^#\s]+#[^#\s]+"
@@ -166,19 +169,18 @@ def test_bids_prov_is_as_the_text_of_bep028_has_it(small, tmp_path):
 
 @pytest.fixture(scope="module")
 def validator(tmp_path_factory) -> Path:
-    """Python with roc-validator and runcrate, which need older packages than the study's."""
+    """Python with the tools that read crates, which need older packages than the study's."""
     folder = tmp_path_factory.mktemp("validator")
     run(sys.executable, "-m", "venv", folder, cwd=folder)
-    run(folder / "bin/pip", "install", "-q", *VALIDATORS, cwd=folder)
+    run(folder / "bin/pip", "install", "-q", *VALIDATORS, *DEPOSITS, cwd=folder)
     return folder / "bin/python"
 
 
 @pytest.mark.slow
 def test_the_ro_crate_is_a_valid_provenance_run_crate(tiny, tmp_path, validator):
     study(tiny, "audit", "--format", "rocrate", "--out", tmp_path)
-    context = Path(rocrate.__file__).with_name("data") / "ro-crate.jsonld"
     script = REPOSITORY / "code/tests/validate_crate.py"
-    words = (validator, script, tmp_path, context, "provenance-run-crate")
+    words = (validator, script, tmp_path, CONTEXT, "provenance-run-crate")
     valid = run(*words, cwd=tmp_path)
     assert set(PROFILE_CHAIN.split()) <= set(valid.stdout.split())
     metadata = tmp_path / "ro-crate-metadata.json"
@@ -190,3 +192,79 @@ def test_the_ro_crate_is_a_valid_provenance_run_crate(tiny, tmp_path, validator)
     report = run(validator.with_name("runcrate"), "report", tmp_path, cwd=tmp_path).stdout
     for commit, *_ in facts_of_crate(tmp_path):
         assert f"action: #{commit}\n  step: #step-" in report
+
+
+CITATION = """\
+title: A study
+abstract: What it asks.
+authors:
+  - family-names: Bar
+    given-names: Foo
+    orcid: https://orcid.org/0000-0002-1825-0097
+    affiliation: A lab
+  - name: The others
+license: [CC-BY-4.0, MIT]
+version: 1.0
+date-released: 2026-01-02
+keywords: [cord]
+"""
+ORCID = "0000-0002-1825-0097"
+ZENODO = """\
+import sys
+from rocrate.rocrate import ROCrate
+from rocrate_zenodo.upload import build_zenodo_metadata_from_crate as told
+print(told(ROCrate(sys.argv[1])).json(exclude_none=True))
+"""
+
+
+@pytest.mark.slow
+def test_the_ro_crate_is_deposited_under_the_names_of_those_whom_citation_names(
+    small, tmp_path, validator
+):
+    cited = small / "CITATION.cff"
+    cited.write_text(CITATION)
+    run("git", "-c", "annex.largefiles=nothing", "add", cited, cwd=small)
+    run("git", "commit", "-q", "-m", "Say how it is cited", cwd=small)
+    run("datalad", "-l", "error", "run", "-m", "Make", "-o", "b.txt", "echo > b.txt", cwd=small)
+    crate = tmp_path / "crate"
+    export(History(small), "rocrate", crate, profile=Profile(launcher="code/study"))
+    tool = validator.with_name("rocrate_inveniordm")
+    run(tool, "--no-upload", crate, cwd=tmp_path, INVENIORDM_BASE_URL="https://none.invalid")
+    record = json.loads((tmp_path / "datacite-out.json").read_text())["metadata"]
+    assert ":unkn" not in json.dumps(record)
+    person, group = record["creators"]
+    assert person["person_or_org"] == {
+        "type": "personal",
+        "name": "Foo Bar",
+        "family_name": "Bar",
+        "given_name": "Foo",
+        "identifiers": [{"scheme": "orcid", "identifier": ORCID}],
+    }
+    assert person["affiliations"] == [{"name": "A lab"}]
+    assert group["person_or_org"]["type"] == "organizational"
+    assert group["person_or_org"]["name"] == "The others"
+    told = {key: record[key] for key in ("title", "publication_date", "version", "publisher")}
+    assert list(told.values()) == ["A study", "2026-01-02", "1.0", "Foo Bar"]
+    assert record["rights"][0]["id"] == "cc-by-4.0"
+    assert record["subjects"] == [{"subject": "cord"}]
+    zenodo = json.loads(run(validator, "-c", ZENODO, crate, cwd=tmp_path).stdout)
+    assert zenodo["title"] == "A study" and zenodo["license"] == "cc-by-4.0"
+    assert zenodo["creators"] == [
+        {"name": "Bar, Foo", "affiliation": "A lab", "orcid": ORCID},
+        {"name": "The others,"},
+    ]
+    words = (validator, REPOSITORY / "code/tests/validate_crate.py", crate, CONTEXT)
+    run(*words, "provenance-run-crate", cwd=tmp_path)
+
+
+def test_a_dataset_that_says_nothing_of_itself_is_told_of_as_one(small, tmp_path):
+    run("datalad", "-l", "error", "run", "-m", "Make", "-o", "b.txt", "echo > b.txt", cwd=small)
+    export(History(small), "rocrate", tmp_path, profile=Profile())
+    root = ROCrate(tmp_path).root_dataset
+    assert "author" not in root and "MIT" not in root["license"] and root["name"]
+    cited = small / "CITATION.cff"
+    cited.write_text("title: [")
+    run("git", "-c", "annex.largefiles=nothing", "add", cited, cwd=small)
+    run("git", "commit", "-q", "-m", "Say nothing", cwd=small)
+    with pytest.raises(StudyError, match=r"^CITATION\.cff: "):
+        export(History(small), "rocrate", tmp_path / "again", profile=Profile())

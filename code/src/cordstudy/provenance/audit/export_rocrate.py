@@ -11,11 +11,12 @@ organized.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from cordstudy.provenance.audit.facts import Fact, File, Told, entity_name
+from cordstudy.provenance.citation import Author
 
 if TYPE_CHECKING:
     from rocrate.model import ContextEntity, DataEntity, Person
@@ -28,8 +29,10 @@ RUN_CRATES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "1.0",
 }
 """The profiles that the crate conforms to, with their versions."""
-LICENSE = "https://spdx.org/licenses/MIT"
+LICENSES = "https://spdx.org/licenses/"
+NO_LICENSE = "no licence is told"
 NO_DATE = "1970-01-01T00:00:00+00:00"
+ORCIDS = "https://orcid.org/"
 DONE = "http://schema.org/CompletedActionStatus"
 WHOLE = "#all-runs"
 """The action that is all runs together."""
@@ -58,10 +61,17 @@ class _Crate:
         from rocrate.rocrate import ROCrate
 
         self.crate = ROCrate(gen_preview=False, version="1.1")
-        self.crate.name = told.profile.title
-        self.crate.description = f"Its runs, at commit {told.head}"
-        self.crate.license = LICENSE
-        self.crate.datePublished = max((fact.date for fact in told.facts), default=NO_DATE)
+        cited = told.cited
+        self.crate.name = cited.title or told.profile.title or "A DataLad dataset"
+        self.crate.description = f"{cited.abstract} Its runs, at commit {told.head}".strip()
+        # text, no entity: of a licence's name and URL deposits take the one or the other
+        self.crate.license = LICENSES + cited.license if cited.license else NO_LICENSE
+        last = max((fact.date for fact in told.facts), default=NO_DATE)
+        self.crate.datePublished = cited.released or last
+        self._add_authors(cited.authors)
+        for key, value in (("version", cited.version), ("keywords", list(cited.keywords))):
+            if value:
+                self.crate.root_dataset[key] = value
         profiles = [self._add_profile(uri, version) for uri, version in RUN_CRATES.items()]
         self.crate.root_dataset["conformsTo"] = profiles
         self.workflow = self._add_workflow(told.profile.launcher)
@@ -77,6 +87,24 @@ class _Crate:
     def _add_profile(self, uri: str, version: str) -> ContextEntity:
         about = {"@type": "CreativeWork", "name": uri, "version": version}
         return self._add_context(uri, about)
+
+    def _add_authors(self, authors: Sequence[Author]) -> None:
+        """Say who the root is by, and by whom it is given to others: the first of them."""
+        ids = [{"@id": self._add_author(author).id} for author in authors]
+        if ids:
+            self.crate.root_dataset["author"] = ids
+            self.crate.root_dataset["publisher"] = ids[0]
+
+    def _add_author(self, author: Author) -> ContextEntity:
+        about: dict[str, object] = {"@type": "Organization", "name": author.name}
+        if author.family:
+            about |= {"@type": "Person", "familyName": author.family, "givenName": author.given}
+        if author.affiliation:
+            group = {"@type": "Organization", "name": author.affiliation}
+            identifier = f"#group-{quote(author.affiliation, safe='')}"
+            about["affiliation"] = {"@id": self._add_context(identifier, group).id}
+        identifier = f"#author-{quote(author.name, safe='')}"
+        return self._add_context(ORCIDS + author.orcid if author.orcid else identifier, about)
 
     def _add_context(self, identifier: str, about: Mapping[str, object]) -> ContextEntity:
         from rocrate.model import ContextEntity
@@ -150,7 +178,7 @@ class _Crate:
         read = {file for fact in told.facts for file in fact.inputs}
         about = {
             "@type": "CreateAction",
-            "name": f"all {len(told.facts)} runs of {told.profile.title or 'the dataset'}",
+            "name": f"all {len(told.facts)} runs of {self.crate.name}",
             "endTime": max(fact.date for fact in told.facts),
             "agent": [{"@id": person.id} for person in self.people.values()],
             "instrument": {"@id": self.workflow.id},

@@ -1,4 +1,5 @@
-"""What is told of each run to other tools: its command, who and when, what it read and made.
+"""What is told of each run to other tools: its command, who and when, what it read and made; and
+how the dataset is cited.
 
 Owns: the facts, out of a history.
 Does not own: the index that they come from (`history`), or any form of telling (`exports`).
@@ -12,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cordstudy.provenance.citation import PLACE, Citation, parse_citation
 from cordstudy.provenance.history.commits import Input, InputBelow, RecordedCommit
-from cordstudy.provenance.history.gitlog import Entry
+from cordstudy.provenance.history.gitlog import Entry, read_objects
 from cordstudy.provenance.history.index import History
 from cordstudy.provenance.history.paths import matches
 from cordstudy.provenance.profile import Profile
@@ -39,17 +41,27 @@ class Fact:
 @dataclass(frozen=True)
 class Told:
     """All that is told of a dataset: the runs that made what is there now, oldest first, at which
-    commit, of what dataset."""
+    commit, of what dataset, how that commit says that it is cited."""
 
     facts: tuple[Fact, ...]
     head: str
     profile: Profile
+    cited: Citation
 
 
 def facts(history: History, profile: Profile) -> Told:
     """The facts of a history at its commit."""
     runs = [_fact(history, commit, profile) for commit in history.live]
-    return Told(tuple(runs), history.id, profile)
+    return Told(tuple(runs), history.id, profile, _citation(history))
+
+
+def _citation(history: History) -> Citation:
+    """What the commit's CITATION.cff says; of a dataset without one nothing is known."""
+    entry = history.tree.get(PLACE)
+    if entry is None or not entry.is_plain:
+        return parse_citation("{}")
+    [content] = read_objects(history.repo, [entry.object])
+    return parse_citation(content.decode("utf-8-sig", errors="replace"))
 
 
 def entity_name(file: File) -> str:
