@@ -8,6 +8,8 @@ import pytest
 
 from cordstudy.base.errors import StudyError
 from cordstudy.cli.going_out import Guard, choose
+from cordstudy.provenance.history.carried import place_of
+from cordstudy.provenance.publishing.going import annexed_files
 from cordstudy.study.loading import load_study
 from cordstudy.study.private import behind
 from helpers import REPOSITORY, TINY, commit, run
@@ -141,3 +143,75 @@ def test_the_full_study_tells_what_is_behind_its_results():
     assert len(model.sources) == 4 and not model.images
     report = behind(study, "derivatives/full/report/index.html")
     assert report.sources == set(study.datasets) and report.images
+
+
+def in_git(lab: Path, path: str, content: str | bytes) -> None:
+    """Commit a file whose content git itself has."""
+    (lab / path).parent.mkdir(parents=True, exist_ok=True)
+    (lab / path).write_bytes(content if isinstance(content, bytes) else content.encode())
+    run("git", "-c", "annex.largefiles=nothing", "add", "-f", path, cwd=lab)
+    run("git", "commit", "-q", "-m", f"add {path}", "--", path, cwd=lab)
+
+
+def test_a_branch_that_shows_images_goes_out_where_images_are_allowed(lab):
+    write(lab, toml(("inspired", "epi")))
+    both = ("inspired", "epi")
+    report = "derivatives/lab/report"
+    for name in ("forest.png", "results.ipynb", "table.tsv"):
+        in_git(lab, f"{report}/{name}", name)
+    Guard(lab, both, ()).check()
+    in_git(lab, f"{report}/segmentation.png", "slices of those whom no model has seen")
+    with pytest.raises(StudyError, match=rf"images: {report}/segmentation\.png of epi$") as refused:
+        Guard(lab, both, ()).check()
+    with pytest.raises(StudyError) as at_first:
+        Guard(lab, (), ()).check()
+    assert "--allow-images epi --allow inspired" in at_first.value.hint
+    assert refused.value.hint.endswith(" --allow-images epi")
+    run("git", "rm", "-q", f"{report}/segmentation.png", cwd=lab)
+    commit(lab, "it is gone, and stays in the history", ".")
+    with pytest.raises(StudyError, match="segmentation"):
+        Guard(lab, both, ()).check()
+    Guard(lab, both, ("epi",)).check()
+    in_git(lab, f"{report}/small.html", "a page with pictures of all")
+    with pytest.raises(StudyError, match="small.html of inspired"):
+        Guard(lab, both, ("epi",)).check()
+
+
+def test_what_the_history_carries_is_content_that_goes_out_with_it(lab):
+    keys = {file.path: file.key for file in annexed_files(lab, ["."])}
+    in_git(lab, place_of(keys[FILES[6]]), FILES[6])
+    Guard(lab, ("inspired",), ()).check()
+    in_git(lab, place_of(keys[FILES[1]]), FILES[1])  # of a public source alone
+    Guard(lab, ("inspired",), ()).check()
+    in_git(lab, place_of(keys[FILES[5]]), FILES[5])
+    with pytest.raises(StudyError, match=r"shows images: \.datalad/carried/\S* of inspired"):
+        Guard(lab, ("inspired",), ()).check()
+
+
+def test_a_password_in_the_history_does_not_go_out_unless_it_is_said_to_be_revoked(lab):
+    modules = (lab / ".gitmodules").read_text()
+    plain = '[submodule "x"]\n\tpath = x\n\turl = {}\n'
+    for url in ("ssh://git@host/x", "git@host:x", "https://me@host/x", "https://host:80/a@b"):
+        in_git(lab, ".gitmodules", modules + plain.format(url))
+    Guard(lab, ("inspired",), ()).check()
+    in_git(lab, ".gitmodules", modules + plain.format("https://me:geheim@host/x"))
+    in_git(lab, ".gitmodules", modules)
+    with pytest.raises(StudyError, match=r"^\.gitmodules: .* https://…@host") as refused:
+        Guard(lab, ("inspired",), ()).check()
+    assert "geheim" not in f"{refused.value}{refused.value.hint}"
+    allowed = ("inspired", ".gitmodules")
+    Guard(lab, allowed, ()).check()
+    token = "https://" + "x" * 36 + "@host/y"
+    run("git", "commit", "-q", "--allow-empty", "-m", f"Fetch {token}", cwd=lab)
+    with pytest.raises(StudyError, match=r"^log: "):
+        Guard(lab, allowed, ()).check()
+    Guard(lab, (*allowed, "log"), ()).check()
+
+
+def test_a_licence_makes_no_source_public_that_had_the_name_before(lab):
+    public = toml(())
+    write(lab, public.replace('path = "inputs/tiny-inspired"', 'path = "inputs/another"'))
+    with pytest.raises(StudyError, match="private sources.*: inspired"):
+        Guard(lab, (), ()).check()
+    write(lab, public)
+    Guard(lab, (), ()).check()

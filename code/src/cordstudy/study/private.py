@@ -8,7 +8,7 @@ Does not own: what was ever made (a history), or what may be told to whom (`cli`
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -20,6 +20,11 @@ from cordstudy.study.steps import judged
 WEIGHTS = (".pth", ".safetensors", ".zip")
 """How the names of files end that hold what a model learned; anything else beside it may be a mask
 or an image."""
+TEXTS = (".ipynb", ".json", ".md", ".py", ".toml", ".tsv", ".txt", "LICENSE", "SHA256SUMS")
+"""How the names of files end that show no image."""
+CHARTS = ("forest.png",)
+OF_UNSEEN = ("segmentation.png",)
+"""The report's two pictures: of numbers, and of images that no model has seen."""
 RESULTS = ("derivatives", "models")
 
 
@@ -57,16 +62,47 @@ def _folders(study: Study) -> dict[str, Behind]:
     return folders
 
 
-def asked_for(texts: Iterable[bytes]) -> dict[str, str]:
-    """The private sources of any of a TOML's versions, and whom to ask; a version that is no TOML
-    had no results."""
-    found: dict[str, str] = {}
+@dataclass(frozen=True)
+class Private:
+    """A source that is private in some version of a study's TOML."""
+
+    ask: str
+    """Whom to ask."""
+    paths: frozenset[str]
+    """Where it was in those versions: another source may have its name by now."""
+    is_shown: bool
+    """Whether one of them kept it from all models; the report's picture shows such sources."""
+
+
+def asked_for(texts: Iterable[str]) -> dict[str, Private]:
+    """The private sources of any of a TOML's versions, by name; a version that is no TOML had no
+    results."""
+    found: dict[str, Private] = {}
     for text in texts:
-        try:
-            datasets = tomllib.loads(text.decode()).get("datasets", {})
-        except (ValueError, RecursionError):
-            continue
-        for name, table in datasets.items() if isinstance(datasets, dict) else ():
+        for name, table in _datasets(text).items():
             if isinstance(table, dict) and "ask" in table:
-                found[name] = str(table["ask"])
+                before = found.get(name, Private("", frozenset(), is_shown=False))
+                found[name] = Private(
+                    ask=str(table["ask"]),
+                    paths=before.paths | {str(table.get("path"))},
+                    is_shown=before.is_shown or table.get("role") != "train",
+                )
     return found
+
+
+def _datasets(text: str) -> dict[str, object]:
+    try:
+        datasets = tomllib.loads(text).get("datasets")
+    except (ValueError, RecursionError):
+        return {}
+    return datasets if isinstance(datasets, dict) else {}
+
+
+def shown_by(path: str, sources: Mapping[str, Private]) -> set[str]:
+    """Those of a study's private sources whose images a result may show that git itself holds."""
+    name = PurePosixPath(path).name
+    if name.endswith(TEXTS) or name in CHARTS:
+        return set()
+    if name in OF_UNSEEN:
+        return {source for source, told in sources.items() if told.is_shown}
+    return set(sources)

@@ -1,21 +1,27 @@
 """The annexed files of a dataset that go out, and what its history ever held.
 
-Owns: finding annexed files by paths, refusing content that is absent or damaged, and which folders
-and texts were ever in the history, all of which goes out with a branch.
+Owns: finding annexed files by paths, refusing content that is absent or damaged, and what the
+history ever held and said, all of which goes out with a branch.
 Does not own: what may go out (the caller), or where to (`outbox`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.calling.content import holding, locations, proves
-from cordstudy.provenance.calling.gitannex import ANY_BYTES, ZERO, read_git
-from cordstudy.provenance.history.gitlog import read_objects, read_tree
+from cordstudy.provenance.calling.gitannex import ANY_BYTES
+from cordstudy.provenance.history.gitlog import (
+    Entry,
+    changes,
+    raw_commits,
+    read_objects,
+    read_tree,
+)
 from cordstudy.provenance.history.paths import Declared
 
 SIZE = re.compile(r"-s([0-9]+)")
@@ -80,31 +86,23 @@ def check_whole(dataset: Path, files: Sequence[Going]) -> None:
             )
 
 
-def names_ever(dataset: Path, folder: str) -> set[str]:
-    """The folders right below a folder that any commit of the history of HEAD has touched."""
-    names = set()
-    for path, _ in _changes(dataset, folder):
-        rest = path.removeprefix(f"{folder}/").split("/")
-        if len(rest) > 1:
-            names.add(rest[0])
-    return names
+def ever(dataset: Path) -> frozenset[tuple[str, Entry]]:
+    """Each path that a commit of the history of HEAD holds, with each entry that it has there."""
+    found: set[tuple[str, Entry]] = set()
+    for change in changes(dataset, raw_commits(dataset, COMMIT)):
+        found.update((path, entry) for path, entry in change.items() if entry)
+    return frozenset(found)
 
 
-def texts_ever(dataset: Path, glob: str) -> Iterator[tuple[str, bytes]]:
-    """Path and content of each version, in the history of HEAD, of the files of a glob."""
-    found = {(path, name) for path, name in _changes(dataset, f":(glob){glob}") if name}
-    pairs = sorted(found)
-    contents = read_objects(dataset, [name for _, name in pairs])
-    for (path, _), content in zip(pairs, contents, strict=True):
-        yield path, content
+def messages(dataset: Path) -> list[str]:
+    """What each commit of the history of HEAD says, run records among it."""
+    return [commit.message for commit in raw_commits(dataset, COMMIT)]
 
 
-def _changes(dataset: Path, spec: str) -> Iterator[tuple[str, str]]:
-    """Each path that a commit changed, against any of its parents, and the object that it then
-    held; empty for none."""
-    options = ("--format=", "--raw", "-z", "--no-abbrev", "--no-renames", "-m", "--root")
-    answer = read_git(dataset, "log", *options, "--full-history", COMMIT, "--", spec)
-    words = answer.decode(errors=ANY_BYTES).split("\0")
-    for meta, path in zip(words[0::2], words[1::2]):
-        name = meta.split(" ")[3]
-        yield path, "" if name == ZERO else name
+def texts(dataset: Path, held: Iterable[tuple[str, Entry]]) -> Iterator[tuple[str, str]]:
+    """Path and text of those entries that git itself has; bytes that are no UTF-8 as lone
+    surrogates."""
+    found = sorted((path, entry.object) for path, entry in held if entry.is_plain)
+    contents = read_objects(dataset, [name for _, name in found])
+    for (path, _), content in zip(found, contents, strict=True):
+        yield path, content.decode(errors=ANY_BYTES)
