@@ -7,6 +7,7 @@ Does not own: segmentation (`pipeline.learning.segmenter`), or opening a release
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +19,7 @@ from cordstudy.base.errors import StudyError
 from cordstudy.cli.here import ROOT
 from cordstudy.cli.origins import version
 from cordstudy.cli.saying import say
-from cordstudy.provenance.calling.gitannex import git, head
+from cordstudy.provenance.calling.gitannex import git, git_ok, head
 from cordstudy.study.layout import Layout
 from cordstudy.study.loading import load_study
 from cordstudy.study.models import models_of, untrained_models
@@ -30,6 +31,19 @@ if TYPE_CHECKING:
 ALL_AXES = (0, 1, 2)
 """A release's checkpoints tell which of them may be mirrored."""
 RELEASED = (".zip", ".safetensors")
+HISTORY = ROOT / ".git"
+"""Not there in a download of the files alone, which may lie in a repository of others."""
+DIGEST = re.compile("[0-9a-fA-F]{64}")
+
+
+def _checked_digest(context: click.Context, option: click.Parameter, value: str | None) -> str:
+    """What `--sha256` says, in lower case; empty where it is not given. An empty one is a fault:
+    whoever gives it means to have the model checked."""
+    if value is None:
+        return ""
+    if not DIGEST.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is no SHA-256: 64 hexadecimal digits", context, option)
+    return value.lower()
 
 
 @click.command()
@@ -51,7 +65,7 @@ RELEASED = (".zip", ".safetensors")
 )
 @click.option(
     "--sha256",
-    default="",
+    callback=_checked_digest,
     metavar="HEX",
     help="What the released file, or a release folder's SHA256SUMS, should have.",
 )
@@ -136,7 +150,7 @@ def _of_study(study: Study, name: str) -> Segmenting:
         tile_step=study.predict.tile_step,
         about={
             "Name": f"{study.name}-{name}",
-            "Commit": _commit_of(ROOT, paths),
+            "Commit": _commit_of(paths),
             "SHA256": {Path(path).parent.name: sha256(ROOT / path) for path in paths},
         },
     )
@@ -150,7 +164,7 @@ def _released(path: Path, stack: ExitStack, sha256: str) -> Segmenting:
     if not model.checked_by:
         say(f"note: nothing tells which SHA-256 {path} should have: --sha256", err=True)
     about = {"Name": model.name, "Version": model.version, "SHA256": model.sha256}
-    about["Commit"] = _commit_of(path.absolute().parent, [path.name])
+    about["Commit"] = _commit_of([str(path.parent.resolve() / path.name)])
     return Segmenting(
         name=model.name,
         folder=model.folder,
@@ -162,20 +176,29 @@ def _released(path: Path, stack: ExitStack, sha256: str) -> Segmenting:
 
 
 def _program() -> dict[str, object]:
-    """What a sidecar tells of this program."""
+    """What a sidecar tells of this program: the commit, and whether the code is other than there."""
     told: dict[str, object] = {"Name": "cordstudy segment", "Version": version()}
-    try:
-        return told | {"Commit": head(ROOT)}
-    except StudyError:  # a download without history
+    if not HISTORY.exists():
         return told
+    told["Commit"] = head(ROOT)
+    if git(ROOT, "status", "--porcelain", "--", "code").strip():
+        told["Changed"] = True
+    return told
 
 
-def _commit_of(repo: Path, paths: Sequence[str]) -> str:
-    """The newest commit that changed files of a repository; empty where there is none."""
-    try:
-        return git(repo, "log", "-1", "--format=%H", "--", *paths).strip()
-    except StudyError:
+def _commit_of(paths: Sequence[str]) -> str:
+    """The newest commit of this study that changed files; empty where there is none, they are not
+    of this study, or are other than committed.
+
+    No other repository is asked: git runs what the configuration of one says (`gpg.program`).
+    """
+    if not HISTORY.exists():
         return ""
+    try:
+        commit = git(ROOT, "log", "-1", "--format=%H", "--", *paths).strip()
+    except StudyError:  # outside of it
+        return ""
+    return commit if commit and git_ok(ROOT, "diff", "--quiet", "HEAD", "--", *paths) else ""
 
 
 def _trained_folder(study: Study, name: str) -> Path:

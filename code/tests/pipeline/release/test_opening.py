@@ -15,10 +15,12 @@ import pytest
 import torch
 
 from cordstudy.base.errors import StudyError
+from cordstudy.cli.segment import masks_of
 from cordstudy.pipeline.learning.predictor import predict_files
 from cordstudy.pipeline.release.archive import checksums, write_zip
 from cordstudy.pipeline.release.opening import opened
-from helpers import REPOSITORY, run
+from cordstudy.study.loading import load_study
+from helpers import REPOSITORY, git, run
 from released import STOCK, packed, recorded_model
 
 WEIGHTS = "fold_0/checkpoint_final.pth"
@@ -223,3 +225,42 @@ def test_what_a_release_tells_of_itself_leads_nowhere_else(folder, key, value):
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
     seal(folder)
     assert f"inference.json: {key}" in refused(folder)
+
+
+SIGNED = """\
+tree {tree}
+author x <x@x> 1 +0000
+committer x <x@x> 1 +0000
+gpgsig -----BEGIN PGP SIGNATURE-----
+ x
+ -----END PGP SIGNATURE-----
+
+x
+"""
+
+
+def test_a_repository_around_a_release_runs_nothing(release, tmp_path):
+    mark, program = tmp_path / "mark", tmp_path / "program"
+    program.write_text(f"#!/bin/sh\nmkdir {mark}\n")
+    program.chmod(0o755)
+    around = tmp_path / "around"
+    shutil.copytree(release, around / "release")
+    git(around, "init", "-q")
+    git(around, "add", ".")
+    signed = SIGNED.format(tree=git(around, "write-tree").strip())
+    (tmp_path / "commit").write_text(signed)
+    commit = git(around, "hash-object", "-t", "commit", "-w", tmp_path / "commit").strip()
+    git(around, "update-ref", "HEAD", commit)
+    git(around, "config", "log.showSignature", "true")
+    git(around, "config", "gpg.program", program)
+    study = load_study(REPOSITORY, "phantom")
+    with pytest.raises(StudyError, match=r"image\.nii"):
+        masks_of(study, [tmp_path / "image.nii"], [str(around / "release")], tmp_path / "masks")
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("digest", ["", "0" * 63, "sha256:" + "0" * 64])
+def test_a_checksum_that_is_none_is_refused_and_never_taken_for_none_given(tmp_path, digest):
+    words = ["segment", "--model", "x.zip", "--sha256", digest, "--out", "masks", "image.nii"]
+    done = run(REPOSITORY / "code/study", *words, cwd=tmp_path, check=False)
+    assert done.returncode == 2 and "no SHA-256" in done.stderr
