@@ -6,6 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
+from cordstudy.base.errors import StudyError
+from cordstudy.pipeline.release.archive import checksums
+from cordstudy.pipeline.release.opening import opened
 from cordstudy.provenance.history.carried import place_of
 from helpers import REPOSITORY, run
 
@@ -56,3 +61,17 @@ def packed(model: Path, out: Path) -> Path:
     """The release of a model."""
     run(REPOSITORY / "code/study", *arguments(model, out), cwd=out.parent)
     return out
+
+
+def seal(folder: Path) -> None:
+    """Have the checksums of a folder be those of what is in it now."""
+    (folder / "SHA256SUMS").unlink(missing_ok=True)
+    (folder / "SHA256SUMS").write_text(checksums(folder))
+
+
+def refused(given: Path, **options: str) -> str:
+    """Open what is no release, expecting an error with a hint; the error."""
+    with pytest.raises(StudyError) as raised, opened(given, **options):
+        pass
+    assert raised.value.hint
+    return str(raised.value)

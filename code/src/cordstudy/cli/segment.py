@@ -176,7 +176,7 @@ def _released(path: Path, stack: ExitStack, sha256: str) -> Segmenting:
 
 
 def _program() -> dict[str, object]:
-    """What a sidecar tells of this program: the commit, and whether the code is other than there."""
+    """What a sidecar tells of this program: its commit, and whether the code is other than that."""
     told: dict[str, object] = {"Name": "cordstudy segment", "Version": version()}
     if not HISTORY.exists():
         return told

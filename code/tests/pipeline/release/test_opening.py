@@ -1,12 +1,10 @@
 """A release from anywhere: opened as a model, or refused before anything of it runs."""
 
-import io
 import json
 import os
 import pickle
 import runpy
 import shutil
-import zipfile
 from pathlib import Path
 
 import nibabel as nib
@@ -21,21 +19,9 @@ from cordstudy.pipeline.release.archive import checksums, write_zip
 from cordstudy.pipeline.release.opening import opened
 from cordstudy.study.loading import load_study
 from helpers import REPOSITORY, git, run
-from released import STOCK, packed, recorded_model
+from released import STOCK, refused, seal
 
 WEIGHTS = "fold_0/checkpoint_final.pth"
-
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory):
-    place = tmp_path_factory.mktemp("release")
-    return packed(recorded_model(place), place / "release")
-
-
-@pytest.fixture
-def folder(release, tmp_path):
-    """The model folder of a release, to be changed."""
-    return Path(shutil.copytree(release / STOCK, tmp_path / Path(STOCK).name))
 
 
 class Planted:
@@ -55,19 +41,6 @@ def planted(path: Path, mark: Path, how: str) -> None:
         return
     checkpoint = torch.load(path, weights_only=True) if how == "beside" else {}
     torch.save(checkpoint | {"planted": Planted(mark)}, path)
-
-
-def seal(folder: Path) -> None:
-    """Have the checksums of a folder be those of what is in it now."""
-    (folder / "SHA256SUMS").unlink()
-    (folder / "SHA256SUMS").write_text(checksums(folder))
-
-
-def refused(given: Path, **options: str) -> str:
-    with pytest.raises(StudyError) as raised, opened(given, **options):
-        pass
-    assert raised.value.hint
-    return str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -93,13 +66,13 @@ def test_a_checkpoint_that_would_write_a_file_is_refused_before_it_runs(
 
 def test_all_forms_of_a_release_hold_the_same_network(release, tmp_path):
     forms = {
-        release: ("SHA256SUMS", True),
-        release / "phantom-general": ("SHA256SUMS", True),
-        release / "phantom-general.zip": ("SHA256SUMS", True),
-        release / "phantom-general.safetensors": (str(release / "SHA256SUMS"), False),
+        release: "SHA256SUMS",
+        release / "phantom-general": "SHA256SUMS",
+        release / "phantom-general.zip": str(release / "SHA256SUMS"),
+        release / "phantom-general.safetensors": str(release / "SHA256SUMS"),
     }
     states = []
-    for given, (checked_by, _) in forms.items():
+    for given, checked_by in forms.items():
         with opened(given) as model:
             assert (model.name, model.version) == ("phantom-general", "1.0.0")
             assert (model.folds, model.tile_step) == ((0,), 0.5)
@@ -157,10 +130,46 @@ def test_a_file_that_is_not_as_its_checksum_says_is_named(folder, tmp_path, name
 def test_what_is_there_besides_or_is_not_there_is_named(folder):
     (folder / "fold_1").mkdir()
     shutil.copy(folder / WEIGHTS, folder / "fold_1")
-    assert "is none of the files of SHA256SUMS" in refused(folder)
+    assert "fold_1/checkpoint_final.pth is none of the files of SHA256SUMS" in refused(folder)
     shutil.rmtree(folder / "fold_1")
-    (folder / WEIGHTS).unlink()
-    assert "told of in SHA256SUMS and is not there" in refused(folder)
+    for name in ("plans.json", "inference.json", "postprocessing.json", WEIGHTS):
+        content = (folder / name).read_bytes()
+        (folder / name).unlink()
+        assert f"{name} is told of in SHA256SUMS and is not there" in refused(folder)
+        (folder / name).symlink_to("../.git/annex/objects/SHA256E-s1--0/SHA256E-s1--0")
+        assert "its content is not here" in refused(folder)
+        (folder / name).unlink()
+        (folder / name).write_bytes(content)
+    with opened(folder):
+        pass
+
+
+def test_checksums_that_do_not_tell_of_all_that_is_read_are_no_check(folder, release, tmp_path):
+    sums = folder / "SHA256SUMS"
+    lines = sums.read_text().splitlines(keepends=True)
+    sums.write_text("".join(line for line in lines if not line.endswith("  plans.json\n")))
+    assert "plans.json is none of the files of SHA256SUMS" in refused(folder)
+    sums.write_text(lines[0] + "".join(lines))
+    assert "stands there twice" in refused(folder)
+    alone = shutil.copy(release / "phantom-general.zip", tmp_path)
+    with opened(Path(alone)) as model:
+        assert model.checked_by == "", "its own list came with it"
+
+
+def test_checksums_in_other_forms_of_sha256sum_are_read(release, tmp_path):
+    given = Path(shutil.copy(release / "phantom-general.zip", tmp_path))
+    digest = run("sha256sum", "-b", given.name, cwd=tmp_path).stdout.split()[0]
+    (tmp_path / "SHA256SUMS").write_text(f"{digest.upper()} *{given.name}\n")
+    with opened(given) as model:
+        assert model.checked_by == str(tmp_path / "SHA256SUMS")
+
+
+def test_content_that_is_not_here_is_told_with_the_way_to_get_it(tmp_path):
+    given = tmp_path / "it.zip"
+    given.symlink_to("../.git/annex/objects/SHA256E-s1--0/SHA256E-s1--0")
+    with pytest.raises(StudyError, match="its content is not here") as raised, opened(given):
+        pass
+    assert raised.value.hint.startswith("datalad get")
 
 
 @pytest.mark.parametrize("name", ["phantom-general.zip", "phantom-general.safetensors"])
@@ -174,32 +183,6 @@ def test_a_file_that_has_another_checksum_is_refused(release, tmp_path, name):
     assert "--sha256 says" in refused(release / name, expected="0" * 64)
     with opened(release / name, expected=checksums(release).split(f"  {name}")[0][-64:]) as model:
         assert model.checked_by
-
-
-def zipped(*names: str) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name in names:
-            archive.writestr(name, "{}")
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("a.zip", b"text", "no release"),
-        ("a.safetensors", b"text", "no weights of a release"),
-        ("a.zip", zipped("../plans.json"), "would lie elsewhere"),
-        ("a.zip", zipped("/plans.json"), "would lie elsewhere"),
-        ("a.zip", zipped("readme.md"), "no model in it"),
-        ("a.zip", zipped("A/nnUNetTrainer__a/plans.json", "B/nnUNetTrainer__b/plans.json"), "2 m"),
-        ("a.zip", zipped("A/nnUNetTrainer__a/plans.json"), "no fold_K/checkpoint_final.pth"),
-    ],
-)
-def test_what_is_no_release_is_one_error(tmp_path, name, content, said):
-    (tmp_path / name).write_bytes(content)
-    assert said in refused(tmp_path / name)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
 
 
 def test_a_file_cut_short_is_one_error(release, tmp_path):

@@ -12,19 +12,9 @@ import pytest
 from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.release.package import command
 from helpers import REPOSITORY, digests, run
-from released import EVALUATION, STOCK, arguments, packed, recorded_model
+from released import EVALUATION, STOCK, arguments, packed
 
 SCHEMA = REPOSITORY / "code/tests/schemas/meta_schema_20240725.json"
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return recorded_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def release(model, tmp_path_factory):
-    return packed(model, tmp_path_factory.mktemp("out") / "release")
 
 
 def test_it_is_the_same_when_it_is_made_again_and_its_checksums_hold(model, release):

@@ -10,16 +10,9 @@ import pytest
 from cordstudy.pipeline.raw.grids import RPI, to_orientation
 from cordstudy.pipeline.raw.volumes import read, volume_bytes
 from helpers import REPOSITORY, SHARED, run
-from released import packed, recorded_model
 
 IMAGE = "spine-generic-unf/sub-unf01/anat/sub-unf01_T2w.nii.gz"
 STEM = "sub-unf01_T2w"
-
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory):
-    place = tmp_path_factory.mktemp("release")
-    return packed(recorded_model(place), place / "release")
 
 
 @pytest.fixture(scope="module")

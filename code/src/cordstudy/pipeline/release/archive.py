@@ -14,11 +14,11 @@ from pathlib import Path
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import write_file
-from cordstudy.base.texts import read_text
+from cordstudy.base.texts import CORRECT, read_text
 
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 """The time of each file in an archive: a clock would make the bytes others each time."""
-LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
+LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](\S.*)")
 CHUNK = 2**20
 
 
@@ -48,8 +48,10 @@ def read_checksums(path: Path) -> dict[str, str]:
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         match = LINE.fullmatch(line)
         if match is None:
-            raise StudyError(f"{path}, line {number}: no checksum of a file", hint="get it again")
-        sums[match[2]] = match[1]
+            raise StudyError(f"{path}, line {number}: no checksum of a file", hint=CORRECT)
+        if match[2] in sums:
+            raise StudyError(f"{path}, line {number}: {match[2]} stands there twice", hint=CORRECT)
+        sums[match[2]] = match[1].lower()
     return sums
 
 
