@@ -15,7 +15,7 @@ import click
 from cordstudy.base.errors import StudyError
 from cordstudy.cli.audit_gate import ask_gate
 from cordstudy.cli.audit_leakage import ask_leakage
-from cordstudy.cli.here import ROOT, profile_of
+from cordstudy.cli.here import ROOT, path_in, profile_of
 from cordstudy.cli.saying import say, say_json_text
 from cordstudy.provenance.audit.exports import FORMS, export
 from cordstudy.provenance.audit.lineage import faults, trace
@@ -76,8 +76,9 @@ def audit(
 ) -> None:
     """Ask the history how results came to be; of any DataLad dataset, from git objects alone.
 
-    PATH: every run behind a file, down to source files; `PATH:column=value,…` behind rows of a
-    table. Exits with 1 where the chain is broken; a run that is stale breaks nothing.
+    PATH: every run behind a file, down to source files; behind each file of a folder;
+    `PATH:column=value,…` behind rows of a table. From the working folder, else from the study's
+    root. Exits with 1 where the chain is broken; a run that is stale breaks nothing.
 
     --all: a gate, which finds what is not true. Every file below models/ and derivatives/ from one
     record, records that agree with their commits and with what the study renders, inputs with an
@@ -93,7 +94,16 @@ def audit(
     --leakage: the training cases of every model, folds included, against every test set: by
     subject, session, annex key and voxels of image and mask. It reads tables only.
 
-    --format rocrate, bids and prov print the history of a study's results for other tools.
+    --format rocrate, bids and prov write the history of a study's results for other tools.
+
+    \b
+    Examples:
+      code/study audit derivatives/phantom/evaluation/summary.tsv --depth 1
+      code/study audit derivatives/phantom/evaluation/cases.tsv:model=general,testset=epi
+      code/study audit derivatives/phantom/report
+      code/study audit --all
+      code/study audit --leakage
+      code/study audit --format rocrate --out ../crate
     """
     questions = (question, whole, leakage, form in FORMS)
     if sum(bool(asked) for asked in questions) != 1:
@@ -114,8 +124,8 @@ def audit(
 
 def _ask_lineage(repo: Path, question: str, *, depth: int | None, form: str) -> None:
     """Print what is behind a path; raises StudyError where the chain is broken."""
-    path, _, selector = question.partition(":")
-    lineage = trace(History(repo), path, selector, profile=profile_of(repo))
+    told, _, selector = question.partition(":")
+    lineage = trace(History(repo), path_in(repo, told), selector, profile=profile_of(repo))
     if form == "text":
         width = None if sys.stdout.isatty() else PIPE_WIDTH
         say(as_text(lineage, depth=depth, width=width), nl=False)
@@ -125,7 +135,8 @@ def _ask_lineage(repo: Path, question: str, *, depth: int | None, form: str) -> 
         say(as_page(lineage))
     broken = faults(lineage)
     if broken:
-        message = f"the chain is broken in {len(broken)} places"
+        places = "1 place" if len(broken) == 1 else f"{len(broken)} places"
+        message = f"the chain is broken in {places}"
         raise StudyError(message, hint="the last lines of the text say where")
 
 

@@ -8,7 +8,7 @@ lineage is shown (`views`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -69,13 +69,28 @@ class Lineage:
     runs: Mapping[str, RunNode]
     study: str
     head: str
+    files: tuple[FileNode, ...] = ()
+    """The files of a target that is a folder."""
+
+    @property
+    def asked(self) -> tuple[FileNode, ...]:
+        """The files that were asked about."""
+        return self.files or (self.target,)
 
 
 def trace(history: History, path: str, selector: str = "", *, profile: Profile) -> Lineage:
-    """The lineage of a path at the history's commit; `selector` is `column=value,…` of a table.
+    """The lineage of a file, or of all files of a folder, at the history's commit; `selector` is
+    `column=value,…` of a table.
 
     Raises StudyError for a path that is not there, and a selector that means no row.
     """
+    path = path.rstrip("/")
+    below = _files_below(history, path)
+    if below and not selector:
+        reader = _Reader(history, profile, Focus())
+        files = tuple(reader.now(name, history.tree[name]) for name in below)
+        runs = reader.runs_behind(files)
+        return Lineage(FileNode(path, ""), (), runs, history.dataset_id, history.id, files)
     entry = _target_entry(history, path)
     rows: list[Row] = []
     focus = Focus()
@@ -83,14 +98,15 @@ def trace(history: History, path: str, selector: str = "", *, profile: Profile) 
         rows, focus = select_rows(history, path, entry, selector, profile)
     reader = _Reader(history, profile, focus)
     target = reader.file(path, entry, before=None)
-    runs: dict[str, RunNode] = {}
-    todo = deque([target.run])
-    while todo:
-        commit = todo.popleft()
-        if commit and commit not in runs:
-            runs[commit] = reader.run(history.recorded[commit])
-            todo += [node.run for node in runs[commit].inputs]
+    runs = reader.runs_behind([target])
     return Lineage(target, tuple(rows), runs, history.dataset_id, history.id)
+
+
+def _files_below(history: History, folder: str) -> list[str]:
+    """The files of a folder; none where it is no folder. `.` is all of the dataset."""
+    if folder == ".":
+        return list(history.tree)
+    return [path for path in history.tree if path.startswith(f"{folder}/")]
 
 
 def _target_entry(history: History, path: str) -> Entry:
@@ -98,10 +114,22 @@ def _target_entry(history: History, path: str) -> Entry:
     entry: Entry | None = history.tree.get(path)
     if entry is not None and entry.mode != GITLINK:
         return entry
+    above = next((link for link in _links(history) if f"{path}/".startswith(f"{link}/")), "")
+    if above:
+        raise StudyError(
+            f"{path}: no run of this history made it: it is of the source {above}, pinned at "
+            f"{history.tree[above].object[:8]}",
+            hint=f"git -C {above} log -- {path.removeprefix(above).strip('/') or '.'}",
+        )
     name = path.rpartition("/")[2]
     near = [known for known in history.tree if known.endswith(name)]
     hint = f"is it one of {', '.join(near[:3])}?" if near else "git ls-files"
     raise StudyError(f"{path}: no file of {history.id[:8]}", hint=hint)
+
+
+def _links(history: History) -> list[str]:
+    """The paths of subdatasets."""
+    return [path for path, entry in history.tree.items() if entry.mode == GITLINK]
 
 
 @dataclass(frozen=True)
@@ -111,6 +139,25 @@ class _Reader:
     history: History
     profile: Profile
     focus: Focus
+
+    def runs_behind(self, files: Iterable[FileNode]) -> dict[str, RunNode]:
+        """Every run behind files, by commit, in the order they are met."""
+        runs: dict[str, RunNode] = {}
+        todo = deque(node.run for node in files)
+        while todo:
+            commit = todo.popleft()
+            if commit and commit not in runs:
+                runs[commit] = self.run(self.history.recorded[commit])
+                todo += [node.run for node in runs[commit].inputs]
+        return runs
+
+    def now(self, path: str, entry: Entry) -> FileNode:
+        """A file, or a subdataset, as it is now."""
+        if entry.mode != GITLINK:
+            return self.file(path, entry, before=None)
+        modules = self.history.tree.get(".gitmodules")
+        url = _urls(self.history.repo, modules.object).get(path, "") if modules else ""
+        return FileNode(path, entry.object, dataset=path, dataset_commit=entry.object, url=url)
 
     def run(self, commit: RecordedCommit) -> RunNode:
         """The node of a record."""
@@ -234,7 +281,7 @@ def _urls(repo: Path, modules: str) -> Mapping[str, str]:
 
 def faults(lineage: Lineage) -> list[str]:
     """Where the chain is broken: files of the lineage that nothing accounts for."""
-    nodes = [lineage.target]
+    nodes = list(lineage.asked)
     for run in lineage.runs.values():
         nodes += run.inputs
     return list(dict.fromkeys(f"{node.path}: {node.fault}" for node in nodes if node.fault))

@@ -32,14 +32,14 @@ Edge = tuple[float, float, float, float]
 def as_text(lineage: Lineage, *, depth: int | None, width: int | None) -> str:
     """A tree that fits `width` columns (of the terminal without one), `depth` runs deep."""
     console = Console(width=width, highlight=False, color_system=None)
-    tree = Tree(_line(_name(lineage.target)))
+    tree = Tree(_line(_headline(lineage)))
     for row in lineage.rows[:SHOWN_ROWS]:
         cells = [f"{inline(column)}={inline(value)}" for column, value in row.items()]
         tree.add(Text("  ".join(cells)))
     if len(lineage.rows) > SHOWN_ROWS:
         tree.add(f"and {len(lineage.rows) - SHOWN_ROWS} more rows")
     deepest = DEEPEST if depth is None else min(depth, DEEPEST)
-    _Branches(lineage).grow(tree, [lineage.target], deepest)
+    _Branches(lineage).grow(tree, lineage.asked, deepest)
     with console.capture() as captured:
         console.print(tree)
         console.print(Text("\n".join(_verdict(lineage))))
@@ -49,14 +49,33 @@ def as_text(lineage: Lineage, *, depth: int | None, width: int | None) -> str:
 def _verdict(lineage: Lineage) -> Iterator[str]:
     """The last lines: whether the chain is whole, and what is stale in it."""
     broken = faults(lineage)
+    of_people = [node for node in lineage.asked if node.commit and not node.fault]
+    if of_people:
+        yield _by_hand(lineage, of_people)
     if broken:
         yield "the chain is broken:"
-    else:
+    elif lineage.runs:
         yield f"the chain is whole: {len(lineage.runs)} runs, down to the sources"
     for line in broken:
         yield f"  {inline(line)}"
     for line in stale(lineage):
         yield f"stale since: {inline(line)}"
+
+
+def _headline(lineage: Lineage) -> str:
+    """What was asked about."""
+    if lineage.files:
+        return f"{lineage.target.path}/ {len(lineage.files)} files"
+    return _name(lineage.target)
+
+
+def _by_hand(lineage: Lineage, nodes: Sequence[FileNode]) -> str:
+    """That no run made files, and who did."""
+    if lineage.files:
+        return f"no run made {len(nodes)} of {len(lineage.files)} files: they are committed by hand"
+    (node,) = nodes
+    who = f"{_person(node.author)} on {node.date[:10]}"
+    return f"no run made it: committed by hand as {node.commit[:8]} by {who}"
 
 
 class _Branches:
