@@ -1,7 +1,6 @@
 """What the jobs of a cluster add to the states of steps.
 
-Owns: which of the two is told, for which failure a job was cancelled, how far a training has come,
-the lines about failures.
+Owns: which of the two is told, for which failure a job was cancelled, the lines about failures.
 Does not own: either (`provenance.audit.status`, `provenance.cluster.states`), or the other lines
 (`status`).
 """
@@ -14,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError, inline
+from cordstudy.cli.epochs import epoch_line
 from cordstudy.cli.here import ROOT, called, logs_of, read_machine
 from cordstudy.cli.saying import say
 from cordstudy.provenance.audit.status import State
@@ -33,10 +33,11 @@ def with_jobs(
 ) -> dict[str, State]:
     """The states of steps, where a job is or failed its own, and how far a training has come."""
     found = {}
+    machine = read_machine(name, jobs=1)
     for step in table:
         state = _told(by_step[step.name], jobs.get(step.name))
         if state.word == "running":
-            told = ", ".join([*state.changes[:1], *_epoch(name, step)])
+            told = ", ".join(filter(None, [*state.changes[:1], epoch_line(machine, step)]))
             state = State(state.word, (told, *state.changes[1:]), state.commit)
         found[step.name] = state
     return found
@@ -113,6 +114,16 @@ def _logs(name: str, step: str, job: JobState) -> list[Path]:
     return [place.relative_to(ROOT) for place in places if place.is_file()]
 
 
+def logs_of_job(name: str, step: str) -> list[Path]:
+    """What a step printed when it last ran here, and what its newest job, if any, did besides."""
+    logs = logs_of(name)
+    places = [read_machine(name, jobs=1).log(step)]
+    job = read_jobs(logs).get(step)
+    if job:
+        places.append(slurm_log(logs, step, job.job))
+    return [place for place in places if place.is_file()]
+
+
 def _told(state: State, job: JobState | None) -> State:
     """A step's own state, or that of its job where there is more to say."""
     if job is None or job.word == "same" or (job.word == "landed" and state.word == "done"):
@@ -121,14 +132,3 @@ def _told(state: State, job: JobState | None) -> State:
         first, *more = job.told
         return State("done", (f"run again: {job.word}: {first}", *more), state.commit)
     return State(job.word, (*job.told, *state.changes), state.commit)
-
-
-def _epoch(name: str, step: Step) -> list[str]:
-    """How far a training has come, by what it would go on from."""
-    words = list(step.arguments)
-    if "--epochs" not in words:
-        return []
-    folder = read_machine(name, jobs=1).progress(step.name)
-    reached = [path.name.split("-")[1] for path in folder.rglob("epoch-*-*.pth")]
-    number = max((int(word) for word in reached if word.isdigit()), default=0)
-    return [f"epoch {number} of {words[words.index('--epochs') + 1]}"]

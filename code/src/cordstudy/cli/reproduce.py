@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import click
 
 from cordstudy.base.errors import StudyError, inline
+from cordstudy.cli.epochs import reached_by
+from cordstudy.cli.groups import complete_step
 from cordstudy.cli.here import ROOT, read_machine
 from cordstudy.cli.progress import Progress
 from cordstudy.cli.readying import (
@@ -49,7 +51,7 @@ SHOWN = 5
 
 
 @click.command()
-@click.argument("names", metavar="[STEP]...", nargs=-1)
+@click.argument("names", metavar="[STEP]...", nargs=-1, shell_complete=complete_step)
 @click.option(
     "--jobs", default=2, show_default=True, type=click.IntRange(min=1), help="Steps at a time."
 )
@@ -65,6 +67,11 @@ def reproduce(name: str, names: tuple[str, ...], jobs: int) -> None:
     other. Exits with 1 unless every step keeps its promise.
 
     May be stopped and called again: it goes on from where it was.
+
+    \b
+    Examples:
+      code/study reproduce --jobs 2
+      code/study reproduce convert:epi
     """
     study = load_study(ROOT, name)
     table = steps(study)
@@ -100,7 +107,8 @@ def _reproduce(
             yield from _lines(outcome)
 
     expected = recorded_seconds(todo, history)
-    with Progress(todo, expected, jobs=jobs, more=more) as report:
+    reached = reached_by(machine, todo)
+    with Progress(todo, expected, jobs=jobs, more=more, reached=reached) as report:
         run_each(todo, reproduction.run, jobs=jobs, machine=machine, report=report)
     outcomes = {**before, **reproduction.outcomes}
     return [outcomes[step.name] for step in wanted]

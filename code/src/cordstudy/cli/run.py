@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import click
 
 from cordstudy.base.errors import inline
+from cordstudy.cli.epochs import reached_by
+from cordstudy.cli.groups import complete_step
 from cordstudy.cli.here import ROOT, read_machine
 from cordstudy.cli.on_slurm import print_requests, run_on_slurm
 from cordstudy.cli.progress import Progress
@@ -42,7 +44,7 @@ SHOWN = 5
 
 
 @click.command()
-@click.argument("names", metavar="[STEP]...", nargs=-1)
+@click.argument("names", metavar="[STEP]...", nargs=-1, shell_complete=complete_step)
 @click.option(
     "--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Steps at a time."
 )
@@ -70,7 +72,18 @@ def run(
     where: str | None,
     wait: bool,
 ) -> None:
-    """Run the steps that are not done; all, or STEPs and what they build on."""
+    """Run the steps that are not done; all, or STEPs and what they build on.
+
+    Says when each step starts and ends, n of N, and the time that is left, by what was recorded;
+    `code/study log STEP -f` follows one. May be stopped and called again: what is finished stays,
+    and a training goes on from its last epoch.
+
+    \b
+    Examples:
+      code/study run --dry-run
+      code/study run --jobs 2
+      code/study run predict:general
+    """
     study = load_study(ROOT, name)
     table = steps(study)
     chosen = select(table, names) if names else table
@@ -109,7 +122,8 @@ def _run(
     if not todo:
         return
     have_images(study, todo)
-    with Progress(todo, recorded_seconds(todo, History(ROOT)), jobs=jobs) as report:
+    expected, reached = recorded_seconds(todo, History(ROOT)), reached_by(machine, todo)
+    with Progress(todo, expected, jobs=jobs, reached=reached) as report:
         runner.run_steps(ROOT, todo, jobs=jobs, machine=machine, report=report)
 
 
@@ -133,7 +147,8 @@ def _run_again(
             yield f"and {len(paths) - SHOWN} more"
 
     expected = recorded_seconds(todo, history)
-    with Progress(todo, expected, jobs=jobs, more=changed) as report:
+    reached = reached_by(machine, todo)
+    with Progress(todo, expected, jobs=jobs, more=changed, reached=reached) as report:
         runner.run_each(todo, again.run, jobs=jobs, machine=machine, report=report)
 
 

@@ -73,6 +73,11 @@ def left_behind(dataset: Path, scratch: Path, *, step: str = "", host: str = "")
     return own
 
 
+def workspaces_of(dataset: Path, scratch: Path, *, step: str) -> list[Path]:
+    """The workspaces of a step of this dataset that are in a folder, at work or not."""
+    return [path for path, name in _own(dataset, scratch, "") if name == step]
+
+
 def steps_left_behind(dataset: Path, scratch: Path, *, host: str) -> list[str]:
     """The names of the steps of which there are workspaces of this dataset that were made on a
     host, at work or not."""

@@ -43,3 +43,13 @@ def read_note(logs: Path, step: str) -> Note | None:
         return Note.model_validate_json(_place(logs, step).read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def is_running(logs: Path, step: str) -> bool:
+    """Whether a step runs on this machine."""
+    remembered = read_note(logs, step)
+    return (
+        remembered is not None
+        and remembered.word == "running"
+        and Path(f"/proc/{remembered.process}").exists()
+    )
