@@ -7,7 +7,9 @@ Does not own: segmentation (`pipeline.learning.segmenter`), or opening a release
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,10 +18,13 @@ from typing import TYPE_CHECKING
 import click
 
 from cordstudy.base.errors import StudyError
-from cordstudy.cli.here import ROOT
+from cordstudy.base.texts import did_you_mean
+from cordstudy.cli.groups import complete_model
+from cordstudy.cli.here import ROOT, machine_variables
 from cordstudy.cli.origins import version
 from cordstudy.cli.saying import say
 from cordstudy.provenance.calling.gitannex import git, git_ok, head
+from cordstudy.provenance.running.time_left import in_words
 from cordstudy.study.layout import Layout
 from cordstudy.study.loading import load_study
 from cordstudy.study.models import models_of, untrained_models
@@ -49,6 +54,7 @@ def _checked_digest(context: click.Context, option: click.Parameter, value: str 
 @click.command()
 @click.argument(
     "images",
+    metavar="IMAGE...",
     nargs=-1,
     required=True,
     type=click.Path(path_type=Path),
@@ -60,6 +66,7 @@ def _checked_digest(context: click.Context, option: click.Parameter, value: str 
     default=["general"],
     show_default=True,
     metavar="NAME|PATH",
+    shell_complete=complete_model,
     help="A model of the study, or a release: its folder, .zip or .safetensors. Repeatable, each "
     "then with a folder of its own.",
 )
@@ -73,32 +80,52 @@ def _checked_digest(context: click.Context, option: click.Parameter, value: str 
     "--out",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the masks.",
+    help="Folder of the masks; it is made.",
 )
+@click.option("--force", is_flag=True, help="Replace masks that are there.")
 @click.pass_obj
 def segment(
-    name: str, images: tuple[Path, ...], models: tuple[str, ...], sha256: str, out: Path
+    name: str,
+    images: tuple[Path, ...],
+    models: tuple[str, ...],
+    sha256: str,
+    out: Path,
+    force: bool,
 ) -> None:
-    """Segment the cord in IMAGES (NIfTI) with a trained model.
+    """Segment the cord in each IMAGE (NIfTI) with a trained model.
 
     Each mask is on its image's own grid, with a sidecar that says how it came about, and whether it
-    is empty or touches the border of the image. Of a release nothing is run: checkpoints that hold
-    more than weights are refused.
+    is empty or touches the border of the image. A mask that is there already is an error, before
+    anything is computed. Of a release nothing is run: checkpoints that hold more than weights are
+    refused. Computes with the `cores` and on the `device` of site.toml.
 
     \b
     Examples:
       code/study segment --out masks image.nii.gz
       code/study segment --model phantom-general.zip --out masks image.nii.gz
     """
-    for path in masks_of(load_study(ROOT, name), images, models, out, sha256=sha256):
+    os.environ.update(machine_variables())
+    study = load_study(ROOT, name)
+    begun = time.monotonic()
+    for path in masks_of(study, images, models, out, sha256=sha256, force=force, tell=True):
         say(path)
+    say(f"{len(images)} images in {in_words(time.monotonic() - begun)}", err=True)
 
 
 def masks_of(
-    study: Study, images: Sequence[Path], models: Sequence[str], out: Path, *, sha256: str = ""
+    study: Study,
+    images: Sequence[Path],
+    models: Sequence[str],
+    out: Path,
+    *,
+    sha256: str = "",
+    force: bool = False,
+    tell: bool = False,
 ) -> list[Path]:
     """Segment images with models of a study, by name, or with releases, by path; the masks, of each
-    image those by each model."""
+    image those by each model. Raises StudyError where a mask is there already, unless `force`d;
+    with `tell` says on standard error what it is about to do."""
+    _check_images(images)
     if sha256 and len(models) != 1:
         raise StudyError("--sha256 is of one model", hint="segment with one at a time")
     with ExitStack() as stack:
@@ -111,7 +138,35 @@ def masks_of(
                 f"two models are called {max(names, key=names.count)}",
                 hint="segment with one at a time",
             )
+        if not force:
+            _check_no_mask(images, names, out)
+        if tell:
+            device = os.environ.get("CORDSTUDY_DEVICE") or "cpu"
+            say(f"segmenting {len(images)} images with {', '.join(names)} on {device}", err=True)
         return segment_images(chosen, images, out, program=_program())
+
+
+def _check_images(images: Sequence[Path]) -> None:
+    """Raise StudyError for an image that is not there, or whose content is not."""
+    for image in images:
+        if image.exists():
+            continue
+        if image.is_symlink():
+            raise StudyError(f"{image}: its content is not here", hint=f"datalad get {image}")
+        raise StudyError(f"{image}: there is no such file", hint="name a NIfTI image (.nii.gz)")
+
+
+def _check_no_mask(images: Sequence[Path], models: Sequence[str], out: Path) -> None:
+    """Raise StudyError where a mask would replace a file."""
+    from cordstudy.pipeline.learning.segmenter import output_path
+
+    for image in images:
+        for model in models:
+            mask = output_path(image, out, model if len(models) > 1 else "")
+            if mask.exists() or mask.is_symlink():
+                raise StudyError(
+                    f"{mask} is there already", hint="another --out, or --force to replace it"
+                )
 
 
 def _chosen(study: Study, word: str, stack: ExitStack, sha256: str) -> Segmenting:
@@ -130,7 +185,7 @@ def _chosen(study: Study, word: str, stack: ExitStack, sha256: str) -> Segmentin
     if not path.exists() and path.suffix not in RELEASED and "/" not in word:
         raise StudyError(
             f"the study has no model {word!r}, and there is no such file or folder",
-            hint=f"one of: {', '.join(known)}; or a release",
+            hint=f"{did_you_mean(word, known)}one of: {', '.join(known)}; or a release",
         )
     return _released(path, stack, sha256)
 
@@ -211,6 +266,7 @@ def _trained_folder(study: Study, name: str) -> Path:
         if path.exists():
             continue
         if path.is_symlink():
-            raise StudyError(f"{path}: its content is not here", hint=f"datalad get {checkpoint}")
+            hint = f"datalad get {os.path.relpath(path)}"
+            raise StudyError(f"{path}: its content is not here", hint=hint)
         raise StudyError(f"{path}: not trained yet", hint=f"code/study run train:{name}:fold{fold}")
     return ROOT / layout.model(models[name])
