@@ -6,12 +6,15 @@ Does not own: what is allowed (`provenance.remaking.trust`), or the remote (`rem
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from cordstudy.base.errors import StudyError, inline
 from cordstudy.cli.columns import print_columns
+from cordstudy.cli.groups import Group
 from cordstudy.cli.here import PROFILE, ROOT, profile_of, recompute_machine
 from cordstudy.cli.saying import say
 from cordstudy.provenance.calling.gitannex import git
@@ -30,7 +33,7 @@ dataset_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def recompute() -> None:
     """Have `datalad get` run records again for content that nobody has.
 
@@ -38,6 +41,11 @@ def recompute() -> None:
     at the record's own commit, its inputs first, and hands over what comes out; git-annex checks
     the checksum. It is off until you switch it on in a clone, as it runs commands of the history:
     without network, home folder or access to your files where bubblewrap is there.
+
+    \b
+    Examples:
+      code/study recompute on
+      code/study recompute list
     """
 
 
@@ -50,21 +58,67 @@ def recompute() -> None:
     help="How long a record may run; else 20 times as long as recorded, 60 if not measured.",
 )
 def on(dataset: Path, signed: bool, minutes: float | None) -> None:
-    """Switch it on in this clone, and list the commands that may run."""
+    """Switch it on in this clone, and say which commands may run, and how.
+
+    They are told of by kind; `code/study recompute list` shows each.
+
+    \b
+    Example:
+      code/study recompute on --minutes 30
+    """
     turn_on(dataset, signed=signed, minutes=minutes)
 
 
 def turn_on(dataset: Path, *, signed: bool = False, minutes: float | None = None) -> None:
     """Switch recompute on in a clone, and say what may run and how."""
-    root = Path(git(dataset, "rev-parse", "--show-toplevel").strip())
+    root = dataset_root(dataset)
     history = History(root)
     launcher = ROOT / PROFILE.launcher
     program = PROFILE.launcher if root == ROOT else str(launcher)
     trust.turn_on(root, trust.Trust(signed, minutes), program=program)
-    rows = [(commit.id[:8], _shown(commit.record.cmd)) for commit in history.records]
-    say(f"recompute is on in {root}: to get content, git-annex may run these {len(rows)} commands")
-    print_columns(rows)
+    commands = [commit.record.cmd for commit in history.records]
+    say(
+        f"recompute is on in {root}: to get content, git-annex may run the commands of "
+        f"{len(commands)} records"
+    )
+    print_columns(_by_kind(commands), header=("records", "command"), right={0})
     say(_walls())
+    listing = "code/study recompute list" if root == ROOT else "git log --grep=RUNCMD"
+    say(f"each of them: {listing}; recompute off switches it off")
+
+
+def _by_kind(commands: Sequence[str]) -> list[tuple[str, str]]:
+    """How many commands there are of each kind: the program, and the step where it is ours."""
+    kinds = Counter(_kind(command) for command in commands)
+    return [(str(count), f"{inline(kind)} …") for kind, count in kinds.most_common()]
+
+
+def _kind(command: str) -> str:
+    words = command.split(maxsplit=2)[:2]
+    return " ".join(words if words[:1] == [PROFILE.launcher] else words[:1])
+
+
+@recompute.command("list")
+@dataset_option
+def list_commands(dataset: Path) -> None:
+    """List every command that may run where recompute is on: record, date, command.
+
+    \b
+    Example:
+      code/study recompute list
+    """
+    rows = []
+    for commit in History(dataset_root(dataset)).records:
+        rows.append((commit.id[:8], commit.date[:10], _shown(commit.record.cmd)))
+    print_columns(rows, header=("record", "date", "command"))
+
+
+def dataset_root(dataset: Path) -> Path:
+    """The root of the dataset that a folder is in. Raises StudyError where there is none."""
+    try:
+        return Path(git(dataset, "rev-parse", "--show-toplevel").strip())
+    except StudyError as error:
+        raise StudyError(f"{dataset} is in no git repository", hint="name a dataset") from error
 
 
 def _shown(command: str) -> str:
@@ -83,8 +137,13 @@ def _walls() -> str:
 @recompute.command()
 @dataset_option
 def off(dataset: Path) -> None:
-    """Switch it off in this clone. What came back stays; `drop` no longer counts on the remote."""
-    root = Path(git(dataset, "rev-parse", "--show-toplevel").strip())
+    """Switch it off in this clone. What came back stays; `drop` no longer counts on the remote.
+
+    \b
+    Example:
+      code/study recompute off
+    """
+    root = dataset_root(dataset)
     trust.turn_off(root)
     say(f"recompute is off in {root}")
 
