@@ -6,12 +6,16 @@ Does not own: the commands (`cli`), or a step command, which `code/study` enters
 
 from __future__ import annotations
 
+import os
 import sys
 
 from cordstudy.base import determinism
 from cordstudy.base.entry import exit_code
 
 determinism.apply(sys.argv[1:], step=False)  # before numpy and torch are imported
+
+COMPLETE = "_CORDSTUDY_COMPLETE"
+"""The variable by which a shell asks for completion, as click has it."""
 
 
 def main() -> int:
@@ -22,7 +26,10 @@ def main() -> int:
 def _run() -> None:
     from cordstudy.cli.main import cli
 
-    cli.main(prog_name="code/study", standalone_mode=True)
+    if COMPLETE in os.environ:
+        from cordstudy.cli import completion  # noqa: F401 - it tells click of itself
+
+    cli.main(prog_name="code/study", complete_var=COMPLETE, standalone_mode=True)
 
 
 if __name__ == "__main__":

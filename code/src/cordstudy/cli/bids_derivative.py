@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.texts import read_json
+from cordstudy.base.texts import did_you_mean, read_json
 from cordstudy.base.within import regular
 from cordstudy.cli.here import PROFILE, ROOT
 from cordstudy.cli.inputs import check_dataset
@@ -96,8 +96,9 @@ class Derivative:
         check_dataset(self.study, self.testset)
         known = [trained(model, number) for model, number in judged(self.study)]
         if self.model not in known:
+            near = did_you_mean(self.model, known)
             raise StudyError(
-                f"the study has no model {self.model!r}", hint=f"one of: {', '.join(known)}"
+                f"the study has no model {self.model!r}", hint=f"{near}one of: {', '.join(known)}"
             )
 
     @property

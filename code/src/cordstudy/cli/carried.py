@@ -35,6 +35,10 @@ def carried(update: bool, check: bool) -> None:
     Trained models and the report are in the history as plain files below .datalad/carried/, so that
     `datalad get` gives them offline, from a clone of main alone, once that is set up. --update is
     the last commit after the records of a change; it needs their content here.
+
+    \b
+    Example:
+      code/study carried
     """
     if update:
         current_branch(ROOT)

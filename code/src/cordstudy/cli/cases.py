@@ -14,7 +14,8 @@ import click
 
 from cordstudy.base.errors import StudyError, inline
 from cordstudy.cli.columns import print_columns
-from cordstudy.cli.here import ROOT
+from cordstudy.cli.groups import complete_dataset
+from cordstudy.cli.here import ROOT, called
 from cordstudy.cli.inputs import check_dataset
 from cordstudy.cli.saying import say
 from cordstudy.pipeline.sources.cases import (
@@ -30,12 +31,25 @@ from cordstudy.study.schema import Study
 
 
 @click.command()
-@click.option("--dataset", "names", multiple=True, help="Only this dataset; repeatable.")
+@click.option(
+    "--dataset",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_dataset,
+    help="Only this dataset; repeatable.",
+)
 @click.option("--left-out", is_flag=True, help="What is left out, and why, in place of the cases.")
 @click.option("--tsv", is_flag=True, help="A row a case (or image left out), in place of counts.")
 @click.pass_obj
 def cases(name: str, names: tuple[str, ...], left_out: bool, tsv: bool) -> None:
-    """Say which image-mask cases a study finds in its sources; no content is needed."""
+    """Say which image-mask cases a study finds in its sources; no content is needed.
+
+    \b
+    Examples:
+      code/study cases
+      code/study cases --dataset epi --left-out --tsv
+    """
     study = load_study(ROOT, name)
     wanted = [check_dataset(study, dataset) for dataset in names] or list(study.datasets)
     found: list[Case] = []
@@ -52,7 +66,8 @@ def cases(name: str, names: tuple[str, ...], left_out: bool, tsv: bool) -> None:
         _print_counts((image.dataset, image.contrast, image.reason) for image in not_used)
     else:
         _print_counts(_kind(case) for case in found)
-        say(f"{len(found)} cases; {len(not_used)} images are left out: code/study cases --left-out")
+        shown = called(name, "cases --left-out")
+        say(f"{len(found)} cases; {len(not_used)} images are left out: {shown}")
 
 
 def _find(study: Study, name: str) -> tuple[list[Case], list[LeftOut]]:
@@ -60,7 +75,7 @@ def _find(study: Study, name: str) -> tuple[list[Case], list[LeftOut]]:
 
     dataset = study.datasets[name]
     if not (ROOT / dataset.path / ".git").exists():
-        hint = f"code/study --study {study.name} inputs get {name}"
+        hint = f"code/study inputs get {name}"
         raise StudyError(f"the source {dataset.path} is not installed", hint=hint)
     rules = rules_of(study, name)
     found, left_out = find_cases(ROOT, rules)

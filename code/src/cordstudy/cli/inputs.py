@@ -14,8 +14,10 @@ import click
 from tqdm import tqdm
 
 from cordstudy.base.errors import StudyError
+from cordstudy.base.texts import did_you_mean
 from cordstudy.cli.columns import print_columns
-from cordstudy.cli.here import ROOT, read_machine
+from cordstudy.cli.groups import Group, complete_dataset
+from cordstudy.cli.here import ROOT, called, read_machine
 from cordstudy.cli.phantoms import phantom_recipe
 from cordstudy.cli.saying import say
 from cordstudy.pipeline.sources.cases import Case
@@ -55,8 +57,9 @@ def sources_of(study: Study) -> list[Source]:
 def check_dataset(study: Study, name: str) -> str:
     """The name of a dataset. Raises StudyError for one that the study does not have."""
     if name not in study.datasets:
+        near = did_you_mean(name, study.datasets)
         known = ", ".join(study.datasets)
-        raise StudyError(f"there is no dataset {name!r}", hint=f"one of: {known}")
+        raise StudyError(f"there is no dataset {name!r}", hint=f"{near}one of: {known}")
     return name
 
 
@@ -68,10 +71,16 @@ def find(study: Study, name: str) -> list[Case]:
     return cases
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.pass_context
 def inputs(context: click.Context) -> None:
-    """Show the sources: role, access, pinned commit, installed, content present, cases found."""
+    """Show the sources: role, access, pinned commit, installed, content present, cases found.
+
+    \b
+    Examples:
+      code/study inputs
+      code/study --study public inputs get --content
+    """
     if context.invoked_subcommand:
         return
     study = load_study(ROOT, context.obj)
@@ -89,13 +98,13 @@ def _row(study: Study, source: Source) -> tuple[str, ...]:
     try:
         cases = str(len(find(study, source.name)))
     except StudyError as error:
-        cases = "none: see code/study cases"
+        cases = f"none: see {called(study.name, 'cases')}"
         say(f"warning: {error}", err=True)
     return (*start, installed, content, cases, dataset.access)
 
 
 @inputs.command("get")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_dataset)
 @click.option("--content", is_flag=True, help="Fetch the images and masks that the study uses.")
 @click.option(
     "--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Sources at a time."
@@ -105,6 +114,11 @@ def inputs_get(name: str, names: tuple[str, ...], content: bool, jobs: int) -> N
     """Install sources at their pin, all or by NAME; phantom ones are made here.
 
     A source that cannot be had is named at the end; the others are installed all the same.
+
+    \b
+    Examples:
+      code/study inputs get epi
+      code/study --study public inputs get --content
     """
     study = load_study(ROOT, name)
     chosen = tuple(check_dataset(study, wanted) for wanted in names)
@@ -124,21 +138,29 @@ def raise_for_faults(faults: Sequence[Fault], *, of: int) -> None:
     """Raise StudyError where one of so many sources could not be had at its pin."""
     if not faults:
         return
+    if of == 1:
+        (source, error), *_ = faults
+        raise StudyError(f"{source}: {error}", hint=error.hint)
     lines = [f"\n  {source}: {error}\n    hint: {error.hint}" for source, error in faults]
+    here = len({source for source, _ in faults}) < of
     raise StudyError(
         f"{len(faults)} of {of} sources could not be had at their pin:{''.join(lines)}",
-        hint="the other sources are here",
+        hint="the other sources are here" if here else "none of them is here at its pin",
     )
 
 
 @inputs.command("pin")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_dataset)
 @click.pass_obj
 def inputs_pin(name: str, names: tuple[str, ...]) -> None:
     """Commit sources that are made here as their pins; all that are here, or NAMEs.
 
     Nothing else moves a pin: where a phantom comes out other than pinned (another kind of machine,
     or code that changed), this makes what is here what the steps read, and they are stale.
+
+    \b
+    Example:
+      code/study inputs pin epi
     """
     study = load_study(ROOT, name)
     chosen = [check_dataset(study, wanted) for wanted in names]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cordstudy.base.texts import read_text
 from cordstudy.cli.here import ROOT
-from cordstudy.provenance.calling.gitannex import git, git_ok
+from cordstudy.provenance.calling.gitannex import git, git_ok, head
 from cordstudy.provenance.citation import PLACE, Citation, parse_citation
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+")
@@ -29,6 +29,15 @@ def citation() -> Citation:
 def version() -> str:
     """The version of this program."""
     return citation().version
+
+
+def version_line() -> str:
+    """The version of this program and the commit that it is at, where that can be told."""
+    at = ""
+    if (ROOT / ".git").exists():
+        changed = git(ROOT, "status", "--porcelain", "--untracked-files=no", "--", "code").strip()
+        at = f", commit {head(ROOT)[:12]}{' and changes of code/' if changed else ''}"
+    return f"code/study {version()}{at}"
 
 
 def source_url(root: Path, path: str, pin: str) -> str:

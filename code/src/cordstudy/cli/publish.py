@@ -20,6 +20,7 @@ from cordstudy.base.tables import write_file
 from cordstudy.cli.citation import TARGET, zenodo_text
 from cordstudy.cli.columns import print_columns
 from cordstudy.cli.going_out import Choice, Guard, choose
+from cordstudy.cli.groups import Group
 from cordstudy.cli.here import LOCAL, ROOT
 from cordstudy.cli.saying import say
 from cordstudy.provenance.calling.content import locations
@@ -74,7 +75,7 @@ def _asks(function: Function) -> Function:
     return function
 
 
-@click.group()
+@click.group(cls=Group)
 def publish() -> None:
     """Publish the study: its history, and the content of models and report.
 

@@ -34,7 +34,13 @@ Row = dict[str, str]
 @click.command()
 @click.pass_obj
 def results(name: str) -> None:
-    """Print the table model × test set, and where the report is."""
+    """Print the table model × test set, and where the report is.
+
+    \b
+    Examples:
+      code/study results
+      code/study --study public results
+    """
     print_results(load_study(ROOT, name))
 
 
@@ -91,7 +97,7 @@ def _print_next(study: Study) -> None:
         f"  {called(study.name, 'status')}\n"
         f"  datalad rerun $(git log -1 --format=%h -- {layout.cases_table})\n"
         f"  datalad get {checkpoint}\n"
-        "  code/study segment IMAGE.nii.gz --out masks  # any NIfTI image of the neck"
+        f"  {called(study.name, 'segment IMAGE.nii.gz --out masks')}  # any NIfTI image of the neck"
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 
 from cordstudy.base.errors import StudyError
-from cordstudy.cli.here import ROOT, read_machine
+from cordstudy.cli.here import ROOT, called, read_machine
 from cordstudy.cli.inputs import get_each, raise_for_faults, sources_of
 from cordstudy.cli.recompute import turn_on
 from cordstudy.cli.saying import say
@@ -33,6 +33,11 @@ def setup(name: str, recompute: bool, jobs: int) -> None:
     be repeated where the clone has moved or `git pull` brought other content. No pin is moved: a
     phantom that comes out other than pinned is told of, and the rest is done all the same. Needs
     the whole history.
+
+    \b
+    Examples:
+      code/study setup
+      code/study setup --recompute --jobs 2
     """
     study = load_study(ROOT, name)
     _check_whole()
@@ -44,7 +49,7 @@ def setup(name: str, recompute: bool, jobs: int) -> None:
         faults = _enable_carried()
         made = [source.name for source in sources_of(study) if source.recipe]
         failed = get_each(study, machine, jobs=jobs, only=made)
-        say(f"sources {_sources_line(len(made), len(failed))}")
+        say(f"sources {_sources_line(name, len(made), len(failed))}")
     if recompute:
         turn_on(ROOT)
     if faults:
@@ -52,9 +57,9 @@ def setup(name: str, recompute: bool, jobs: int) -> None:
     raise_for_faults(failed, of=len(made))
 
 
-def _sources_line(made: int, failed: int) -> str:
+def _sources_line(name: str, made: int, failed: int) -> str:
     if not made:
-        return "of this study are not made here: code/study inputs get"
+        return f"of this study are not made here: {called(name, 'inputs get')}"
     return f"{made - failed} of {made} are here, made and at their pin"
 
 

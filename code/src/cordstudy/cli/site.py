@@ -6,19 +6,31 @@ Does not own: what a step asks for (`study.needs`), or what is made of both (`on
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    field_validator,
+)
 
 from cordstudy.base.errors import StudyError
+from cordstudy.base.texts import did_you_mean
 from cordstudy.study.needs import NEEDS
 
 Text = Annotated[StrictStr, Field(min_length=1)]
 Count = Annotated[StrictInt, Field(ge=1)]
 Line = Annotated[StrictStr, Field(min_length=1, pattern=r"^[^\n\r]*$")]
+GPUS = ("gpu", "gpus", "nvidia", "cuda0")
+DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 
 
 class _Table(BaseModel):
@@ -63,10 +75,20 @@ class Slurm(Resources):
 class Site(_Table):
     """What a user says of a machine; empty for what they leave open."""
 
+    study: Text = ""
+    """The study that commands are about where none is named."""
     scratch: Text = ""
     cores: Count = 0
     device: Text = ""
     slurm: Slurm | None = None
+
+    @field_validator("device")
+    @classmethod
+    def _is_device(cls, name: str) -> str:
+        if not DEVICE.fullmatch(name):
+            near = '; a GPU is "cuda"' if name.casefold() in GPUS else ""
+            raise ValueError(f'steps compute on "cpu", "cuda" or "cuda:1"{near}')
+        return name
 
 
 def read_site(path: Path) -> Site:
@@ -104,7 +126,10 @@ def _check_keys(content: Iterable[str], known: Iterable[str], *, where: str) -> 
     names = sorted(set(known) - {"commands"})
     for key in content:
         if key not in names:
-            raise StudyError(f"{where}: {key}: unknown key", hint=f"known are {', '.join(names)}")
+            near = did_you_mean(key, names)
+            raise StudyError(
+                f"{where}: {key}: unknown key", hint=f"{near}known are {', '.join(names)}"
+            )
 
 
 def _refused(error: ValidationError, path: Path) -> StudyError:
@@ -112,5 +137,7 @@ def _refused(error: ValidationError, path: Path) -> StudyError:
     first = error.errors()[0]
     place = [str(word) for word in first["loc"] if word != "commands"]
     return StudyError(
-        f"{path}: {'.'.join(place)}: {first['input']!r}: {first['msg']}", hint="correct the TOML"
+        f"{path}: {'.'.join(place)}: {first['input']!r}: "
+        f"{first['msg'].removeprefix('Value error, ')}",
+        hint="correct the TOML",
     )

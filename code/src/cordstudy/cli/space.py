@@ -29,6 +29,10 @@ def space(as_json: bool) -> None:
     Of what is here: how much has come back identical on this machine, and how much a record has
     made. Of all that is recorded: how long the folder's own records took. Reads git objects, and
     asks git-annex once what is here.
+
+    \b
+    Example:
+      code/study space
     """
     rows = holdings(ROOT, History(ROOT))
     if as_json:

@@ -43,6 +43,11 @@ def status(context: click.Context, as_json: bool) -> None:
     attestation is a claim of whoever committed it: `code/study verify` proves. Comments,
     docstrings and layout of Python files make no step stale. Exits with 0 when all steps are
     done, else with 1.
+
+    \b
+    Examples:
+      code/study status
+      code/study status --json
     """
     history = History(ROOT)
     study = load_study(ROOT, context.obj)

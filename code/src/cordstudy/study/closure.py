@@ -47,10 +47,10 @@ def commands() -> dict[str, str]:
 
 
 def help_line(module: str) -> str:
-    """The first line of what a step command says of itself, without importing it."""
+    """The first paragraph of what a step command says of itself, without importing it."""
     for node in ast.parse(_text(_file(module))).body:
         if isinstance(node, ast.FunctionDef) and node.name == "command":
-            return (ast.get_docstring(node) or "").partition("\n")[0]
+            return (ast.get_docstring(node) or "").partition("\n\n")[0]
     return ""
 
 

@@ -34,14 +34,7 @@ def load_study(root: Path, name: str) -> Study:
     Raises StudyError for what is no study's name, a file that is missing or no TOML, a missing or
     unknown key or a value of the wrong kind, naming file and key.
     """
-    folder = root / FOLDER
-    path = folder / f"{name}.toml"
-    if not _is_name(name) or not path.is_file():
-        known = sorted(other.stem for other in folder.glob("*.toml"))
-        raise StudyError(
-            f"there is no study {name[:LONGEST]!r}",
-            hint=f"one of: {', '.join(known)}",
-        )
+    path = root / FOLDER / f"{check_study(root, name)}.toml"
     try:
         content = tomllib.loads(read_text(path))
         check_values(content)
@@ -51,6 +44,24 @@ def load_study(root: Path, name: str) -> Study:
     except ValueError as error:
         raise StudyError(f"{path}: {error}", hint="correct the TOML") from error
     return parse_study(content, name=name, path=path)
+
+
+def studies(root: Path) -> list[str]:
+    """The names of a dataset's studies, sorted."""
+    return sorted(path.stem for path in (root / FOLDER).glob("*.toml") if _is_name(path.stem))
+
+
+def check_study(root: Path, name: str, *, where: str = "") -> str:
+    """The name of a study. Raises StudyError, which says `where` it was read, for one that is none:
+    a path is no name."""
+    known = studies(root)
+    if name not in known:
+        near = did_you_mean(name[:LONGEST], known)
+        raise StudyError(
+            f"{where}there is no study {name[:LONGEST]!r}",
+            hint=f"{near}one of: {', '.join(known)}",
+        )
+    return name
 
 
 def _is_name(name: str) -> bool:

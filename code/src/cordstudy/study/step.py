@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cordstudy.base.errors import StudyError
+from cordstudy.base.texts import did_you_mean
 from cordstudy.study.needs import NEEDS, Needs
 
 TOLERANCES = (("**/training_log.txt", 0.05),)
@@ -58,5 +59,6 @@ def select(table: Sequence[Step], names: Sequence[str]) -> list[Step]:
     known = [step.name for step in table]
     for name in names:
         if name not in known:
-            raise StudyError(f"there is no step {name!r}", hint=f"one of: {', '.join(known)}")
+            near = did_you_mean(name, known)
+            raise StudyError(f"there is no step {name!r}", hint=f"{near}one of: {', '.join(known)}")
     return [step for step in table if step.name in names]

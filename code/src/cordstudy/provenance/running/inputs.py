@@ -121,8 +121,8 @@ def _check_is_pinned(dataset: Path, source: Source, pin: str) -> None:
         raise MadeOtherwise(
             f"{source.path} as made here is {here[:12]}, and {pin[:12]} is pinned: this kind of "
             "machine, or code that changed, makes other bytes",
-            hint=f"steps that read it cannot run on what was recorded; `inputs pin {source.name}` "
-            "moves the pin to what is here, on purpose",
+            hint="steps that read it cannot run on what was recorded; "
+            f"code/study inputs pin {source.name} moves the pin to what is here, on purpose",
         )
 
 
