@@ -35,7 +35,8 @@ def _nothing(_: str) -> str:
 
 class Progress:
     """Told of each step as it starts and ends; `more` gives further lines for one that ended,
-    `reached` how far one that runs has come. Lines go to standard error with `err`."""
+    `reached` how far one that runs has come. Lines go to standard error with `err`; without `ends`
+    there is none for a step that ended, as somebody else has one."""
 
     def __init__(
         self,
@@ -46,9 +47,10 @@ class Progress:
         more: Callable[[str], Iterable[str]] = _no_more,
         reached: Callable[[str], str] = _nothing,
         err: bool = False,
+        ends: bool = True,
     ) -> None:
         self.total, self.begun, self.ended = len(steps), 0, 0
-        self.more, self.reached, self.err = more, reached, err
+        self.more, self.reached, self.err, self.ends = more, reached, err, ends
         self.left = TimeLeft(steps, expected_s, jobs=jobs)
         hidden = None if steps else True
         self.bar = tqdm(total=self.total, unit="step", disable=hidden, leave=False)
@@ -79,6 +81,11 @@ class Progress:
                 self._ends(step, event, seconds)
             self._show()
 
+    def beside(self, line: str) -> None:
+        """Say something else about a step that runs."""
+        with self.guard:
+            self._say(f"{'':{WIDTH}} {line}")
+
     def _begins(self, step: str) -> None:
         self.left.begins(step)
         self.begun += 1
@@ -94,8 +101,9 @@ class Progress:
             self.left.ends(step, seconds)
             spent = f"{seconds:6.1f} s"
         rest = self._of_all() if is_well else ""
-        self._say(f"{event:{WIDTH}} {step:28} {spent}   {rest}".rstrip())
-        for line in self.more(step):
+        if self.ends:
+            self._say(f"{event:{WIDTH}} {step:28} {spent}   {rest}".rstrip())
+        for line in self.more(step) if self.ends else ():
             self._say(f"{'':{WIDTH}} {line}")
         self.bar.update()
 

@@ -21,7 +21,7 @@ from cordstudy.cli.citation import TARGET, zenodo_text
 from cordstudy.cli.columns import print_columns
 from cordstudy.cli.going_out import Choice, Guard, choose
 from cordstudy.cli.groups import Group
-from cordstudy.cli.here import LOCAL, ROOT
+from cordstudy.cli.here import LOCAL, ROOT, path_in
 from cordstudy.cli.saying import say
 from cordstudy.provenance.calling.content import locations
 from cordstudy.provenance.calling.gitannex import is_annex
@@ -270,7 +270,8 @@ def _chosen(name: str, asked: Asked, *, to: str, elsewhere: bool = False) -> Cho
         raise StudyError("this clone has no content: it is not set up", hint="code/study setup")
     guard = Guard(ROOT, asked.allow, asked.allow_images)
     guard.check()
-    choice = choose(guard, asked.paths, default=_default(name), whole=asked.whole)
+    paths = [path_in(ROOT, path) for path in asked.paths]
+    choice = choose(guard, paths, default=_default(name), whole=asked.whole)
     _show(choice.files)
     for path, reason in choice.kept_back.items():
         say(f"kept back: {inline(path)}: {reason}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cordstudy.base.errors import StudyError
+from cordstudy.base.errors import StudyError, inline
 from cordstudy.base.texts import did_you_mean
 from cordstudy.cli.groups import complete_model
 from cordstudy.cli.here import ROOT, machine_variables
@@ -143,7 +144,12 @@ def masks_of(
         if tell:
             device = os.environ.get("CORDSTUDY_DEVICE") or "cpu"
             say(f"segmenting {len(images)} images with {', '.join(names)} on {device}", err=True)
-        return segment_images(chosen, images, out, program=_program())
+
+        def begins(number: int) -> None:
+            if tell and not sys.stderr.isatty():  # where a bar does
+                say(f"image {number + 1} of {len(images)}: {inline(images[number])}", err=True)
+
+        return segment_images(chosen, images, out, program=_program(), tell=begins)
 
 
 def _check_images(images: Sequence[Path]) -> None:

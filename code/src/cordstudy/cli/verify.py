@@ -10,13 +10,16 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
+from tqdm import tqdm
 
 from cordstudy.base.errors import StudyError, inline
-from cordstudy.cli.here import PROFILE, ROOT, read_machine
+from cordstudy.cli.groups import complete_step
+from cordstudy.cli.here import PROFILE, ROOT, called, read_machine
+from cordstudy.cli.progress import Progress
 from cordstudy.cli.saying import say, say_json
 from cordstudy.provenance.audit.attestations import attest, is_of_verdicts
 from cordstudy.provenance.audit.status import states
@@ -31,7 +34,7 @@ from cordstudy.study.steps import steps
 
 
 @click.command()
-@click.argument("names", metavar="[STEP]...", nargs=-1)
+@click.argument("names", metavar="[STEP]...", nargs=-1, shell_complete=complete_step)
 @click.option("--sample", type=click.IntRange(min=1), help="So many steps, chosen by chance.")
 @click.option(
     "--since",
@@ -65,6 +68,12 @@ def verify(
     This runs the commands of the records, and of those that made inputs whose content is not here:
     code of the history, with your rights. Read a history that is not yours before (git log -p,
     audit).
+
+    \b
+    Examples:
+      code/study verify convert:epi compare
+      code/study verify --sample 3 --jobs 2
+      code/study verify --since HEAD~5 --attest
     """
     items = _items_since(since) if since else _items(name, names)
     items = _sampled(items, sample)
@@ -78,7 +87,7 @@ def verify(
         err=True,
     )
     report = _Silent() if as_json else _Lines(items)
-    with sole_run(ROOT, machine):
+    with sole_run(ROOT, machine), _progress(items, jobs) as progress:
         verdicts = run_again(
             ROOT,
             items,
@@ -87,13 +96,21 @@ def verify(
             compare=compare,
             report=report,
             profile=PROFILE,
+            watch=_Watch(items, progress),
         )
     if as_json:
         say_json([asdict(verdict) | {"holds": verdict.holds} for verdict in verdicts])
     if attesting:
-        commit = attest(ROOT, verdicts, argv=["code/study", *sys.argv[1:]], profile=PROFILE)
+        commit = attest(ROOT, verdicts, argv=_as_recorded(name), profile=PROFILE)
         say(f"attested in {commit}", err=as_json)
     _raise_for_broken(verdicts, name)
+
+
+def _as_recorded(name: str) -> list[str]:
+    """This command line as another clone would understand it, whatever `site.toml` says there."""
+    words = sys.argv[1:]
+    told = any(word == "--study" or word.startswith("--study=") for word in words)
+    return called(name, "").split() + words if not told else [PROFILE.launcher, *words]
 
 
 def _raise_for_broken(verdicts: Sequence[Verdict], name: str) -> None:
@@ -107,6 +124,49 @@ def _raise_for_broken(verdicts: Sequence[Verdict], name: str) -> None:
         f"{first.name} is {first.word}",
         hint=f"the lines above say how; logs are in .cordstudy/logs/{name}",
     )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A record as one who waits for it knows it: it builds on no other that is asked for."""
+
+    name: str
+    argv: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    message: str = ""
+
+
+def _progress(items: Sequence[Item], jobs: int) -> Progress:
+    """What says on standard error which record is at work, and how long all still take."""
+    expected = {}
+    for item in items:
+        if item.record.resources:
+            expected[_label(item)] = item.record.resources["wall_s"]
+    asked = [_Asked(_label(item)) for item in items]
+    return Progress(asked, expected, jobs=jobs, err=True, ends=False)
+
+
+def _label(item: Item) -> str:
+    """The step; the record too where it is none."""
+    name = inline(item.name)
+    return name if item.identical != "n/a" else f"{item.record.commit[:8]} {name}"
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """Tells of records as they begin and end; of one that has to make an input first, beside."""
+
+    items: Sequence[Item]
+    progress: Progress
+
+    def __call__(self, item: Item, event: str, seconds: float) -> None:
+        """Say what happened to a record."""
+        asked = {one.record.commit: one for one in self.items}
+        if item.record.commit in asked:
+            self.progress(_label(asked[item.record.commit]), event, seconds)
+        elif event == "runs":
+            self.progress.beside(f"first, as its outputs are read: {inline(item.name)}")
 
 
 class _Silent:
@@ -127,9 +187,10 @@ class _Lines:
         """Print a verdict and what differs."""
         name = f"{inline(verdict.name):{self.width}}"
         words = f"{verdict.identical:9}  {verdict.word:15}"
-        say(f"{name}  {verdict.record[:8]}  {words}  {verdict.seconds:7.1f}")
-        for line in verdict.differs:
-            say(f"  {inline(line)}")
+        with tqdm.external_write_mode():
+            say(f"{name}  {verdict.record[:8]}  {words}  {verdict.seconds:7.1f}")
+            for line in verdict.differs:
+                say(f"  {inline(line)}")
 
 
 def _sampled(items: list[Item], sample: int | None) -> list[Item]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import nibabel as nib
@@ -61,22 +62,44 @@ def output_path(image: Path, out: Path, model: str = "") -> Path:
     return out / model / f"{stem}_seg.nii.gz"
 
 
+def _untold(_: int) -> None:
+    """Say nothing."""
+
+
+class _Telling(Sequence[Path]):
+    """Images that tell when one of them is begun."""
+
+    def __init__(self, images: Sequence[Path], tell: Callable[[int], None]) -> None:
+        self.images, self.tell = images, tell
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, number: Any) -> Any:
+        return self.images[number]
+
+    def __iter__(self) -> Iterator[Path]:
+        for number, image in enumerate(self.images):
+            self.tell(number)
+            yield image
+
+
 def segment(
     models: Sequence[Segmenting],
     images: Sequence[Path],
     out: Path,
     *,
     program: Mapping[str, object],
+    tell: Callable[[int], None] = _untold,
 ) -> list[Path]:
     """Write a mask (uint8, 1 where the cord is) of each image by each model into `out`, and beside
     it a sidecar; the paths of the masks.
 
-    `program` is what the sidecar tells of who calls. All images are read before anything is
-    written. Raises StudyError
-    for an image that is no 3D NIfTI or shows nothing, and where two images would have one mask. A
-    mask that is empty, or touches the border of the image at a side where no cord leaves it, is
-    told on stderr and in the sidecar. A mask that is there is replaced, a link by a file: never
-    what it leads to.
+    `program` is what the sidecar tells of who calls; `tell` is told the number of each image as it
+    begins. All images are read before anything is written. Raises StudyError for an image that is
+    no 3D NIfTI or shows nothing, and where two images would have one mask. A mask that is empty, or
+    touches the border of the image at a side where no cord leaves it, is told on stderr and in the
+    sidecar. A mask that is there is replaced, a link by a file: never what it leads to.
     """
     _check_names(images, out, [model.name for model in models])
     with tempfile.TemporaryDirectory() as scratch:
@@ -86,7 +109,7 @@ def segment(
             turned_masks.append(_scratch_masks(turned[-1], len(models)))
             _turn(image, turned[-1])
         with _named(dict(zip(turned, images))):
-            _predict(models, turned, turned_masks)
+            _predict(models, _Telling(turned, tell), turned_masks)
         written = []
         for image, masks in zip(images, turned_masks):
             for model, mask in zip(models, masks):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
@@ -37,15 +37,27 @@ from cordstudy.provenance.running.workspace import (
 
 Outcome = tuple[str, tuple[str, ...]]
 """A word, and how each output that is not the same differs."""
+Watch = Callable[[Item, str, float], None]
+"""Told of each record as it begins (`runs`) and ends (its verdict in a word), with seconds."""
+
+
+def unwatched(_: Item, event: str, seconds: float) -> None:
+    """Say nothing."""
 
 
 class Verifier:
     """Runs each record once, its producers before it where their content is not here."""
 
     def __init__(
-        self, study: Path, place: Path, machine: Machine, compare: Compare, profile: Profile
+        self,
+        study: Path,
+        place: Path,
+        machine: Machine,
+        compare: Compare,
+        profile: Profile,
+        watch: Watch = unwatched,
     ) -> None:
-        self.study, self.store, self.machine = study, place / "store", machine
+        self.study, self.store, self.machine, self.watch = study, place / "store", machine, watch
         self.profile = profile
         self.differences = Differences(study, place, compare)
         self.records = list(read_records(study))
@@ -62,11 +74,13 @@ class Verifier:
         with lock:
             if commit not in self.done:
                 start = time.monotonic()
+                self.watch(item, "runs", 0.0)
                 word, differs = self._judge(item)
                 seconds = time.monotonic() - start
                 self.done[commit] = Verdict(
                     item.name, commit, item.identical, word, differs, seconds
                 )
+                self.watch(item, word, seconds)
             return self.done[commit]
 
     def _judge(self, item: Item) -> Outcome:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cordstudy.provenance.audit.differences import Compare
 from cordstudy.provenance.audit.verdicts import Item, Verdict
-from cordstudy.provenance.audit.verifier import Verifier
+from cordstudy.provenance.audit.verifier import Verifier, Watch, unwatched
 from cordstudy.provenance.calling.gitannex import git, install_annex, settle_identity
 from cordstudy.provenance.profile import Profile
 from cordstudy.provenance.running.machine import Machine
@@ -31,11 +31,14 @@ def verify(
     compare: Compare,
     report: Callable[[Verdict], None],
     profile: Profile,
+    watch: Watch = unwatched,
 ) -> list[Verdict]:
-    """Run records again, `jobs` at a time; their verdicts in the given order."""
+    """Run records again, `jobs` at a time; their verdicts in the given order, of which `report` is
+    told. `watch` is told of each record as it begins and ends, and of those that have to make an
+    input of another first."""
     verdicts = []
     with _place(study, machine.scratch) as place, ThreadPoolExecutor(jobs) as pool:
-        verifier = Verifier(study, place, machine, compare, profile)
+        verifier = Verifier(study, place, machine, compare, profile, watch)
         for verdict in pool.map(verifier.verdict, items):
             report(verdict)
             verdicts.append(verdict)
