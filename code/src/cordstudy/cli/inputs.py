@@ -19,6 +19,7 @@ from cordstudy.cli.columns import print_columns
 from cordstudy.cli.groups import Group, complete_dataset
 from cordstudy.cli.here import ROOT, called, read_machine
 from cordstudy.cli.phantoms import phantom_recipe
+from cordstudy.cli.readiness import settle_who_commits
 from cordstudy.cli.saying import say
 from cordstudy.pipeline.sources.cases import Case
 from cordstudy.provenance.running.advancing import current_branch
@@ -125,6 +126,7 @@ def inputs_get(name: str, names: tuple[str, ...], content: bool, jobs: int) -> N
     wanted = chosen or tuple(study.datasets)
     machine = read_machine(name, jobs)
     current_branch(ROOT)
+    settle_who_commits()
     with sole_run(ROOT, machine):
         prepare_dataset(ROOT)
         faults = get_each(study, machine, jobs=jobs, only=wanted)

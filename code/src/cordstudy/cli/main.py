@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import Any
 
 import click
-from click.utils import make_default_short_help
 
 from cordstudy.base.errors import StudyError
 from cordstudy.cli.groups import LONGEST, Group, complete_study, takes_study
@@ -113,7 +112,8 @@ class CommandsAndSteps(Group):
         super().format_commands(context, formatter)
         steps = []
         for name, module in commands().items():
-            steps.append((name, make_default_short_help(help_line(module), LONGEST)))
+            told = click.Command(name, help=help_line(module)).get_short_help_str(LONGEST)
+            steps.append((name, told))
         with formatter.section("Step commands (what records call; each has --help)"):
             formatter.write_dl(steps)
 

@@ -1,6 +1,7 @@
 """Whether this clone is set up, and is one at all.
 
-Owns: the note for a clone that is not set up, the refusal of a folder without history.
+Owns: the notes for a clone that is not set up and for one in which nobody commits, the refusal of a
+folder without history.
 Does not own: setting it up (`setup`).
 """
 
@@ -11,7 +12,7 @@ import sys
 from cordstudy.base.errors import StudyError
 from cordstudy.cli.here import ROOT, typed
 from cordstudy.cli.saying import say
-from cordstudy.provenance.calling.gitannex import is_annex
+from cordstudy.provenance.calling.gitannex import git, git_ok, is_annex, settle_identity
 
 NOTE = (
     "note: this clone is not set up, so that datalad get gets nothing, without saying so: "
@@ -42,6 +43,19 @@ def check_has_history(command: str | None) -> None:
 
 def note_if_not_set_up(command: str | None, study: str) -> None:
     """Say on standard error that this clone is not set up, where it is not."""
-    if command is None or command in NOT_NOTED or is_annex(ROOT):
+    if command is None or command in NOT_NOTED:
         return
-    say(typed(NOTE, study), err=True)
+    if (ROOT / ".git").exists() and not is_annex(ROOT):
+        say(typed(NOTE, study), err=True)
+
+
+def settle_who_commits() -> None:
+    """Have git know who commits here; say so where nobody has told it."""
+    if not git_ok(ROOT, "config", "user.email"):
+        settle_identity(ROOT)
+        who = " ".join(git(ROOT, "config", key).strip() for key in ("user.name", "user.email"))
+        say(
+            f"note: git was not told who you are, so that commits here are by {who}: "
+            "git config user.name NAME; git config user.email ADDRESS",
+            err=True,
+        )

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from cordstudy.base.errors import StudyError
 from cordstudy.cli.here import ROOT
 from cordstudy.cli.inputs import get_content, get_sources
+from cordstudy.cli.readiness import settle_who_commits
 from cordstudy.cli.saying import say
 from cordstudy.provenance.audit.reproduction import outputs_here
 from cordstudy.provenance.audit.status import states
@@ -36,6 +37,7 @@ def at_work(study: Study, table: Sequence[Step], machine: Machine) -> Iterator[N
     finished steps have landed."""
     check_promise(table, machine)
     current_branch(ROOT)
+    settle_who_commits()
     runner.check_clean(ROOT)
     with runner.sole_run(ROOT, machine):
         _commit_parameters(study)

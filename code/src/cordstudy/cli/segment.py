@@ -127,6 +127,8 @@ def masks_of(
     image those by each model. Raises StudyError where a mask is there already, unless `force`d;
     with `tell` says on standard error what it is about to do."""
     _check_images(images)
+    if not force:
+        _check_no_mask(images, models, out)
     if sha256 and len(models) != 1:
         raise StudyError("--sha256 is of one model", hint="segment with one at a time")
     with ExitStack() as stack:
@@ -139,7 +141,7 @@ def masks_of(
                 f"two models are called {max(names, key=names.count)}",
                 hint="segment with one at a time",
             )
-        if not force:
+        if not force:  # a release's name is known now
             _check_no_mask(images, names, out)
         if tell:
             device = os.environ.get("CORDSTUDY_DEVICE") or "cpu"

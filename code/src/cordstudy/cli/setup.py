@@ -11,6 +11,7 @@ import click
 from cordstudy.base.errors import StudyError
 from cordstudy.cli.here import ROOT, called, read_machine
 from cordstudy.cli.inputs import get_each, raise_for_faults, sources_of
+from cordstudy.cli.readiness import settle_who_commits
 from cordstudy.cli.recompute import turn_on
 from cordstudy.cli.saying import say
 from cordstudy.provenance.calling.gitannex import git, is_annex
@@ -42,6 +43,7 @@ def setup(name: str, recompute: bool, jobs: int) -> None:
     study = load_study(ROOT, name)
     _check_whole()
     machine = read_machine(name, jobs)
+    settle_who_commits()
     with sole_run(ROOT, machine):
         was = is_annex(ROOT)
         prepare_dataset(ROOT)

@@ -130,7 +130,12 @@ def _on_its_grid(mask: nib.Nifti1Image, path: Path, image: Path) -> nib.Nifti1Im
     "--version-command", "asked", help="A command line that prints the version of the program."
 )
 def command(datasets: tuple[Path, ...], out: Path, told: str, asked: str | None) -> None:
-    """Segment the test images of raw DATASETS with a program that is installed here."""
+    """Segment the test images of raw DATASETS with a program that is installed here.
+
+    \b
+    Example:
+      code/study program --help     [baselines] of a study makes steps of it
+    """
     words, version = shlex.split(told), MISSING
     check_installed(words)
     if asked is not None:

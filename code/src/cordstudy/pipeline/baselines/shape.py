@@ -109,7 +109,12 @@ def outlined(shape: Shape, image: nib.Nifti1Image) -> nib.Nifti1Image:
 @click.argument("datasets", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @masks_option
 def command(training: Path, datasets: tuple[Path, ...], out: Path) -> None:
-    """Outline the mean shape of the TRAINING masks in the test images of raw DATASETS."""
+    """Outline the mean shape of the TRAINING masks in the test images of raw DATASETS.
+
+    \b
+    Example:
+      code/study run --dry-run shape:mean-shape     tells the whole command of a study
+    """
     shape = fit(training_masks(training))
     for image, mask in room_for_masks(datasets, out):
         write_file(mask, volume_bytes(outlined(shape, read_volume(image))))

@@ -186,7 +186,12 @@ def read_cohort(folder: Path) -> Cohort:
 @click.argument("datasets", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the tables.")
 def command(datasets: tuple[Path, ...], out: Path) -> None:
-    """Tell who is in the raw DATASETS: flow.tsv, cohort.tsv and references.tsv."""
+    """Tell who is in the raw DATASETS: flow.tsv, cohort.tsv and references.tsv.
+
+    \b
+    Example:
+      code/study run --dry-run cohort     tells the whole command of a study
+    """
     cohort = cohort_of(datasets)
     write_rows(out / FILES["flow"], Stage, cohort.flow)
     write_rows(out / FILES["characteristics"], Characteristic, cohort.characteristics)

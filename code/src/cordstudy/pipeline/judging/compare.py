@@ -51,7 +51,12 @@ def command(
     cases: Path, parameters: Path, trainings: tuple[tuple[str, Path], ...], out: Path
 ) -> None:
     """Summarise and compare the models of CASES: summary, comparisons, strata, replicates, and the
-    sizes of training sets."""
+    sizes of training sets.
+
+    \b
+    Example:
+      code/study run --dry-run compare     tells the whole command of a study
+    """
     scores = read_scores(cases)
     settings = read_settings(parameters)
     check_columns(scores, cases)

@@ -247,7 +247,12 @@ def positive(context: click.Context, parameter: click.Parameter, value: float) -
 def command(
     predictions: tuple[Path, ...], datasets: tuple[Path, ...], out: Path, nsd_tolerance: float
 ) -> None:
-    """Judge every prediction; PREDICTIONS are folders, one a model."""
+    """Judge every prediction; PREDICTIONS are folders, one a model.
+
+    \b
+    Example:
+      code/study run --dry-run evaluate     tells the whole command of a study
+    """
     jobs = list(pairs(datasets, predictions, nsd_tolerance))
     rows = [one.row() for one in in_processes(score, jobs, what="evaluate", chunk=8)]
     write_table(out, COLUMNS, rows)

@@ -221,6 +221,11 @@ def _verdict(overlaps: Sequence[Overlap]) -> Shared:
 def command(
     datasets: tuple[Path, ...], models: tuple[tuple[str, str, str], ...], out: Path
 ) -> None:
-    """Compare every model's training with the test parts of the raw DATASETS."""
+    """Compare every model's training with the test parts of the raw DATASETS.
+
+    \b
+    Example:
+      code/study run --dry-run leakage     tells the whole command of a study
+    """
     sides = [Side(name, Path(raw), Path(folder)) for name, raw, folder in models]
     write_rows(out, Overlap, compare_all(sides, datasets))

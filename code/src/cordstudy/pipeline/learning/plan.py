@@ -104,6 +104,10 @@ def command(
     """Plan a model for the nnU-Net raw DATASET.
 
     The options from --spacing to --convolutions go together.
+
+    \b
+    Example:
+      code/study run --dry-run plan:general     tells the whole command of a study
     """
     from cordstudy.pipeline.learning.planner import plan  # nnU-Net: 4 s to import
     from cordstudy.pipeline.learning.plans import check_plans  # torch: 3 s to import

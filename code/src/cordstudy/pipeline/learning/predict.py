@@ -40,7 +40,12 @@ def command(
     mirror_axes: tuple[int, ...],
     tile_step: float,
 ) -> None:
-    """Segment the test images of nnU-Net raw DATASETS with the trained and validated MODEL."""
+    """Segment the test images of nnU-Net raw DATASETS with the trained and validated MODEL.
+
+    \b
+    Example:
+      code/study run --dry-run predict:general     tells the whole command of a study
+    """
     rows = _predict(
         model,
         room_for_masks(datasets, out),

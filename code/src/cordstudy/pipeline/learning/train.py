@@ -59,6 +59,10 @@ def command(
     """Train one fold of the planned MODEL on the nnU-Net raw DATASET.
 
     Goes on from where an earlier try was killed, to the same bytes.
+
+    \b
+    Example:
+      code/study run --dry-run train:general:fold0     tells the whole command of a study
     """
     from cordstudy.pipeline.learning.trainer import Schedule, train  # nnU-Net: 5 s to import
 

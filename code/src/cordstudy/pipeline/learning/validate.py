@@ -82,6 +82,10 @@ def command(
 ) -> None:
     """Segment the cases of the nnU-Net raw DATASET that the folds of MODEL held out, by the folds
     of PLANNED, and choose by them what is kept of a mask.
+
+    \b
+    Example:
+      code/study run --dry-run validate:general     tells the whole command of a study
     """
     held: list[Held] = []
     for fold in folds:

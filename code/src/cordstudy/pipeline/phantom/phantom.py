@@ -176,5 +176,10 @@ def _save(array: np.ndarray, scan: Scan, path: Path, orientation: str, dtype: DT
 @click.option("--seed", required=True, type=int, help="Seed of every random choice.")
 @click.option("--participants", type=int, help="Keep only so many complete participants.")
 def command(source: str, folder: Path, seed: int, participants: int | None) -> None:
-    """Write the synthetic stand-in of SOURCE as a BIDS tree into FOLDER."""
+    """Write the synthetic stand-in of SOURCE as a BIDS tree into FOLDER.
+
+    \b
+    Example:
+      code/study phantom inspired ../stand-in --seed 1
+    """
     write_source(source, folder, seed=seed, participants=participants)

@@ -148,5 +148,10 @@ def _all_at_once(faults: Sequence[StudyError]) -> StudyError:
     "--out", required=True, type=click.Path(path_type=Path), help="nnU-Net raw dataset to write."
 )
 def command(rules: Path, split: Path, out: Path) -> None:
-    """Convert the BIDS source that the RULES file describes to an nnU-Net raw dataset."""
+    """Convert the BIDS source that the RULES file describes to an nnU-Net raw dataset.
+
+    \b
+    Example:
+      code/study run --dry-run convert:epi     tells the whole command of a study
+    """
     convert(rules, split, out)

@@ -162,5 +162,10 @@ def _draw(units: Sequence[Unit], quota: int, in_fold: Counter[str], *, seed: int
     help="What there is as much of: images, or people with all of theirs.",
 )
 def command(datasets: tuple[Path, ...], out: Path, seed: int | None, by: By) -> None:
-    """Merge the training parts of several nnU-Net raw DATASETS."""
+    """Merge the training parts of several nnU-Net raw DATASETS.
+
+    \b
+    Example:
+      code/study run --dry-run merge:general     tells the whole command of a study
+    """
     merge(datasets, out, seed=seed, by=by)

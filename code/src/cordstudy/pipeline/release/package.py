@@ -111,7 +111,12 @@ def command(
     tile_step: float,
     out: Path,
 ) -> None:
-    """Pack the trained MODEL of a TRAINING_SET for others: nnU-Net, SCT, safetensors, a card."""
+    """Pack the trained MODEL of a TRAINING_SET for others: nnU-Net, SCT, safetensors, a card.
+
+    \b
+    Example:
+      code/study run --dry-run package:general     tells the whole command of a study
+    """
     card = Card(
         name=name,
         licence=licence,

@@ -127,7 +127,12 @@ def _failed_cell(notebook: nbformat.NotebookNode) -> str:
     "--out", required=True, type=click.Path(path_type=Path), help="Executed notebook to write."
 )
 def command(notebook: Path, parameters: tuple[tuple[str, str], ...], out: Path) -> None:
-    """Execute NOTEBOOK in the present folder with these parameters."""
+    """Execute NOTEBOOK in the present folder with these parameters.
+
+    \b
+    Example:
+      code/study run --dry-run notebook     tells the whole command of a study
+    """
     try:
         content = nbformat.read(notebook, as_version=4)
     except (NotJSONError, nbformat.ValidationError, ValueError) as error:

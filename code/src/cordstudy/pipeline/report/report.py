@@ -75,7 +75,12 @@ def command(
     forest: Path,
     segmentation: Path,
 ) -> None:
-    """Write the page about the tables in the folder TABLES, and two pictures."""
+    """Write the page about the tables in the folder TABLES, and two pictures.
+
+    \b
+    Example:
+      code/study run --dry-run report     tells the whole command of a study
+    """
     settings = read_settings(parameters)
     evaluation = read_evaluation(tables)
     figures = read_table(published, *PUBLISHED_COLUMNS)

@@ -326,7 +326,12 @@ def command(
     stratify: tuple[str, ...],
     published_splits: dict[str, Path],
 ) -> None:
-    """Divide the participants of the sources that the RULES files describe."""
+    """Divide the participants of the sources that the RULES files describe.
+
+    \b
+    Example:
+      code/study run --dry-run split     tells the whole command of a study
+    """
     write_splits(
         rules,
         out,
