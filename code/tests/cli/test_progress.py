@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_a_step_says_n_of_n_as_it_starts_and_ends_and_how_far_it_is(monkeypatch,
     at_work = [line for line in lines if line.startswith("at work")]
     assert at_work and "one at 3 of 9, 0 of 2, about " in at_work[0] and "left" in at_work[0]
     ends = [line for line in lines if line.startswith("done")]
-    assert "1 of 2, about 20 s left" in ends[0]
+    assert re.search(r"1 of 2, about \d+ s left$", ends[0])
     assert lines[-2].startswith("starts     two") and "2 of 2" in lines[-2]
     assert lines[-1].startswith("failed") and "of 2" not in lines[-1]
 
@@ -75,8 +76,8 @@ def test_the_log_of_a_training_is_that_of_its_workspace_else_the_recorded_one(ma
 def workspace_log(machine: Machine) -> Path:
     """The log of a training at work in a workspace."""
     folder = machine.scratch / "phantom.train.x"
-    (spec,) = (one for one in TRAINING.outputs if "training_log" in one or "fold" in one)[:1]
-    path = folder / "dataset" / spec.replace("*", "training_log.txt")
+    (spec,) = (spec for spec in TRAINING.outputs if spec.endswith("training_log.txt"))
+    path = folder / "dataset" / spec
     path.parent.mkdir(parents=True)
     mark(folder, REPOSITORY, machine.full_name(TRAINING.name))
     path.write_text("epoch 0: train loss 1\n")
