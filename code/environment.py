@@ -6,9 +6,10 @@ from a folder of kept files (`WHEELS=folder`).
 Does not own: the locks (`lock.py`), that folder (`wheelhouse.py`). Standard library only: it runs
 before the rest.
 
-There are layers: `steps` is what steps import, `tools` adds what people's commands need and `dev`
-what tests and checks do. A layer is a virtual environment of its own lock's packages that sees
-those of the layers below it, their commands included; so it is made without touching them.
+There are layers: `steps` is what steps import, `tools` adds what people's commands need; on both
+stand `dev`, what tests and checks need, and `lab`, Jupyter. A layer is a virtual environment of its
+own lock's packages that sees those of the layers below it, their commands included; so it is made
+without touching them.
 
 Torch alone carries no hash, as its build differs between machines (CPU, CUDA): its version
 is pinned, and pip's configuration decides the build. It goes in first, with what its build
@@ -32,8 +33,14 @@ import wheelhouse
 CODE = Path(__file__).resolve().parent
 ELSEWHERE = ("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_USER")
 """Settings of a user that have pip install into another folder than the environment's."""
-LAYERS = ("steps", "tools", "dev")
-NEEDS = {"steps": "about two minutes and 3 GB", "tools": "half a minute", "dev": "half a minute"}
+BELOW = {"steps": (), "tools": ("steps",), "dev": ("steps", "tools"), "lab": ("steps", "tools")}
+"""The layers, each with those that it stands on."""
+NEEDS = {
+    "steps": "about two minutes and 3 GB",
+    "tools": "half a minute",
+    "dev": "half a minute",
+    "lab": "half a minute",
+}
 SHIM = "git-annex-remote-rerun"
 SHIM_TEXT = """\
 #!/bin/sh
@@ -60,7 +67,7 @@ OWN = ("python", "pip", "activate", "Activate")
 
 
 def main(last: str) -> int:
-    """Make the layers up to the last that are not complete; the exit code."""
+    """Make a layer, and of those below what is not complete; the exit code."""
     if sys.version_info < (3, 11):
         print(
             f"error: Python 3.11 or newer is needed, this is {sys.version.split()[0]}",
@@ -68,7 +75,7 @@ def main(last: str) -> int:
         )
         print("hint: make -C code env PYTHON=python3.12", file=sys.stderr)
         return 1
-    wanted = LAYERS[: LAYERS.index(last) + 1]
+    wanted = (*BELOW[last], last)
     folders: list[Path] = []
     for layer in wanted:
         told = subprocess.run(

@@ -1,11 +1,12 @@
 """Make the locks of `requirements/` from `pyproject.toml`: `make -C code lock`.
 
-Owns: the resolution, and its division into three files, each of which holds only what its list
-adds to the ones before: `steps.lock` (the dependencies), `tools.lock` and `dev.lock` (the groups).
+Owns: the resolution, and its division into files, each of which holds only what its list adds to
+those that it builds on: `steps.lock` (the dependencies), `tools.lock`, `dev.lock` and `lab.lock` (the
+groups).
 Does not own: what is needed (`pyproject.toml`), or installing it (`environment.py`). Standard
 library only, as it runs before the rest; uv and packaging come into a folder that is thrown away.
 
-A lock is resolved with those before it as constraints, for the machines below; each package has the
+A lock is resolved with those below it as constraints, for the machines below; each package has the
 hashes of all its files, so that one lock serves them all. A version that is locked stays as long as
 it fits: `make -C code lock ARGS="--upgrade-package rich"` and other options of `uv pip compile`
 change that. Torch has no hash, as its build differs between machines, and what its CUDA build
@@ -27,8 +28,9 @@ from pathlib import Path
 
 CODE = Path(__file__).resolve().parent
 LOCKS = CODE / "requirements"
-LISTS = {"steps": (), "tools": ("tools",), "dev": ("tools", "dev")}
-"""The dependency groups that each lock is resolved for, over the dependencies themselves."""
+LISTS = {"steps": (), "tools": ("tools",), "dev": ("tools", "dev"), "lab": ("tools", "lab")}
+"""The dependency groups that each lock is resolved for, over the dependencies themselves. The last is
+the lock's own; those before it have locks below it."""
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 SYSTEMS = (("linux", "Linux"), ("darwin", "Darwin"))
 PROCESSORS = ("x86_64", "aarch64", "arm64")
@@ -45,20 +47,19 @@ def main(options: Sequence[str]) -> int:
         uv = borrowed_uv(Path(folder))
         uv += ["pip", "compile", "--quiet", "--universal", "--python-version", oldest]
         uv += ["--generate-hashes", "--no-annotate", "--no-header"]
-        before: list[Path] = []
         for name, groups in LISTS.items():
             lock = LOCKS / f"{name}.lock"
+            below = [LOCKS / f"{other}.lock" for other in ("steps", *groups) if other != name]
             resolved = Path(folder, lock.name)
             if lock.exists():  # uv stays with the versions that it finds there
                 shutil.copy(lock, resolved)
             arguments = [f"--group={group}" for group in groups]
-            arguments += [f"--constraints={earlier}" for earlier in before]
+            arguments += [f"--constraints={lower}" for lower in below]
             command = [*uv, *arguments, *options, "-o", resolved, "pyproject.toml"]
             if subprocess.run(command, cwd=CODE).returncode:
                 print(f"error: {lock.name} could not be resolved", file=sys.stderr)
                 return 1
-            write_lock(resolved, lock, before=before)
-            before.append(lock)
+            write_lock(resolved, lock, below=below)
     return 0
 
 
@@ -71,11 +72,11 @@ def borrowed_uv(folder: Path) -> list[str | Path]:
     return [python.with_name("uv")]
 
 
-def write_lock(resolved: Path, lock: Path, *, before: Sequence[Path]) -> None:
-    """Write what a resolution adds to the locks before it, on any of the machines."""
+def write_lock(resolved: Path, lock: Path, *, below: Sequence[Path]) -> None:
+    """Write what a resolution adds to the locks below it, on any of the machines."""
     known: dict[str, set[Machine]] = {}
-    for earlier in before:
-        for pin in pins(earlier.read_text("utf-8")):
+    for lower in below:
+        for pin in pins(lower.read_text("utf-8")):
             known.setdefault(name_of(pin), set()).update(machines(pin))
     text = ""
     for pin in pins(resolved.read_text("utf-8")):

@@ -1,9 +1,11 @@
 # What `code/study` does besides steps, which sources this file: no record knows it.
 #
 # code/study env [LAYER]       the folder of an environment: steps (what steps import), tools (and what
-#                              people's commands need; the default), dev (and what tests and checks need)
+#                              people's commands need; the default); on these two, dev (what tests and
+#                              checks need) and lab (Jupyter)
 # code/study exec COMMAND...   a command in tools
 # code/study dev COMMAND...    a command in dev
+# code/study lab COMMAND...    a command in lab
 # code/study ...               the command line about a study
 #
 # The folder of an environment is named by its lock and those it builds on: a changed tools.lock
@@ -11,13 +13,15 @@
 
 tools=$cache/tools/$(cat "$code/requirements/steps.lock" "$code/requirements/tools.lock" | hash_of --stdin)
 dev=$cache/dev/$(cat "$code/requirements/steps.lock" "$code/requirements/tools.lock" "$code/requirements/dev.lock" | hash_of --stdin)
+lab=$cache/lab/$(cat "$code/requirements/steps.lock" "$code/requirements/tools.lock" "$code/requirements/lab.lock" | hash_of --stdin)
 if [ "${1:-}" = env ]; then
     case ${2:-tools} in
         tools) printf '%s\n' "$tools" ;;
         steps) printf '%s\n' "$steps" ;;
         dev) printf '%s\n' "$dev" ;;
+        lab) printf '%s\n' "$lab" ;;
         *)
-            echo "error: code/study env knows steps, tools and dev" >&2
+            echo "error: code/study env knows steps, tools, dev and lab" >&2
             exit 2
             ;;
     esac
@@ -51,6 +55,13 @@ case ${1:-} in
         need "$dev"
         shift
         PATH=$dev/bin:$PATH
+        export PATH
+        exec "$@"
+        ;;
+    lab)
+        need "$lab"
+        shift
+        PATH=$lab/bin:$PATH
         export PATH
         exec "$@"
         ;;

@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 CODE = Path(__file__).resolve().parent
-LAYERS = ("steps", "tools", "dev")
+LAYERS = ("steps", "tools", "dev", "lab")
 SUMS = "SHA256SUMS"
 FILES = (".whl", ".tar.gz", ".zip")
 AGAIN = "hint: with a network, and the same Python: make -C code wheelhouse WHEELS=folder"

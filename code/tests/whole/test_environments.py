@@ -1,4 +1,4 @@
-"""The three lists of packages: what each holds, and what a change of it reaches."""
+"""The lists of packages: what each holds, and what a change of it reaches."""
 
 import ast
 import json
@@ -54,6 +54,17 @@ def test_a_changed_lock_moves_its_own_environment_and_those_that_build_on_it(lau
     after = folders(launcher)
     moved = [name for name in LISTS if after[name] != before[name]]
     assert moved == list(LISTS[LISTS.index(changed) :])
+
+
+def test_jupyter_is_beside_what_tests_need_and_has_no_package_of_what_it_builds_on(launcher):
+    def lab() -> str:
+        return run(launcher, "env", "lab", cwd="/").stdout.strip()
+
+    before, tests = lab(), folders(launcher)["dev"]
+    with (launcher.parent / "requirements/lab.lock").open("a") as handle:
+        handle.write("another==1.0\n")
+    assert lab() != before and folders(launcher)["dev"] == tests
+    assert "jupyterlab" in pinned("lab") and not pinned("lab") & (pinned("steps") | pinned("tools"))
 
 
 def test_what_people_activate_is_the_environment_of_tools(launcher):
@@ -136,7 +147,7 @@ def test_the_locks_do_not_overlap():
             assert name == other or not pinned(name) & pinned(other)
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", [*LISTS, "lab"])
 def test_every_package_of_a_lock_but_torch_has_hashes(name):
     text = (REPOSITORY / f"code/requirements/{name}.lock").read_text("utf-8")
     pins = re.findall(r"^\S.*\n(?:[ \t].*\n)*", text, re.MULTILINE)

@@ -94,6 +94,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "steps": "torch==1.0\n" + pin(write_wheel(index, "first")),
         "tools": pin(write_source(index)),
         "dev": pin(write_wheel(index, "last")) + "absent==1.0 ; sys_platform == 'other'\n",
+        "lab": "",
     }
     for name, text in locks.items():
         (code / f"requirements/{name}.lock").write_text(text)
