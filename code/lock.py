@@ -1,8 +1,8 @@
 """Make the locks of `requirements/` from `pyproject.toml`: `make -C code lock`.
 
 Owns: the resolution, and its division into files, each of which holds only what its list adds to
-those that it builds on: `steps.lock` (the dependencies), `tools.lock`, `dev.lock` and `lab.lock` (the
-groups).
+those that it builds on: `steps.lock` (the dependencies), `tools.lock`, `dev.lock` and `lab.lock`
+(the groups).
 Does not own: what is needed (`pyproject.toml`), or installing it (`environment.py`). Standard
 library only, as it runs before the rest; uv and packaging come into a folder that is thrown away.
 
@@ -29,8 +29,8 @@ from pathlib import Path
 CODE = Path(__file__).resolve().parent
 LOCKS = CODE / "requirements"
 LISTS = {"steps": (), "tools": ("tools",), "dev": ("tools", "dev"), "lab": ("tools", "lab")}
-"""The dependency groups that each lock is resolved for, over the dependencies themselves. The last is
-the lock's own; those before it have locks below it."""
+"""The dependency groups that each lock is resolved for, over the dependencies themselves: those that
+it builds on, and its own."""
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 SYSTEMS = (("linux", "Linux"), ("darwin", "Darwin"))
 PROCESSORS = ("x86_64", "aarch64", "arm64")
