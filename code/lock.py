@@ -29,8 +29,8 @@ from pathlib import Path
 CODE = Path(__file__).resolve().parent
 LOCKS = CODE / "requirements"
 LISTS = {"steps": (), "tools": ("tools",), "dev": ("tools", "dev"), "lab": ("tools", "lab")}
-"""The dependency groups that each lock is resolved for, over the dependencies themselves: those that
-it builds on, and its own."""
+"""The dependency groups that each lock is resolved for, over the dependencies themselves: those
+that it builds on, and its own."""
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 SYSTEMS = (("linux", "Linux"), ("darwin", "Darwin"))
 PROCESSORS = ("x86_64", "aarch64", "arm64")
