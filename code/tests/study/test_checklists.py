@@ -1,4 +1,4 @@
-"""The page of checklists: every item once, and all that it points to is there."""
+"""The pages of checklists and principles: every item once, and all that it points to is there."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import pytest
 
 from cordstudy.cli.main import cli
 from cordstudy.study.closure import commands
-from helpers import REPOSITORY, git, steps_of
+from helpers import REPOSITORY, git, run, steps_of
 
-PAGE = REPOSITORY / "code/docs/checklists.md"
+PAGES = [REPOSITORY / "code/docs/checklists.md", REPOSITORY / "code/docs/principles.md"]
+TEXT = "".join(path.read_text() for path in PAGES)
 TEMPLATES = REPOSITORY / "code/src/cordstudy/pipeline/report"
 EVALUATION = "derivatives/phantom/evaluation"
 ANSWERS = {"yes", "in part", "no", "paper"}
@@ -28,10 +29,14 @@ TRIPOD = [
     for letter in ("abcdefg"[: LETTERS[number]] if number in LETTERS else [""])
 ]
 
+STAMPED = ["S.1", *(f"T.{n}" for n in (1, 2, 3, 4)), "A.1", "A.2", "M.1", "M.2"]
+STAMPED += ["P.1", "P.2", "P.3", "E.1", "D.1", "D.2"]
+YODA = ["1", "1a", "1b", "1c", "2", "3", "3a", "3b"]
+
 
 def section(title: str) -> list[list[str]]:
     """The rows of items in a section of the page, as their cells."""
-    text = PAGE.read_text().split(f"\n## {title}\n")[1].split("\n## ")[0]
+    text = re.split(r"\n##? ", TEXT.split(f"\n## {title}\n")[1])[0]
     rows = [line.strip("|").split(" | ") for line in text.splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in row] for row in rows]
     return [row for row in cells if row[0] not in ("", "item")]
@@ -39,7 +44,7 @@ def section(title: str) -> list[list[str]]:
 
 def quoted() -> list[str]:
     """What stands in code on the page, each once."""
-    return list(dict.fromkeys(re.findall(r"`([^`]+)`", PAGE.read_text())))
+    return list(dict.fromkeys(re.findall(r"`([^`]+)`", TEXT)))
 
 
 POINTERS = [word for word in quoted() if re.search(r"[/#]|\.(tsv|md|cff|json)$|^LICENSE$", word)]
@@ -53,7 +58,9 @@ def there() -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("title", "items"), [("CLAIM 2024", CLAIM), ("TRIPOD+AI", TRIPOD)], ids=["CLAIM", "TRIPOD"]
+    ("title", "items"),
+    [("CLAIM 2024", CLAIM), ("TRIPOD+AI", TRIPOD), ("STAMPED", STAMPED), ("YODA", YODA)],
+    ids=["CLAIM", "TRIPOD", "STAMPED", "YODA"],
 )
 def test_every_item_stands_there_once_in_order_with_an_answer(title, items):
     rows = section(title)
@@ -66,7 +73,9 @@ def test_every_item_stands_there_once_in_order_with_an_answer(title, items):
 
 @pytest.mark.parametrize("pointer", POINTERS)
 def test_what_an_answer_points_to_is_there(pointer):
-    if pointer.startswith(("code/study", "make ")):
+    if pointer.startswith("make "):
+        run(*shlex.split(pointer), "--dry-run", cwd=REPOSITORY)
+    elif pointer.startswith("code/study ") or pointer == "code/study":
         is_command(shlex.split(pointer))
     elif pointer.startswith("report#"):
         assert pointer == "report#…" or has_section(pointer.removeprefix("report#"))
@@ -79,6 +88,8 @@ def test_what_an_answer_points_to_is_there(pointer):
 
 def is_command(words: list[str]) -> None:
     """Fail unless `code/study` has a command with these options."""
+    if len(words) == 1:
+        return
     words = words[3:] if words[1] == "--study" else words[1:]
     name, *options = words
     if name in commands():
