@@ -19,6 +19,13 @@ def commands_under(*headings: str) -> str:
     return "".join(blocks)
 
 
+def first_commands() -> list[str]:
+    """Those above the first heading, without what they say of themselves."""
+    blocks = re.findall(r"```sh\n(.*?)```", README.partition("\n## ")[0], re.DOTALL)
+    lines = "".join(blocks).splitlines()
+    return [word for line in lines for word in line.partition("#")[0].strip().split(" && ")]
+
+
 def headings() -> list[str]:
     """Every heading that commands stand under."""
     found = re.findall(r"^## (.*)$", README, re.MULTILINE)
