@@ -16,10 +16,17 @@ def test_the_description_says_what_is_cited():
     assert citation().authors and citation().message
 
 
+def test_what_steps_make_is_told_of_as_a_derivative():
+    told = json.loads((REPOSITORY / "derivatives/dataset_description.json").read_text())
+    [by] = told["GeneratedBy"]
+    assert told["DatasetType"] == "derivative" and told["License"] == "CC0-1.0"
+    assert (by["Name"], by["Version"]) == (NAME, citation().version)
+
+
 def test_what_is_committed_is_valid_bids(tmp_path):
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{REPOSITORY}", clone)
-    assert errors(clone) == []
+    assert errors(clone) == [] and errors(clone / "derivatives") == []
     (clone / ".bidsignore").unlink()
     assert "NOT_INCLUDED" in {issue["code"] for issue in errors(clone)}
 

@@ -28,6 +28,8 @@ from cordstudy.provenance.history.paths import below
 from cordstudy.provenance.profile import Profile
 
 GITS_OWN = (".gitattributes", ".gitignore", ".gitmodules")
+TOLD_OF_A_FOLDER = ("README.md", "dataset_description.json", ".bidsignore")
+"""What people write into a folder of results: what it is, in words and as BIDS has it."""
 EVERYTHING = (".",)
 
 
@@ -68,13 +70,14 @@ def _claims(history: History) -> Mapping[str, Sequence[RecordedCommit]]:
 
 
 def checked_files(history: History, profile: Profile) -> list[str]:
-    """What records ought to have made: all below the folders of results but their READMEs and what
-    belongs to git and DataLad."""
+    """What records ought to have made: all below the folders of results but what people say of a
+    folder, and what belongs to git and DataLad."""
     found = []
     for folder in _folders(profile):
         paths = history.tree if folder == "." else below(history.tree, folder)
         for path in paths:
-            if path != f"{folder}/README.md" and not _belongs_to_tools(history, path):
+            is_told = path in {f"{folder}/{name}" for name in TOLD_OF_A_FOLDER}
+            if not is_told and not _belongs_to_tools(history, path):
                 found.append(path)
     return found
 
