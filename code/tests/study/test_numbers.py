@@ -119,7 +119,7 @@ def test_a_dataset_and_a_model_have_one_number_in_every_study(name):
         ({"epi": {"number": 501}}, "datasets.epi.number: 501 is that of spine-generic"),
         (
             {"epi": {"number": 601}},
-            "datasets.epi.number: Input should be less than or equal to 599",
+            "datasets.epi.number: at most 599, not 601",
         ),
     ],
 )

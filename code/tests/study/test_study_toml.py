@@ -17,14 +17,15 @@ from helpers import REPOSITORY, TINY, commit, git, study
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[split]", "[splitt]", "split: this key or section is missing; splitt: unknown key"),
-        ("epochs = 1\n", "epochs = 1\nepoch = 2\n", "train.epoch: unknown key"),
-        ("tile_step = 1.0", "", "predict.tile_step: this key or section is missing"),
-        ("seed = 3", 'seed = "three"', "split.seed: Input should be a valid integer"),
+        ("[split]", "[splitt]", "splitt: unknown key: did you mean 'split'?"),
+        ("[models]", "[modls]", "modls: unknown key: did you mean 'models'?"),
+        ("epochs = 1\n", "epochs = 1\nepoch = 2\n", "train.epoch: unknown key: did you mean 'epochs'?"),
+        ('labels = "derivatives/label"', "", "datasets.epi.labels: this key or section is missing"),
+        ("seed = 3", 'seed = "three"', 'split.seed: a whole number, not "three"'),
         (
             "test_fraction = 0.25",
             "test_fraction = 1.5",
-            "split.test_fraction: Input should be less than 1",
+            "split.test_fraction: below 1.0, not 1.5",
         ),
         ("folds = [0]", "folds = [2]", "train.folds: there is no fold 2, split.folds is 2"),
         (
@@ -35,7 +36,7 @@ from helpers import REPOSITORY, TINY, commit, git, study
         (
             'path = "inputs/tiny-epi"',
             'path = "/data/epi"',
-            "datasets.epi.path: String should match pattern",
+            "datasets.epi.path: a subdataset below inputs, such as inputs/site-a, not ",
         ),
         ("folds = [0]", "folds = [0, 0]", "train.folds: 0 stands there twice"),
         (
@@ -59,7 +60,7 @@ from helpers import REPOSITORY, TINY, commit, git, study
         ),
         ('role = "test"', 'role = "test"\nlicence = " "', "datasets.epi.licence: "),
         ('role = "test"', 'role = "test"\nsplit = "code/../../x.tsv"', "datasets.epi.split: "),
-        ('role = "test"', 'role = "tets"', "datasets.epi.role: Input should be 'train' or 'test'"),
+        ('role = "test"', 'role = "tets"', 'datasets.epi.role: "train" or "test", not "tets"'),
         ("[split]", "[split", "Expected ']'"),
     ],
 )
@@ -72,6 +73,41 @@ def test_a_fault_in_the_toml_is_told_with_file_and_key(tmp_path, old, new, said)
     with pytest.raises(StudyError) as raised:
         load_study(tmp_path, "tiny")
     assert str(raised.value).startswith(f"{path}: ") and said in str(raised.value)
+
+
+def test_every_fault_has_a_line_of_its_own_that_says_what_should_stand_there(tmp_path):
+    path = tmp_path / "code/studies/tiny.toml"
+    path.parent.mkdir(parents=True)
+    text = TINY.read_text().replace("[datasets.epi]", "[datasets.EPI]")
+    text = text.replace('role = "test"', 'role = "Test"\nrol = 1')
+    text = text.replace("images = [\"anat/T2w\"]", "images = [\"T2w\"]")
+    text = text.replace("epochs = 1", "epochs = 0")
+    text += "leave_one_out = 3\n"
+    path.write_text(text)
+    with pytest.raises(StudyError) as raised:
+        load_study(tmp_path, "tiny")
+    first, *lines = str(raised.value).splitlines()
+    assert first == f"{path}: 6 faults"
+    assert lines == [
+        "  datasets.canproco.images: <datatype>/<entities>_<suffix>, such as anat/T2w, "
+        'not "T2w"',
+        '  datasets.EPI: lower-case letters, digits and -, not "EPI"',
+        '  datasets.EPI.role: "train" or "test", not "Test"',
+        "  datasets.EPI.rol: unknown key: did you mean 'role'?",
+        "  train.epochs: above 0, not 0",
+        "  fairness.leave_one_out: true or false, not 3 or a list in [ ], not 3",
+    ]
+
+
+def test_a_study_of_datasets_and_models_alone_is_whole(tmp_path):
+    text = TINY.read_text().partition("[split]")[0]
+    path = tmp_path / "code/studies/tiny.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    study = load_study(tmp_path, "tiny")
+    assert study.train.folds == [0, 1, 2, 3, 4] and study.train.epochs == 1000
+    path.write_text(f"{text}\n[split]\nfolds = 2\n")
+    assert load_study(tmp_path, "tiny").train.folds == [0, 1], "all that there are"
 
 
 @pytest.mark.parametrize(("key", "value"), [("", 0.1), ("[judge]\nfailure_dice = 0.3\n", 0.3)])

@@ -109,7 +109,7 @@ def test_another_training_length_is_a_deviation_that_the_report_shows():
     ("fairness", "said"),
     [
         ({"epochs": {"genral": 5}}, "fairness.epochs: there is no model 'genral'"),
-        ({"plans": "common"}, "fairness.plans: Input should be 'per-model' or 'shared'"),
+        ({"plans": "common"}, 'fairness.plans: "per-model" or "shared"'),
         ({"balanced": True}, "fairness.balanced: unknown key"),
     ],
 )

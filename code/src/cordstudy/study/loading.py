@@ -13,8 +13,9 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.texts import check_values, did_you_mean, faults, read_text
+from cordstudy.base.texts import check_values, did_you_mean, read_text
 from cordstudy.pipeline.sources.rules import Name
+from cordstudy.study.faults import fault_lines, told
 from cordstudy.study.models import (
     fairness_models,
     general_model,
@@ -79,28 +80,27 @@ def parse_study(content: Mapping[str, object], *, name: str, path: Path) -> Stud
         study = Study.model_validate({**content, "name": name})
     except ValidationError as error:
         hint = "correct the study's TOML" + _free_number(content, error)
-        raise StudyError(f"{path}: {faults(error)}", hint=hint) from error
-    fault = _fairness_fault(study) or _baseline_fault(study)
-    if fault:
-        raise StudyError(f"{path}: {fault}", hint="correct the study's TOML")
-    _check_names_of_models(study, path)
+        raise StudyError(f"{path}: {told(fault_lines(error, Study))}", hint=hint) from error
+    lines = [line for line in (_fairness_fault(study), _baseline_fault(study)) if line]
+    lines += _unknown_models(study)
+    if lines:
+        raise StudyError(f"{path}: {told(lines)}", hint="correct the study's TOML")
     return study
 
 
-def _check_names_of_models(study: Study, path: Path) -> None:
-    """Raise StudyError for a table by model that names one which the study does not have."""
+def _unknown_models(study: Study) -> list[str]:
+    """What to tell of tables by model that name one which the study does not have."""
     known = models_of(study)
     tables: dict[str, Iterable[str]] = {
         "fairness.epochs": study.fairness.epochs,
         "train.replicates_of": study.train.replicates_of,
     }
+    lines = []
     for key, names in tables.items():
         for name in sorted(set(names) - set(known)):
-            near = did_you_mean(name, known)
-            raise StudyError(
-                f"{path}: {key}: there is no model {name!r}",
-                hint=f"{near}correct the study's TOML: it has {', '.join(known)}",
-            )
+            near = did_you_mean(name, known).strip() or f"it has {', '.join(known)}"
+            lines.append(f"{key}: there is no model {name!r}; {near}")
+    return lines
 
 
 def _fairness_fault(study: Study) -> str:

@@ -24,6 +24,8 @@ from cordstudy.pipeline.sources.rules import (
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(gt=0)]
+MOST_FOLDS = 1000
+"""More are refused where all of them would be trained."""
 Configuration = Literal["2d", "3d_fullres"]
 """nnU-Net's name of a kind of network."""
 
@@ -95,10 +97,14 @@ class Split(Table):
     """How subjects are divided: a share for testing, the rest into folds, both in each
     stratum of participants who are alike in `stratify`."""
 
-    seed: int
-    test_fraction: Share
-    folds: Annotated[int, Field(ge=2)]
+    seed: int = 1
+    """What persons are put in an order by."""
+    test_fraction: Share = 0.2
+    """The share of persons that no model learns from."""
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Into how many parts the others are divided."""
     stratify: Annotated[list[Stratum], Distinct] = []
+    """Divide alike in each group of these: `vendor`, `pathology`, `site`, `sex`."""
 
 
 class Reduction(Table):
@@ -106,11 +112,16 @@ class Reduction(Table):
     slices."""
 
     spacing_mm: list[float]
+    """The grid that images are brought to."""
     patch_size: list[Count]
+    """Voxels of what the network sees at once; each a multiple of 2 to the power of stages less
+    one."""
     batch_size: Count
+    """Patches that a step of training learns from."""
     features: Annotated[list[Count], Field(min_length=3)]
     """Of each stage; of two, nnU-Net's deep supervision would have no weight left."""
     convolutions: Count
+    """Of each stage."""
 
     def check_axes(self, configuration: str) -> None:
         """Raise ValueError for values of another number of axes than a configuration has."""
@@ -123,8 +134,10 @@ class Reduction(Table):
 class Plan(Table):
     """nnU-Net's configuration, and what a small machine needs changed in it."""
 
-    configuration: Configuration
+    configuration: Configuration = "3d_fullres"
+    """nnU-Net's: `2d` or `3d_fullres`."""
     reduction: Reduction | None = None
+    """Smaller plans than nnU-Net's own, for a small machine: the table below."""
 
     @model_validator(mode="after")
     def _reduces_its_axes(self) -> Plan:
@@ -187,8 +200,17 @@ def words_of(command: str, *, key: str = "command") -> list[str]:
 class Train(Table):
     """The same training for every model: fairness by default."""
 
-    folds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct]
-    seed: int
+    folds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct] = [
+        0,
+        1,
+        2,
+        3,
+        4,
+    ]
+    """Those of `[split]` that a network is trained for, from 0; all of them where this is not
+    said. A model is the average of its networks."""
+    seed: int = 1
+    """Of weights and batches."""
     replicates: Count = 1
     """Trainings of each model, the n-th with the seed `seed` + n - 1; judging takes the first,
     and the spread of all says how much a difference means."""
@@ -197,9 +219,12 @@ class Train(Table):
     identical: Literal["here", "anywhere"] = "anywhere"
     """Whether a checkpoint has the same bytes on every processor with AVX2, or (faster) on those
     of one kind."""
-    epochs: Count
-    iterations: Count
-    validations: Count
+    epochs: Count = 1000
+    """As nnU-Net has it; `epochs` times `iterations` steps in all."""
+    iterations: Count = 250
+    """Steps of an epoch."""
+    validations: Count = 50
+    """Batches of the fold that is held out, which an epoch ends with."""
 
 
 class Fairness(Table):
@@ -227,7 +252,10 @@ class Predict(Table):
     """Test-time mirroring (axes of z, y, x as 0, 1, 2) and overlap of tiles."""
 
     mirror_axes: Annotated[list[Literal[0, 1, 2]], Distinct] = []
-    tile_step: Annotated[float, Field(gt=0, le=1)]
+    """Axes of z, y, x, as 0, 1, 2, along which an image is mirrored and predicted too; nnU-Net takes
+    all three, which takes eight times as long."""
+    tile_step: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """How far a tile lies from the next, as a share of its size."""
 
 
 class Judge(Table):
@@ -256,25 +284,39 @@ class Study(Table):
     name: Name
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     models: Annotated[dict[Name, ModelTable], Field(min_length=1)]
-    split: Split
-    plan: Plan
-    train: Train
-    predict: Predict
+    split: Split = Split()
+    plan: Plan = Plan()
+    train: Train = Train()
+    predict: Predict = Predict()
     fairness: Fairness = Fairness()
     baselines: dict[Name, Baseline] = {}
     judge: Judge = Judge()
     release: Release | None = None
     """Without it no model is packed for others."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _trains_every_fold(cls, told: object) -> object:
+        """`train.folds` are all of `split.folds` where the file does not say which."""
+        if not isinstance(told, dict):
+            return told
+        split, train = told.get("split", {}), told.get("train", {})
+        if not isinstance(split, dict) or not isinstance(train, dict) or "folds" in train:
+            return told
+        folds = split.get("folds", Split().folds)
+        if not isinstance(folds, int) or not 2 <= folds <= MOST_FOLDS:
+            return told
+        return {**told, "train": {**train, "folds": list(range(folds))}}
+
     @model_validator(mode="after")
     def _models_learn_from_training_sets(self) -> Study:
         known = {name for name, dataset in self.datasets.items() if dataset.role == "train"}
+        lines = []
         for model, table in self.models.items():
-            unknown = sorted(set(table.datasets) - known)
-            if unknown:
-                raise ValueError(
-                    f'models.{model}: {unknown[0]!r} is not a dataset with role "train"'
-                )
+            for name in sorted(set(table.datasets) - known):
+                lines.append(f'models.{model}: {name!r} is not a dataset with role "train"')
+        if lines:
+            raise ValueError("\n".join(lines))
         return self
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ FAULTS = {
     ),
     "exclusion without a reason": (
         add('exclude = [{ participants = ["sub-a1"], source = "y" }]'),
-        "exclude.0.reason: this key or section is missing",
+        "exclude.#1.reason: this key or section is missing",
     ),
     "no such list": (
         add("exclude_file = { path = 'none.yml', keys = { motion = 'all' } }"),
@@ -39,7 +39,7 @@ FAULTS = {
     ),
     "unknown label origin": (
         add('label_origins = ["guessed"]'),
-        "label_origins.0: Input should be 'manual'",
+        'label_origins: "manual", "corrected"',
     ),
     "unknown field of a mask": (
         lambda t: t.replace("{stem}", "{image}"),
@@ -47,7 +47,7 @@ FAULTS = {
     ),
     "unknown stratum": (
         lambda t: t.replace("folds = 2", 'folds = 2\nstratify = ["height"]'),
-        "split.stratify.0",
+        'split.stratify: "vendor"',
     ),
     "too many folds": (
         lambda t: t.replace("folds = 2", "folds = 9"),
