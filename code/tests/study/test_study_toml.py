@@ -19,7 +19,11 @@ from helpers import REPOSITORY, TINY, commit, git, study
     [
         ("[split]", "[splitt]", "splitt: unknown key: did you mean 'split'?"),
         ("[models]", "[modls]", "modls: unknown key: did you mean 'models'?"),
-        ("epochs = 1\n", "epochs = 1\nepoch = 2\n", "train.epoch: unknown key: did you mean 'epochs'?"),
+        (
+            "epochs = 1\n",
+            "epochs = 1\nepoch = 2\n",
+            "train.epoch: unknown key: did you mean 'epochs'?",
+        ),
         ('labels = "derivatives/label"', "", "datasets.epi.labels: this key or section is missing"),
         ("seed = 3", 'seed = "three"', 'split.seed: a whole number, not "three"'),
         (
@@ -80,7 +84,7 @@ def test_every_fault_has_a_line_of_its_own_that_says_what_should_stand_there(tmp
     path.parent.mkdir(parents=True)
     text = TINY.read_text().replace("[datasets.epi]", "[datasets.EPI]")
     text = text.replace('role = "test"', 'role = "Test"\nrol = 1')
-    text = text.replace("images = [\"anat/T2w\"]", "images = [\"T2w\"]")
+    text = text.replace('images = ["anat/T2w"]', 'images = ["T2w"]')
     text = text.replace("epochs = 1", "epochs = 0")
     text += "leave_one_out = 3\n"
     path.write_text(text)
@@ -89,8 +93,7 @@ def test_every_fault_has_a_line_of_its_own_that_says_what_should_stand_there(tmp
     first, *lines = str(raised.value).splitlines()
     assert first == f"{path}: 6 faults"
     assert lines == [
-        "  datasets.canproco.images: <datatype>/<entities>_<suffix>, such as anat/T2w, "
-        'not "T2w"',
+        '  datasets.canproco.images: <datatype>/<entities>_<suffix>, such as anat/T2w, not "T2w"',
         '  datasets.EPI: lower-case letters, digits and -, not "EPI"',
         '  datasets.EPI.role: "train" or "test", not "Test"',
         "  datasets.EPI.rol: unknown key: did you mean 'role'?",

@@ -252,8 +252,8 @@ class Predict(Table):
     """Test-time mirroring (axes of z, y, x as 0, 1, 2) and overlap of tiles."""
 
     mirror_axes: Annotated[list[Literal[0, 1, 2]], Distinct] = []
-    """Axes of z, y, x, as 0, 1, 2, along which an image is mirrored and predicted too; nnU-Net takes
-    all three, which takes eight times as long."""
+    """Axes of z, y, x, as 0, 1, 2, along which an image is mirrored and predicted too; nnU-Net
+    takes all three, which takes eight times as long."""
     tile_step: Annotated[float, Field(gt=0, le=1)] = 0.5
     """How far a tile lies from the next, as a share of its size."""
 
