@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 
 from helpers import SHARED, git
@@ -56,8 +55,24 @@ def object_of(key: str) -> str:
     return f".git/annex/objects/{b}{a}/{d}{c}/{key}/{key}"
 
 
-def lay_out(folder: Path, files: Iterable[tuple[str, str]], texts: dict[str, str]) -> Path:
-    """A git repository with a link for each (path, annex key), and texts."""
+Tree = tuple[list[tuple[str, str]], dict[str, str]]
+"""The annexed files of a tree, each with its key, and its texts by their paths."""
+
+
+def lay_out(folder: Path, tree: Tree) -> Path:
+    """A git repository with the files of a tree."""
+    put_files(folder, tree)
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "config", "user.name", "Tester")
+    git(folder, "config", "user.email", "tester@example.org")
+    git(folder, "-c", "core.untrackedCache=false", "add", "-A")
+    git(folder, "commit", "-q", "-m", "Lay out the tree")
+    return folder
+
+
+def put_files(folder: Path, tree: Tree) -> Path:
+    """A folder with a link for each annexed file, and the texts."""
+    files, texts = tree
     folder.mkdir(parents=True)
     made = set()
     for path, key in files:
@@ -69,16 +84,21 @@ def lay_out(folder: Path, files: Iterable[tuple[str, str]], texts: dict[str, str
     for path, text in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
-    git(folder, "init", "-q", "-b", "main")
-    git(folder, "config", "user.name", "Tester")
-    git(folder, "config", "user.email", "tester@example.org")
-    git(folder, "-c", "core.untrackedCache=false", "add", "-A")
-    git(folder, "commit", "-q", "-m", "Lay out the tree")
     return folder
+
+
+def tree_of(name: str) -> Tree:
+    """One of the six."""
+    return listed(name) if name in LISTS else published(name)
 
 
 def listed_tree(name: str, folder: Path) -> Path:
     """One of the two public trees, every file of it."""
+    return lay_out(folder, listed(name))
+
+
+def listed(name: str) -> Tree:
+    """The files of a public tree."""
     files: list[tuple[str, str]] = []
     texts: dict[str, str] = {}
     for row in table(TREES / f"{LISTS[name]}.tsv.gz"):
@@ -89,11 +109,16 @@ def listed_tree(name: str, folder: Path) -> Path:
     texts["participants.tsv"] = (TREES / f"{name}_participants.tsv").read_text()
     if "exclude.yml" in texts:
         texts["exclude.yml"] = EXCLUDE
-    return lay_out(folder, files, texts)
+    return files, texts
 
 
 def published_tree(name: str, folder: Path) -> Path:
     """One of the private trees, with an image and a mask for each published participant."""
+    return lay_out(folder, published(name))
+
+
+def published(name: str) -> Tree:
+    """The files of a private tree."""
     image, labels, suffix = PUBLISHED[name]
     people = [row["participant_id"] for row in table(TREES / f"published_split_{name}.tsv")]
     files = []
@@ -102,7 +127,7 @@ def published_tree(name: str, folder: Path) -> Path:
         for path in (f"{stem}.nii.gz", f"{labels}/{stem}{suffix}.nii.gz"):
             digest = hashlib.sha256(f"{name}/{path}".encode()).hexdigest()
             files.append((path, f"SHA256E-s1000--{digest}.nii.gz"))
-    return lay_out(folder, files, {"participants.tsv": "\n".join(("participant_id", *people, ""))})
+    return files, {"participants.tsv": "\n".join(("participant_id", *people, ""))}
 
 
 def put_in(study: Path, trees: dict[str, Path]) -> dict[str, str]:
