@@ -92,6 +92,16 @@ def tree_of(name: str) -> Tree:
     return listed(name) if name in LISTS else published(name)
 
 
+def every(step: int, tree: Tree) -> Tree:
+    """A tree with the files of every so many participants; its texts as they are, but theirs."""
+    files, texts = tree
+    parts = {part for path, _ in files for part in path.split("/")[:-1]}
+    people = sorted(part for part in parts if part.startswith("sub-"))
+    left_out = set(people) - set(people[::step])
+    kept = [(path, key) for path, key in files if left_out.isdisjoint(path.split("/"))]
+    return kept, {path: text for path, text in texts.items() if "sub-" not in path}
+
+
 def listed_tree(name: str, folder: Path) -> Path:
     """One of the two public trees, every file of it."""
     return lay_out(folder, listed(name))

@@ -270,3 +270,16 @@ def test_a_source_without_any_mask_is_refused(tmp_path):
     with pytest.raises(StudyError, match=r"no case is left: no mask \(2\)") as raised:
         find_cases(tmp_path, rules())
     assert "_seg-manual" in raised.value.hint
+
+
+def test_masks_that_are_called_otherwise_are_named_where_none_fits(tmp_path):
+    image = pair("sub-a1_T2w")[0]
+    other = [
+        "derivatives/labels/sub-a1/anat/sub-a1_T2w_seg.nii.gz",
+        "derivatives/label/sub-a1/anat/sub-a1_T2w_seg-manual.nii.gz",
+    ]
+    write_files(tmp_path, [image, *other, pair("sub-b2_T2w")[0]])
+    with pytest.raises(StudyError) as raised:
+        find_cases(tmp_path, rules())
+    mask = "derivatives/labels/sub-a1/anat/sub-a1_T2w_seg-manual.nii.gz"
+    assert str(raised.value).endswith(f"; nearest to {mask}: {other[1]}, {other[0]}")

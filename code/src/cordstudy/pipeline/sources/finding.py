@@ -23,7 +23,13 @@ from cordstudy.base.within import OBJECTS, Tree, check_kind, tree
 from cordstudy.pipeline.sources.cases import NO_IMAGE, SEEN, Case, LeftOut
 from cordstudy.pipeline.sources.exclusions import Exclusions, Reason, read_exclusions
 from cordstudy.pipeline.sources.field_strength import of_sidecars
-from cordstudy.pipeline.sources.images import FilePair, ScannedImage, pair_of, scan
+from cordstudy.pipeline.sources.images import (
+    FilePair,
+    ScannedImage,
+    masks_like,
+    pair_of,
+    scan,
+)
 from cordstudy.pipeline.sources.keys import content_key
 from cordstudy.pipeline.sources.kinds import is_known
 from cordstudy.pipeline.sources.label_origin import read_label
@@ -39,6 +45,8 @@ from cordstudy.pipeline.sources.names import (
 from cordstudy.pipeline.sources.participants import Participant, read_participants
 from cordstudy.pipeline.sources.rules import Rules
 
+NO_MASK = "no mask"
+"""The reason where an image has none."""
 SHOWN = 3
 """Names of images that a message shows at most."""
 
@@ -118,7 +126,7 @@ def find_cases(root: Path, rules: Rules) -> tuple[list[Case], list[LeftOut]]:
                 left_out.append(judged)
     for image in images.others:
         left_out.append(_not_used(image, search))
-    _check_any(rules, cases, left_out)
+    _check_any(search, cases, left_out)
     return cases, left_out
 
 
@@ -182,17 +190,32 @@ def _check_all_matched(rules: Rules, images: Images) -> None:
             )
 
 
-def _check_any(rules: Rules, cases: Sequence[Case], left_out: Sequence[LeftOut]) -> None:
-    """Raise StudyError where every image is left out."""
+def _check_any(search: Search, cases: Sequence[Case], left_out: Sequence[LeftOut]) -> None:
+    """Raise StudyError where every image is left out, with the files that are called most like a
+    mask where there is none."""
     if cases:
         return
+    rules = search.rules
     counts = Counter(item.reason for item in left_out)
     reasons = ", ".join(f"{reason} ({count})" for reason, count in counts.most_common(SHOWN))
     raise StudyError(
-        f"{rules.path}: no case is left: {reasons}",
+        f"{rules.path}: no case is left: {reasons}{_masks_seen(search, left_out)}",
         hint=f"a mask is {rules.labels}/…/{rules.mask}{ENDING}: correct datasets.{rules.name} "
         "in the study's TOML",
     )
+
+
+def _masks_seen(search: Search, left_out: Sequence[LeftOut]) -> str:
+    """What is called most like the first mask that is not there, as the end of a sentence."""
+    lacking = next((image for image in left_out if image.reason == NO_MASK), None)
+    if lacking is None:
+        return ""
+    rules, name = search.rules, lacking.participant_id
+    rule = next(rule for rule in rules.images if contrast_of(rule) == lacking.contrast)
+    mask = pair_of(search.root, rules, name, rule, lacking.image).mask
+    asked = mask.removeprefix(f"{rules.path}/")
+    near = masks_like(search.source.path, asked, name, most=SHOWN)
+    return f"; nearest to {asked}: {', '.join(near)}" if near else ""
 
 
 def _check_excluded(rules: Rules, images: Images, exclusions: Exclusions) -> None:
@@ -302,7 +325,7 @@ def _why_not_there(pair: FilePair, search: Search, *, has_image: bool, seen: str
     if not has_image:
         return Reason(f"{NO_IMAGE}{seen}", "the tree")
     if not has_mask:
-        return Reason("no mask", "the tree")
+        return Reason(NO_MASK, "the tree")
     return None
 
 

@@ -11,6 +11,7 @@ whatever order.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from cordstudy.pipeline.sources.names import (
 )
 from cordstudy.pipeline.sources.rules import Rules
 
+DEEPEST = 3
+"""How many folders lie above a tree of masks at most."""
 WHOSE = ("sub", "ses")
 """Entities that say whose an image is and when it was made, not what it is."""
 
@@ -134,6 +137,17 @@ def pair_of(root: Path, rules: Rules, participant: str, rule: str, image: str | 
         image=image or f"{rules.path}/{place}{ENDING}",
         mask=f"{folder}/{_mask_in(root / folder, mask) or mask + ENDING}",
     )
+
+
+def masks_like(source: Path, mask: str, participant: str, *, most: int) -> list[str]:
+    """The images of a participant that lie in other trees than the source's own and are called
+    most like a mask that is not there; all paths relative to the source."""
+    found = []
+    for depth in range(1, DEEPEST + 1):
+        for folder in sorted(source.glob("*/" * depth + participant)):
+            found += [path for path in folder.rglob("*") if ending_of(path.name)]
+    names = [path.relative_to(source).as_posix() for path in found if not is_hidden(path.name)]
+    return difflib.get_close_matches(mask, sorted(names), n=most, cutoff=0)
 
 
 def _mask_in(folder: Path, stem: str) -> str:
