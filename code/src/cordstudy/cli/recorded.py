@@ -19,6 +19,7 @@ from cordstudy.cli.parts import lines, wrapped
 from cordstudy.cli.results import mean_dice
 from cordstudy.provenance.history.commits import RecordedCommit
 from cordstudy.provenance.history.index import History
+from cordstudy.study.keys import key_tables
 from cordstudy.study.layout import Layout
 from cordstudy.study.schema import Study
 from cordstudy.study.steps import steps
@@ -106,6 +107,11 @@ def _training_steps(recorded: Recorded) -> str:
     return " or ".join(f"{count:,}" for count in sorted(counts))
 
 
+def _keys(_: Recorded) -> str:
+    """The tables of all keys of a study's TOML, which no record tells of."""
+    return lines(key_tables())
+
+
 def _option(words: Sequence[str], name: str) -> int:
     return int(words[words.index(name) + 1])
 
@@ -116,6 +122,7 @@ TOLD: Mapping[str, Callable[[Recorded], str]] = {
     "steps": _steps,
     "minutes": _minutes,
     "training-steps": _training_steps,
+    "keys": _keys,
 }
 """What stands in a part of each name."""
 

@@ -23,7 +23,7 @@ from cordstudy.cli.recorded import TOLD, Recorded
 from cordstudy.cli.saying import say
 from cordstudy.study.loading import load_study
 
-FILES = ("README.md", "CHANGES.md", "code/README.md", "code/docs/*.md")
+FILES = ("README.md", "CHANGES.md", "code/README.md", "code/docs/*.md", "code/studies/README.md")
 REAL = "real"
 """The part about real images, which no record tells of."""
 

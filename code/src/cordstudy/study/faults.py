@@ -84,7 +84,7 @@ def _place(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[str, Any
     for index, part in enumerate(loc):
         inner, is_there = _inner(kind, part)
         is_last = index == len(loc) - 1
-        if not is_there and not (is_last and _model_of(kind) and not _is_tag(part)):
+        if not is_there and not (is_last and model_of(kind) and not _is_tag(part)):
             continue  # an alternative
         table, kind = kind, inner
         if isinstance(part, str):
@@ -101,10 +101,10 @@ def _is_tag(part: int | str) -> bool:
 
 def _inner(kind: Any, part: int | str) -> tuple[Any, bool]:
     """The type of what stands in a value of a type, and whether anything of that name does."""
-    model = _model_of(kind)
+    model = model_of(kind)
     if model and part in model.model_fields:
         return model.model_fields[str(part)].annotation, True
-    for alternative in _alternatives(kind):
+    for alternative in alternatives(kind):
         arguments = get_args(alternative)
         if get_origin(alternative) is list and isinstance(part, int):
             return arguments[0], True
@@ -113,18 +113,19 @@ def _inner(kind: Any, part: int | str) -> tuple[Any, bool]:
     return None, False
 
 
-def _alternatives(kind: Any) -> list[Any]:
+def alternatives(kind: Any) -> list[Any]:
     """The types that a value may have, bare of what they are annotated with."""
     origin = get_origin(kind)
     if origin is Annotated:
-        return _alternatives(get_args(kind)[0])
+        return alternatives(get_args(kind)[0])
     if origin in (Union, types.UnionType):
-        return [one for other in get_args(kind) for one in _alternatives(other)]
+        return [one for other in get_args(kind) for one in alternatives(other)]
     return [kind]
 
 
-def _model_of(kind: Any) -> type[BaseModel] | None:
-    for one in _alternatives(kind):
+def model_of(kind: Any) -> type[BaseModel] | None:
+    """The table that a value of a type may be; None where it can be none."""
+    for one in alternatives(kind):
         if isinstance(one, type) and issubclass(one, BaseModel):
             return one
     return None
@@ -170,7 +171,7 @@ def _one_of(expected: str) -> str:
 
 def _known_key(key: str, table: Any) -> str:
     """The nearest key that a table has, or all of them."""
-    model = _model_of(table)
+    model = model_of(table)
     if model is None:
         return ""
     name = key.rpartition(".")[2]

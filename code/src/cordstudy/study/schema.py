@@ -34,16 +34,19 @@ class Dataset(SourceRules):
     """A source as a study has it: its rules, and where it comes from."""
 
     number: Annotated[int, Field(ge=501, le=599)]
-    """Of its nnU-Net dataset: told, so that no other dataset's coming or going moves it."""
+    """Of its nnU-Net dataset, 501 to 599: the same in every study, never changed, so that no other
+    dataset's coming or going moves it."""
     split: Annotated[str, Field(pattern=r"^code/.+\.tsv$"), BELOW] | None = None
-    """A published split (participant_id; split: train, val, test) in place of the study's."""
+    """A published split in place of `[split]`: a TSV below `code/` of `participant_id` and `split`
+    (train, val, test); val is fold 0."""
     licence: Said | None = None
-    """Of a public source."""
+    """Of a public source. Each source has one of `licence`, `ask` and `phantom`."""
     ask: Said | None = None
     """Whom to ask for access to a private source."""
     phantom: Said | None = None
     """Which source the generator is to imitate; such a source is made, not fetched."""
     phantom_participants: Count | None = None
+    """How many people such a source has; where this is not said, as many as its kind has."""
 
     @model_validator(mode="after")
     def _has_one_access(self) -> Dataset:
@@ -74,7 +77,9 @@ class ModelTable(Table):
     dataset where they are several. A list stands for the datasets alone."""
 
     datasets: Annotated[list[Name], Field(min_length=1), Distinct]
+    """What it learns from: datasets with the role `train`."""
     number: Annotated[int, Field(ge=601, le=699)] | None = None
+    """601 to 699, needed where datasets are several and only there."""
 
     @model_validator(mode="before")
     @classmethod
@@ -154,14 +159,22 @@ class Baseline(Table):
     """
 
     shape: Literal["mean"] | None = None
+    """`"mean"`: the mean shape of the general model's training masks, outlined in every image: no
+    network (step `shape`)."""
     configuration: Configuration | None = None
+    """An nnU-Net of that configuration, `2d` or `3d_fullres`, from the general model's training
+    set, by plans of its own, for as many steps."""
     reduction: Reduction | None = None
+    """Of that nnU-Net, needed where `[plan]` has one; two axes (y, x) in 2D."""
     command: Said | None = None
-    """With `{image}`, the file to read, and `{mask}`, the one to write."""
+    """A program of others, which must be installed where its step `program` runs: with `{image}`,
+    the file to read, and `{mask}`, the one to write."""
     version: Said | None = None
-    """A command line that prints the version of the program."""
+    """A command line that prints the version of the program, which `program.json` beside its masks
+    keeps."""
     trained_on: Annotated[list[Name], Distinct] = []
-    """Datasets that the program's training has seen, maybe with what is for testing here."""
+    """Datasets that the program's training has seen, maybe with what is for testing here: the
+    report marks them."""
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Baseline:
@@ -215,10 +228,10 @@ class Train(Table):
     """Trainings of each model, the n-th with the seed `seed` + n - 1; judging takes the first,
     and the spread of all says how much a difference means."""
     replicates_of: dict[Name, Count] = {}
-    """Trainings of some models, in place of that number."""
+    """Trainings of some models, in place of that number: `{ general = 3 }`."""
     identical: Literal["here", "anywhere"] = "anywhere"
-    """Whether a checkpoint has the same bytes on every processor with AVX2, or (faster) on those
-    of one kind."""
+    """Whether a checkpoint has the same bytes on every processor with AVX2, or (faster, and on
+    GPUs) on those of one kind: `../docs/determinism.md`."""
     epochs: Count = 1000
     """As nnU-Net has it; `epochs` times `iterations` steps in all."""
     iterations: Count = 250
@@ -236,10 +249,20 @@ class Fairness(Table):
     """
 
     plans: Literal["per-model", "shared"] = "per-model"
+    """`"per-model"`: each model has nnU-Net's plans of its own training data; `"shared"`: all have
+    those of the general model, or, with `leave_one_out`, of the model of the most datasets that
+    sees none left out."""
     sampling: Literal["cases", "datasets"] = "cases"
+    """What a batch of a merged model draws with like chance: `"cases"` or `"datasets"`."""
     size_matched: Annotated[list[Literal["images", "people"]], Distinct] = []
+    """`["images", "people"]` or one of them: adds `size-matched`, general, from as many images as
+    the largest of its datasets has; `size-matched-people`, from as many people, with all of their
+    images. `true` is `["images"]`."""
     leave_one_out: bool | Annotated[list[Name], Distinct] = False
+    """Adds a model `without-<dataset>` for each dataset of the general one, or for those of a
+    list."""
     epochs: dict[Name, Count] = {}
+    """Models that are trained longer or shorter, such as `{ general = 1600 }`; none: all alike."""
 
     @field_validator("size_matched", mode="before")
     @classmethod
@@ -263,10 +286,15 @@ class Judge(Table):
     Dice below which a case is a failure, what is drawn at random."""
 
     nsd_tolerance_mm: Annotated[float, Field(gt=0)] = 1.0
+    """How far surfaces may lie apart and count as one."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """Of equivalence, in Dice; below 1."""
     failure_dice: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """The Dice below which a case is a failure; at most 1."""
     resamples: Annotated[int, Field(ge=500)] = 10_000
+    """Of the statistics; at least 500."""
     seed: Annotated[int, Field(ge=0)] = 1
+    """Of what they draw at random; at least 0."""
 
 
 class Release(Table):
@@ -274,8 +302,10 @@ class Release(Table):
     tells of their versions."""
 
     licence: Said
-    """An SPDX identifier."""
+    """Of the weights, as SPDX has it."""
     changes: Annotated[str, Field(pattern=r"^code/.+\.md$"), BELOW]
+    """A text below `code/` whose headings `## 1.2.0 (2026-11-27)` tell of the versions, the newest
+    first."""
 
 
 class Study(Table):

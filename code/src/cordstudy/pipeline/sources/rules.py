@@ -91,9 +91,13 @@ class Exclusion(Table):
     """Participants and images (file names without extension) to leave out; why, and who says so."""
 
     participants: list[str] = []
+    """Ids, `sub-…`."""
     images: list[str] = []
+    """Names of files without ending."""
     reason: Said
+    """Why."""
     source: Said
+    """Who says so."""
 
     @model_validator(mode="after")
     def _names_something(self) -> Exclusion:
@@ -107,24 +111,33 @@ class ExcludeFile(Table):
     images that each key which the study follows is about."""
 
     path: Below = "exclude.yml"
+    """The list, relative to the source."""
     keys: Annotated[
         dict[str, Annotated[list[Image], Field(min_length=1), Distinct] | Literal["all"]],
         Field(min_length=1),
     ]
+    """For each key of the list that the study follows, the images that it is about, or `"all"`. An
+    entry is a participant, a site, or an image (name or path), else an error."""
 
 
 class Columns(Table):
-    """The columns of participants.tsv, by what this study calls them; `participants.USUAL` has
-    other names that are looked for where a study names none."""
+    """The columns of participants.tsv, by what this study calls them. Where it names none, other
+    usual names are looked for too (`participants.USUAL`)."""
 
     sex: str = "sex"
+    """As it stands there; one that is a number where the age is none is an error."""
     age: str = "age"
+    """As it stands there."""
     vendor: str = "manufacturer"
+    """Of the scanner."""
     pathology: str = "pathology"
+    """As it stands there."""
     site: str = "institution_id"
+    """Where a participant was scanned; else `site`, `center`, `institution` and the like."""
     field_strength: str = "magnetic_field_strength"
     """Tesla; where no column says it, the images' sidecars do."""
     person: str = PERSON
+    """Whom a participant is, where a person has several ids."""
 
 
 class SourceRules(Table):
@@ -136,31 +149,47 @@ class SourceRules(Table):
     """
 
     path: Annotated[str, Field(pattern=r"^inputs/[^/]+$"), BELOW]
+    """The subdataset, `inputs/…`."""
     role: Literal["train", "test"]
+    """`train`: divided, to learn from and to test with; `test`: tested as a whole, seen by no
+    model."""
     images: Annotated[list[Image], Field(min_length=1), Distinct]
+    """Each `<datatype>/<entities>_<suffix>`, such as `anat/T2w`: exactly these entities, as in the
+    names of files, without subject and session; `.nii.gz` or `.nii`."""
     labels: Below
+    """The folder of masks, relative to the source; in it they lie as their images do."""
     mask: Below
+    """A mask's name without ending, from `{stem}` (its image's) or `{subject}` (with the session
+    where there is one), as they stand here: `{stem}_label-SC_seg`."""
     session: Annotated[str, Field(pattern=r"^ses-[A-Za-z0-9]+$")] | None = None
+    """The one session whose images are used, such as `ses-M0`; none where images lie in none."""
     columns: Columns = Columns()
+    """Columns of participants.tsv that are called otherwise than in the table below, in whatever
+    case; one that is named must be there."""
     person: str | None = None
-    """A regular expression on a participant's id whose first group names the person, where a person
-    has several ids."""
+    """For persons with several participant ids: a regular expression on the id whose first group
+    names the person, `'sub-([0-9]+)Ses'`; who is not matched is a person of their own. Names
+    that differ only in case, blanks, `sub-` or zeros before a number are an error."""
     site: str | None = None
-    """A regular expression on a participant's id whose first group names the site; it goes before
-    the column."""
+    """Where the site stands in participants' ids: a regular expression whose first group names it,
+    `'^sub-([a-z]+)'`; it goes before the column, which stands for who is not matched."""
     exclude: list[Exclusion] = []
+    """Participants and images to leave out: a list of tables as below."""
     exclude_file: ExcludeFile | None = None
+    """The source's own list of what to leave out."""
     label_origins: Annotated[list[LabelOrigin], Field(min_length=1), Distinct] = [
         "manual",
         "corrected",
         "model",
         "unknown",
     ]
-    """Masks of another origin are left out."""
+    """Which masks are used, by their origin, which their sidecars tell (by the table of tools
+    `../src/cordstudy/pipeline/sources/makers.tsv`, which you may extend); others are left out."""
     broken_sidecars: LabelOrigin | None = None
     """The origin of a mask whose sidecar is not JSON; an error where this is not said."""
     resample_masks: bool = False
-    """Whether a mask on another grid is brought to the image's by nearest neighbour."""
+    """Whether a mask on another grid is brought to the image's by nearest neighbour; else it is an
+    error."""
 
     @field_validator("images")
     @classmethod
