@@ -2,6 +2,7 @@
 with a bright cord, masks in derivatives."""
 
 import json
+import zlib
 from pathlib import Path
 
 import nibabel as nib
@@ -12,7 +13,7 @@ VOXEL_MM = (1.5, 1.5, 2.5)
 
 
 def write_bids(
-    folder: Path, *, people: int, contrasts: tuple[str, ...] = ("T2w",), ending: str = "_seg"
+    folder: Path, *, people: int, ending: str = "_seg", contrasts: tuple[str, ...] = ("T2w",)
 ) -> Path:
     """A BIDS folder of so many people with an image and a mask of each contrast."""
     rows = ["participant_id\tgender\tage\tdiagnosis"]
@@ -20,7 +21,7 @@ def write_bids(
         name = f"sub-{number:02}"
         rows.append(f"{name}\t{'FM'[number % 2]}\t{20 + number}\tHC")
         for contrast in contrasts:
-            image, mask = _image_and_mask(number)
+            image, mask = _image_and_mask(zlib.crc32(f"{folder.name}/{name}/{contrast}".encode()))
             stem = f"{name}/anat/{name}_{contrast}"
             _save(folder / f"{stem}.nii.gz", image)
             _save(folder / f"derivatives/labels/{stem}{ending}.nii.gz", mask)
