@@ -17,6 +17,12 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = REPOSITORY.parent / "shared"
 RECORD = "[DATALAD RUNCMD] "
 TINY = Path(__file__).with_name("tiny.toml")
+OF_CORD = {
+    "channel_names": {"0": "MRI"},
+    "labels": {"background": 0, "spinal_cord": 1},
+    "file_ending": ".nii.gz",
+}
+"""What the dataset.json of this study's datasets say."""
 RETIRED = 4
 """Records in this history of steps that the phantom study has no more, with all that they made: a
 model that was matched by images."""

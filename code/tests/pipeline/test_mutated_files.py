@@ -25,7 +25,7 @@ from cordstudy.pipeline.sources.cases import FOUND_COLUMNS, Case
 from cordstudy.pipeline.sources.exclusions import read_exclusions
 from cordstudy.pipeline.sources.label_origin import read_label
 from cordstudy.pipeline.sources.participants import read_participants
-from cordstudy.pipeline.sources.rules import ExcludeFile, LabelOrigin, Rules
+from cordstudy.pipeline.sources.rules import ExcludeFile, Imaged, LabelOrigin, Rules
 
 SHAPE = (9, 8, 7)
 FIELDS = {
@@ -111,7 +111,8 @@ def test_a_mutated_header_is_read_rightly_or_refused(tmp_path, which, capsys):
     paths = {name: tmp_path / f"{name}.nii.gz" for name in files}
     values = dict.fromkeys(FOUND_COLUMNS, "n/a")
     values |= {name: str(path) for name, path in paths.items()}
-    job = Job(Case(**values), tmp_path / "out/image.nii.gz", tmp_path / "out/mask.nii.gz", False)
+    made = [tmp_path / f"out/{name}.nii.gz" for name in files]
+    job = Job(Case(**values), *made, resample=False, task=Imaged())
     for name, path in paths.items():
         path.write_bytes(gzip.compress(files[name]))
     with warnings.catch_warnings():

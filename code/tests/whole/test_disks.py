@@ -210,5 +210,9 @@ def test_segment_replaces_a_mask_and_writes_through_no_link(tiny, tmp_path):
     assert made.shape == (16, 16, 16)
     assert (tmp_path / "shared").read_text() == "shared"
     sidecar = json.loads((tmp_path / "x_seg.json").read_text())
-    assert sidecar["Empty"] == (not made.any()) == ("no cord was found" in told.stderr)
+    assert (
+        sidecar["Empty"]
+        == (not made.any())
+        == ("nothing of the spinal cord was found" in told.stderr)
+    )
     assert sidecar["Sources"] == ["x.nii.gz"] and len(sidecar["GeneratedBy"]) == 2

@@ -43,7 +43,7 @@ SOURCE = "source"
 README = """\
 # {title}
 
-Masks of the spinal cord (1 where it is) that the model `{model}` made of the test images of
+Masks of the {structure} (1 where it is) that the model `{model}` made of the test images of
 `{testset}`, each on the grid of its image. They are no reference: `GeneratedBy` in each sidecar
 names the commit of the study that made the mask, and the model by git-annex key.
 
@@ -152,7 +152,7 @@ class Derivative:
                 Mask(
                     pred=ROOT / self.prediction(case),
                     image=ROOT / case.image,
-                    name=mask_name(path),
+                    name=mask_name(path, self.study.task.label),
                     sidecar=self.sidecar(case, path),
                 )
             )
@@ -200,7 +200,7 @@ class Derivative:
         """What is told beside a mask; `path` is the image's, relative to the source."""
         image = f"bids:{SOURCE}:{path}"
         return {
-            "Description": "Spinal cord",
+            "Description": _capital(self.study.task.structure),
             "GeneratedBy": [self.generated_by(self.record(case))],
             "Manual": False,
             "Sources": [image],
@@ -210,9 +210,14 @@ class Derivative:
 
     def texts(self) -> dict[str, str]:
         """The texts of the derivative's root, by their names."""
-        title = f"Spinal cord masks of {self.testset} by the model {self.model}"
+        structure = self.study.task.structure
+        title = f"{_capital(structure)} masks of {self.testset} by the model {self.model}"
         readme = README.format(
-            title=title, model=self.model, testset=self.testset, study=self.study.name
+            title=title,
+            structure=structure,
+            model=self.model,
+            testset=self.testset,
+            study=self.study.name,
         )
         description = json.dumps(self.description(title), indent=1, sort_keys=True) + "\n"
         return {"README.md": readme, "dataset_description.json": description}
@@ -239,6 +244,10 @@ class Derivative:
         path = ROOT / self.source / "dataset_description.json"
         told = read_json(path).get("License") if path.is_file() else None
         return {"License": told} if isinstance(told, str) else {}
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _check_content(paths: Sequence[str], *, get: str) -> None:

@@ -74,8 +74,11 @@ class Layout:
     @property
     def comparison_tables(self) -> list[str]:
         """What `compare` writes: the summary, comparisons of models, strata, the spread of
-        retraining, the sizes of training sets, agreement of areas, Dice by components kept."""
-        names = ("summary", "comparisons", "strata", "replicates", "agreement", "components")
+        retraining, the sizes of training sets, agreement of areas if those are measured, Dice by
+        components kept."""
+        names = ["summary", "comparisons", "strata", "replicates", "agreement", "components"]
+        if not self.study.task.areas:
+            names.remove("agreement")
         return [*(f"{self.evaluation}/{name}.tsv" for name in names), self.sizes_table]
 
     @property

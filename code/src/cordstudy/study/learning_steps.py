@@ -101,11 +101,12 @@ def validate(study: Study, model: Model, number: int) -> Step:
     raw, planned = layout.training_set(model), layout.model(model)
     training = layout.replicate(model, number)
     inputs = [*below([raw], RAW_TRAIN), f"{planned}/splits_final.json"]
+    keep = ["--all-components"] if study.task.components == "all" else []
     return declared(
         "validate",
         name,
         f"Segment with {name} what its training held out",
-        [raw, planned, training, *_inference(study)],
+        [raw, planned, training, *_inference(study), *keep],
         inputs=[*inputs, *_network(study, model, number)],
         outputs=below([training], ["postprocessing.json", "validation.tsv"]),
         identical=study.train.identical,

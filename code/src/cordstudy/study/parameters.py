@@ -7,11 +7,17 @@ Does not own: where they lie (`layout`), or what reads them (`sources.rules`, `j
 from __future__ import annotations
 
 import json
+from typing import TypeVar
 
 from pydantic import BaseModel
 
-from cordstudy.pipeline.judging.settings import JudgedDataset, JudgedModel, Settings
-from cordstudy.pipeline.sources.rules import Rules
+from cordstudy.pipeline.judging.settings import (
+    JudgedDataset,
+    JudgedModel,
+    JudgedTask,
+    Settings,
+)
+from cordstudy.pipeline.sources.rules import Imaged, Rules
 from cordstudy.study.layout import Layout
 from cordstudy.study.models import (
     balanced,
@@ -22,6 +28,7 @@ from cordstudy.study.models import (
 )
 from cordstudy.study.schema import Study
 
+Part = TypeVar("Part", bound=BaseModel)
 NOT_RULES = {"number", "split", "licence", "ask", "phantom", "phantom_participants"}
 """What a dataset's rules file does not hold: nothing that finds or converts cases reads it."""
 
@@ -34,14 +41,23 @@ def parameter_files(study: Study) -> dict[str, str]:
     return files
 
 
-def _text(values: BaseModel) -> str:
-    return json.dumps(values.model_dump(), indent=1, sort_keys=True) + "\n"
+def _text(values: Rules | Settings) -> str:
+    """The task is absent where it is the default."""
+    usual = {"task"} if values.task == type(values.task)() else set()
+    return json.dumps(values.model_dump(exclude=usual), indent=1, sort_keys=True) + "\n"
+
+
+def _of_task(study: Study, kind: type[Part]) -> Part:
+    """What of a study's task is in one kind of parameter files: a change of the rest makes nothing
+    stale that reads them."""
+    return kind.model_validate(study.task.model_dump(include=set(kind.model_fields)))
 
 
 def rules_of(study: Study, dataset: str) -> Rules:
     """The rules of one dataset."""
     values = study.datasets[dataset].model_dump(exclude=NOT_RULES)
-    return Rules.model_validate({"name": dataset, **values})
+    task = _of_task(study, Imaged)
+    return Rules.model_validate({"name": dataset, "task": task, **values})
 
 
 def _trained_on(study: Study, model: str) -> tuple[str, ...]:
@@ -80,4 +96,5 @@ def settings_of(study: Study) -> Settings:
         resamples=study.judge.resamples,
         seed=study.judge.seed,
         failure_dice=study.judge.failure_dice,
+        task=_of_task(study, JudgedTask),
     )

@@ -7,14 +7,17 @@ anything about a machine (`site.toml`, `cli`).
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from cordstudy.pipeline.judging.settings import QUESTION, STRATA, Grouping
 from cordstudy.pipeline.sources.rules import (
     BELOW,
     Distinct,
+    Imaged,
     Name,
     Said,
     SourceRules,
@@ -297,6 +300,39 @@ class Judge(Table):
     """Of what they draw at random; at least 0."""
 
 
+class Task(Imaged):
+    """What is segmented, in which images, and what of it is measured and told: the cord's, where
+    nothing is said."""
+
+    label: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = "SC"
+    """In the names of BIDS' masks: `label-SC`. Of another structure it is its words."""
+    components: Literal["chosen", "all"] = "chosen"
+    """What is kept of a mask: all components or the largest alone, whichever has the higher Dice in
+    held-out cases; or always all, as of a structure of several pieces."""
+    areas: bool = True
+    """Whether it is measured in cross-sections along the body: areas, and in how many slices it was
+    found."""
+    strata: Annotated[list[Grouping], Distinct] = list(STRATA)
+    """What results are told apart by."""
+    question: Said = QUESTION
+    """That the study asks, in a sentence. Of another structure it is the same of it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _speaks_of_its_structure(cls, told: object) -> object:
+        """Label and question of another structure, where they are not said."""
+        of_cord = cls.model_fields["structure"].default
+        structure = told.get("structure", of_cord) if isinstance(told, dict) else of_cord
+        if not isinstance(told, dict) or not isinstance(structure, str) or structure == of_cord:
+            return told
+        words = re.split("[ -]", structure)
+        own = {
+            "label": "".join(word[:1].upper() + word[1:] for word in words),
+            "question": QUESTION.replace(of_cord, structure),
+        }
+        return {**own, **told}
+
+
 class Release(Table):
     """What the models are given to others with: the licence of their weights, and the text that
     tells of their versions."""
@@ -321,6 +357,7 @@ class Study(Table):
     fairness: Fairness = Fairness()
     baselines: dict[Name, Baseline] = {}
     judge: Judge = Judge()
+    task: Task = Task()
     release: Release | None = None
     """Without it no model is packed for others."""
 
@@ -356,6 +393,16 @@ class Study(Table):
             raise ValueError(
                 f"train.folds: there is no fold {last}, split.folds is {self.split.folds}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _shapes_have_sections(self) -> Study:
+        for name, baseline in self.baselines.items():
+            if baseline.shape and not self.task.areas:
+                raise ValueError(
+                    f"baselines.{name}: a mean shape is a disc in each slice, of a structure that "
+                    "runs along the body: task.areas is false"
+                )
         return self
 
     @model_validator(mode="after")

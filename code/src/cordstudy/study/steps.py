@@ -112,7 +112,7 @@ def _merge(study: Study, model: Model) -> Step:
         model.name,
         f"Merge {len(parts)} training sets for {model.name}",
         arguments,
-        inputs=below(parts, [*RAW_TRAIN, "cases.tsv"]),
+        inputs=below(parts, [*RAW_TRAIN, "dataset.json", "cases.tsv"]),
         outputs=below([out], [*RAW_TRAIN, "dataset.json", "cases.tsv"]),
     )
 
@@ -157,6 +157,8 @@ def _evaluate(study: Study) -> Step:
     predictions = [layout.predictions(model, number) for model, number in judged(study)]
     arguments: list[object] = [*predictions, *repeated("dataset", raws)]
     arguments += ["--out", layout.cases_table, "--nsd-tolerance", study.judge.nsd_tolerance_mm]
+    if not study.task.areas:
+        arguments.append("--no-areas")
     return declared(
         "evaluate",
         "",

@@ -82,7 +82,7 @@ def test_a_missing_prediction_is_the_worst_there_can_be_whatever_its_reference(r
     assert (values["dice"], values["iou"], values["nsd"]) == (0, 0, 0)
     assert values["hd95_mm"] == values["assd_mm"] == pytest.approx(DIAGONAL)
     assert values["relative_volume_error"] == -1
-    assert (values["cord_found"], values["components"]) == (0, 0)
+    assert (values["slices_found"], values["components"]) == (0, 0)
     assert math.isnan(values["csa_pred_mm2"]) and math.isnan(values["csa_error_mm2"])
 
 
@@ -132,7 +132,7 @@ def test_how_much_of_the_cord_was_found_is_apart_from_its_area(
 ):
     values = measure(pred, ref, ONE_MM, nsd_tolerance_mm=1.0)
     areas = values["csa_pred_mm2"], values["csa_ref_mm2"], values["csa_error_mm2"]
-    assert values["cord_found"] == found
+    assert values["slices_found"] == found
     assert areas == pytest.approx((of_pred, of_ref, error), nan_ok=True)
 
 

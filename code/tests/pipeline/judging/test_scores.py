@@ -247,6 +247,6 @@ def test_a_table_of_other_rows_is_an_error_that_names_it_and_the_step(tmp_path):
 
 def test_a_table_of_cases_that_lacks_a_column_is_told(tmp_path):
     scores = simulated(np.random.default_rng(1), n=3, shift=0.01).assign(case_id="x")
-    check_columns(scores, tmp_path)
+    check_columns(scores, tmp_path, areas=True)
     with pytest.raises(StudyError, match="no column 'vendor'"):
-        check_columns(scores.drop(columns="vendor"), tmp_path)
+        check_columns(scores.drop(columns="vendor"), tmp_path, areas=True)

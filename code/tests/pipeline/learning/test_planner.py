@@ -9,8 +9,9 @@ import pytest
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import write_table
 from cordstudy.pipeline.learning.planner import plan
-from cordstudy.pipeline.raw.layout import write_dataset_json
+from cordstudy.pipeline.raw.dataset_json import write_dataset_json
 from cordstudy.pipeline.raw.names import image_path, mask_path
+from helpers import OF_CORD
 
 SHAPE = (20, 18, 16)
 RPI = np.diag([-1.0, 1, 1, 1])
@@ -41,7 +42,7 @@ def dataset(tmp_path: Path) -> Path:
         write(raw / image_path("train", name), image(number))
         write(raw / mask_path("train", name), mask())
     write_table(raw / "cases.tsv", ["case_id", "part"], [[name, "train"] for name in NAMES])
-    write_dataset_json(raw, name="x", trained=len(NAMES))
+    write_dataset_json(raw, OF_CORD, name="x", trained=len(NAMES))
     return raw
 
 

@@ -28,7 +28,13 @@ def test_a_mask_is_called_like_its_image(name):
 def test_the_sides_that_a_mask_touches_are_named_as_in_rpi(place, sides):
     mask = np.zeros((5, 5, 5), np.uint8)
     mask[place] = 1
-    assert touched(mask) == sides
+    assert touched(mask, "RPI") == sides
+
+
+def test_sides_are_those_of_the_orientation_that_a_model_was_trained_in():
+    mask = np.zeros((5, 5, 5), np.uint8)
+    mask[0, 2, 2] = mask[2, 4, 2] = 1
+    assert touched(mask, "AIL") == ["anterior", "superior"]
 
 
 NOWHERE = Segmenting("one", Path("nowhere"), (0,), (), 0.5, {})

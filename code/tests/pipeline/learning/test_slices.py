@@ -11,8 +11,9 @@ from cordstudy.pipeline.learning.planner import PlanReduction, plan
 from cordstudy.pipeline.learning.postprocessing import Held, choose, write_postprocessing
 from cordstudy.pipeline.learning.predictor import BatchedPredictor, predict_files
 from cordstudy.pipeline.learning.trainer import Schedule, train
-from cordstudy.pipeline.raw.layout import write_dataset_json
+from cordstudy.pipeline.raw.dataset_json import write_dataset_json
 from cordstudy.pipeline.raw.names import image_path, mask_path
+from helpers import OF_CORD
 
 NAMES = ["x_1", "x_2", "x_3"]
 SHAPE = (20, 18, 6)
@@ -34,7 +35,7 @@ def raw_dataset(folder: Path, zooms: tuple[float, float, float] = (1.0, 1.0, 3.0
         write(folder / image_path("train", name), (noise + 400.0 * mask).astype(np.int16), zooms)
         write(folder / mask_path("train", name), mask, zooms)
     write_table(folder / "cases.tsv", ["case_id", "part"], [[name, "train"] for name in NAMES])
-    write_dataset_json(folder, name="x", trained=len(NAMES))
+    write_dataset_json(folder, OF_CORD, name="x", trained=len(NAMES))
     return folder
 
 

@@ -11,15 +11,17 @@ import pytest
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import read_table
 from cordstudy.pipeline.raw.conversion import Job, convert_case
-from cordstudy.pipeline.raw.grids import RPI, to_orientation
+from cordstudy.pipeline.raw.grids import RPI, axcodes, to_orientation
 from cordstudy.pipeline.raw.layout import read_cases
 from cordstudy.pipeline.raw.names import image_path
 from cordstudy.pipeline.raw.volumes import read_volume
 from cordstudy.pipeline.sources.cases import FOUND_COLUMNS, Case
 from cordstudy.pipeline.sources.keys import content_key
+from cordstudy.pipeline.sources.rules import Imaged
 from helpers import commit, git, run, study
 
 RAW = "derivatives/tiny/nnunet-raw"
+CORD = Imaged()
 
 
 def test_every_converted_image_is_in_rpi_with_a_binary_mask_on_its_grid(tiny):
@@ -112,7 +114,12 @@ def test_the_same_key_means_the_same_bytes(tiny):
 
 
 def job(
-    image: nib.Nifti1Image, mask: nib.Nifti1Image, folder: Path, *, resample: bool = False
+    image: nib.Nifti1Image,
+    mask: nib.Nifti1Image,
+    folder: Path,
+    *,
+    resample: bool = False,
+    task: Imaged = CORD,
 ) -> Job:
     """A case of two images, stored in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +128,7 @@ def job(
     values = dict.fromkeys(FOUND_COLUMNS, "n/a")
     values |= {"image": str(folder / "image.nii.gz"), "mask": str(folder / "mask.nii.gz")}
     case = Case(**values)
-    return Job(case, folder / "converted.nii.gz", folder / "converted_mask.nii.gz", resample)
+    return Job(case, folder / "converted.nii.gz", folder / "converted_mask.nii.gz", resample, task)
 
 
 def converted(made: Job) -> list[tuple]:
@@ -282,6 +289,31 @@ def test_a_mask_a_share_of_a_voxel_away_and_stored_the_other_way_is_not_told_as_
     mask = nib.Nifti1Image(cube(image.shape), affine)
     with pytest.raises(StudyError, match="not on the image's grid"):
         convert_case(job(image, mask, tmp_path))
+
+
+@pytest.mark.parametrize("orientation", ["LPI", "AIL", "SRP"])
+def test_an_image_is_brought_to_the_orientation_of_the_task(tmp_path, orientation):
+    voxels = np.random.default_rng(1).integers(1, 900, (9, 11, 7)).astype(np.int16)
+    stored = nib.Nifti1Image(voxels, oblique("PSR"))
+    mask = nib.Nifti1Image(cube((9, 11, 7)), oblique("PSR"))
+    in_rpi = job(stored, mask, tmp_path / "rpi")
+    turned = job(stored, mask, tmp_path / "own", task=Imaged(orientation=orientation))
+    told, also = convert_case(in_rpi), convert_case(turned)
+    made = nib.load(turned.image)
+    assert nib.aff2axcodes(made.affine) == axcodes(orientation) != RPI
+    assert (to_orientation(made, RPI).get_fdata() == nib.load(in_rpi.image).get_fdata()).all()
+    assert told.image != also.image
+    assert told[2:] == also[2:], "what an image shows, and how large its voxels are, is the same"
+
+
+def test_a_structure_may_fill_as_much_of_an_image_as_the_task_says(tmp_path):
+    voxels = np.random.default_rng(1).integers(1, 900, (8, 8, 8)).astype(np.int16)
+    half = np.zeros(voxels.shape, np.uint8)
+    half[:4] = 1
+    images = nib.Nifti1Image(voxels, np.eye(4)), nib.Nifti1Image(half, np.eye(4))
+    with pytest.raises(StudyError, match="50% of the image is mask"):
+        convert_case(job(*images, tmp_path))
+    convert_case(job(*images, tmp_path, task=Imaged(largest_share=0.5)))
 
 
 def test_converting_twice_gives_the_same_bytes(tmp_path):

@@ -1,14 +1,18 @@
 """Merging raw datasets: which cases a merged one has, and what is refused."""
 
+import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cordstudy.base.errors import StudyError
+from cordstudy.pipeline.raw.dataset_json import write_dataset_json
 from cordstudy.pipeline.raw.layout import CASE_COLUMNS, RawCase, read_cases, write_cases
 from cordstudy.pipeline.raw.merge import merge, size_matched
+from helpers import OF_CORD
 
 
 def raw_case(dataset: str, number: int, *, part: str = "train") -> RawCase:
@@ -22,9 +26,10 @@ def cases(dataset: str, size: int) -> list[RawCase]:
     return [raw_case(dataset, number) for number in range(size)]
 
 
-def write_raw(folder: Path, rows: list[RawCase]) -> Path:
+def write_raw(folder: Path, rows: list[RawCase], content: Mapping[str, object] = OF_CORD) -> Path:
     """A raw dataset whose images and masks are their own names."""
     write_cases(folder, rows)
+    write_dataset_json(folder, content, name=folder.name, trained=len(rows))
     for case in rows:
         if case.is_to_train:
             for name in (f"imagesTr/{case.case_id}_0000.nii.gz", f"labelsTr/{case.case_id}.nii.gz"):
@@ -118,6 +123,19 @@ def test_a_dataset_is_not_merged_into_itself(tmp_path):
     with pytest.raises(StudyError, match="it is one of the datasets to merge"):
         merge([part], part)
     assert read_cases(part) == cases("a", 1)
+
+
+def test_datasets_of_two_tasks_are_not_merged(tmp_path):
+    turned = OF_CORD | {"orientation": "LPI"}
+    parts = [
+        write_raw(tmp_path / "Dataset501_a", cases("a", 1)),
+        write_raw(tmp_path / "Dataset502_b", cases("b", 1), turned),
+    ]
+    with pytest.raises(StudyError, match=r"Dataset502_b/dataset.json: not of one task"):
+        merge(parts, tmp_path / "Dataset601_m")
+    merge(parts[1:], tmp_path / "Dataset601_m")
+    told = json.loads((tmp_path / "Dataset601_m/dataset.json").read_text())
+    assert told == turned | {"name": "m", "numTraining": 1}
 
 
 def test_a_folder_with_a_file_of_someone_elses_is_not_replaced(tmp_path):

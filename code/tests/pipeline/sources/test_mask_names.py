@@ -30,8 +30,11 @@ NAMES = {
 
 
 def test_a_mask_has_the_entities_of_its_image_and_says_which_image():
-    assert {image: mask_name(image) for image in NAMES} == NAMES
+    assert {image: mask_name(image, "SC") for image in NAMES} == NAMES
     assert len(set(NAMES.values())) == len(NAMES)
+    assert mask_name("sub-a/anat/sub-a_T2w.nii.gz", "Kidneys") == (
+        "sub-a/anat/sub-a_space-T2w_label-Kidneys_mask.nii.gz"
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,5 +48,5 @@ def test_a_mask_has_the_entities_of_its_image_and_says_which_image():
 )
 def test_an_image_that_can_have_no_mask_is_named(image, words):
     with pytest.raises(StudyError, match=words) as raised:
-        mask_name(image)
+        mask_name(image, "SC")
     assert image in str(raised.value) and raised.value.hint

@@ -4,7 +4,7 @@ Owns: the shape, fitting it to masks, drawing it on the grid of an image.
 Does not own: which image becomes which mask (`raw.predictions`).
 
 A baseline that looks at no voxel of an image: what it reaches is what can be reached by knowing
-where cords lie in images like those of the training.
+where structures lie in images like those of the training.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ Mask = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Shape:
-    """A cord as round slices: at each level of an image, what holds for the mean of some masks."""
+    """Round slices: at each level of an image, what holds for the mean of some masks."""
 
     share: Floats
-    """Of the masks, how many have cord at a level."""
+    """Of the masks, how many have voxels at a level."""
     middle: Floats
     """Where its middle is, two columns: as shares of the image's width and depth."""
     area_mm2: Floats
@@ -68,7 +68,7 @@ def _slice_at(level: int, slices: int) -> int:
 
 
 def draw(shape: Shape, size: Sequence[int], spacing_mm: Sequence[float]) -> Mask:
-    """The shape in an image of some size: a disc in each slice where half of the masks had cord."""
+    """The shape in an image of some size: a disc in each slice where half of the masks had any."""
     mask = np.zeros(size, np.uint8)
     for number in range(size[2]):
         level = int((number + 0.5) / size[2] * LEVELS)
@@ -82,7 +82,7 @@ def draw(shape: Shape, size: Sequence[int], spacing_mm: Sequence[float]) -> Mask
 def _distances_mm(
     shape: Shape, level: int, axis: int, size: Sequence[int], spacing_mm: Sequence[float]
 ) -> Floats:
-    """How far the voxels along an axis are from the middle of the cord."""
+    """How far the voxels along an axis are from the middle of the structure."""
     middles = np.arange(size[axis]) + 0.5
     apart = middles - shape.middle[level, axis] * size[axis]
     return np.asarray(apart * float(spacing_mm[axis]))

@@ -8,7 +8,7 @@ The bias is the mean over persons of their images' errors. The limits are of one
 doi:10.1080/10543400701329422, one-way analysis of variance). Their intervals are exact for one
 image a person (Carkeet 2015, doi:10.1097/OPX.0000000000000513), and wider than need be for more.
 
-An image in which no cord was found has no error and is counted apart: a failure, not a small cord.
+An image in which nothing was found has no error and is counted apart: a failure, not a small area.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Agreement:
     model: str
     testset: str
     subjects: int
-    """Persons with an image in which the cord was found."""
+    """Persons with an image in which the structure was found."""
     cases: int
     """Those images."""
     not_found: int
-    """Images in which no cord was found."""
+    """Images in which it was not."""
     bias: float
     """Above 0, the model's areas are larger."""
     bias_low: float

@@ -124,7 +124,7 @@ def area_error(both: Sections) -> float:
     return float(errors_mm2.mean()) if len(errors_mm2) else math.nan
 
 
-def cord_found(both: Sections) -> float:
+def slices_found(both: Sections) -> float:
     """The share of the reference's slices in which the prediction overlaps it.
 
     Two empty masks: 1; an empty reference alone: 0.

@@ -59,7 +59,7 @@ def command(
     """
     scores = read_scores(cases)
     settings = read_settings(parameters)
-    check_columns(scores, cases)
+    check_columns(scores, cases, areas=settings.task.areas)
     check_complete(scores, settings, cases)
     sizes = [size_of(model, table) for model, table in trainings]
     summaries = summarise(scores, settings.failure_dice)
@@ -70,6 +70,7 @@ def command(
     write_rows(out / "comparisons.tsv", Comparison, comparisons)
     write_rows(out / "strata.tsv", Stratum, by_stratum)
     write_rows(out / "replicates.tsv", Spread, spreads)
-    write_rows(out / "agreement.tsv", Agreement, agreements(scores))
+    if settings.task.areas:
+        write_rows(out / "agreement.tsv", Agreement, agreements(scores))
     write_rows(out / "components.tsv", Ablation, ablations(scores))
     write_rows(out / "sizes.tsv", Size, sizes)

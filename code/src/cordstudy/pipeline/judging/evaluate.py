@@ -24,7 +24,7 @@ from cordstudy.base.processes import in_processes
 from cordstudy.base.tables import MISSING, read_table, write_table
 from cordstudy.base.texts import did_you_mean
 from cordstudy.pipeline.judging.masks import Mask, steady_spacing
-from cordstudy.pipeline.judging.measures import NAMES, dice, measure, measure_missing
+from cordstudy.pipeline.judging.measures import NAMES, dice, kinds, measure, measure_missing
 from cordstudy.pipeline.judging.reading import read_mask
 from cordstudy.pipeline.raw.components import OTHERS, TABLE, largest_component
 from cordstudy.pipeline.raw.grids import RPI, to_orientation
@@ -70,14 +70,15 @@ class Score:
     """A column each, by its name."""
 
     def row(self) -> list[object]:
-        """The cells of its row, in the order of `COLUMNS`."""
+        """The cells of its row, in the order of `columns`."""
         known: list[object] = [getattr(self, name) for name in KNOWN]
-        return known + [self.measures[name] for name in NAMES]
+        return known + list(self.measures.values())
 
 
 KNOWN = tuple(field.name for field in fields(Score) if field.name != "measures")
 COLUMNS = (*KNOWN, *NAMES)
-"""Columns of cases.tsv: what is known of a judged prediction, then its measures."""
+"""Columns of cases.tsv: what is known of a judged prediction, then its measures, of which those of
+cross-sections may not be there."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ class Pair:
     """The components that were not kept of the prediction; no file where there are none."""
     keep: str
     nsd_tolerance_mm: float
+    areas: bool
+    """Whether it is measured in cross-sections."""
 
 
 def score(pair: Pair) -> Score:
@@ -102,10 +105,12 @@ def score(pair: Pair) -> Score:
     spacing_mm = steady_spacing(image.header.get_zooms()[:3])
     if os.path.lexists(pair.prediction):
         pred = read_mask(pair.prediction, image, of=pair.reference)
-        measures = measure(pred, ref, spacing_mm, nsd_tolerance_mm=pair.nsd_tolerance_mm)
+        measures = measure(
+            pred, ref, spacing_mm, nsd_tolerance_mm=pair.nsd_tolerance_mm, areas=pair.areas
+        )
     else:
         pred = np.zeros_like(ref)
-        measures = measure_missing(ref, spacing_mm)
+        measures = measure_missing(ref, spacing_mm, areas=pair.areas)
     everything = _with_others(pred, pair, image)
     case = pair.case
     return Score(
@@ -154,7 +159,11 @@ def _dice(pred: Mask, ref: Mask, pair: Pair) -> float:
 
 
 def pairs(
-    raws: Sequence[Path], predictions: Sequence[Path], nsd_tolerance_mm: float
+    raws: Sequence[Path],
+    predictions: Sequence[Path],
+    nsd_tolerance_mm: float,
+    *,
+    areas: bool = True,
 ) -> Iterator[Pair]:
     """Every test case of every raw dataset with each model's prediction of it.
 
@@ -182,6 +191,7 @@ def pairs(
                     others=folder / OTHERS / mask_file(case.case_id),
                     keep=keep.get(case.case_id, MISSING),
                     nsd_tolerance_mm=nsd_tolerance_mm,
+                    areas=areas,
                 )
 
 
@@ -244,8 +254,13 @@ def positive(context: click.Context, parameter: click.Parameter, value: float) -
     callback=positive,
     help="Tolerance of the normalised surface Dice, mm.",
 )
+@click.option("--no-areas", is_flag=True, help="Leave out the measures of cross-sections.")
 def command(
-    predictions: tuple[Path, ...], datasets: tuple[Path, ...], out: Path, nsd_tolerance: float
+    predictions: tuple[Path, ...],
+    datasets: tuple[Path, ...],
+    out: Path,
+    nsd_tolerance: float,
+    no_areas: bool,
 ) -> None:
     """Judge every prediction; PREDICTIONS are folders, one a model.
 
@@ -253,6 +268,8 @@ def command(
     Example:
       code/study run --dry-run evaluate     tells the whole command of a study
     """
-    jobs = list(pairs(datasets, predictions, nsd_tolerance))
+    areas = not no_areas
+    jobs = list(pairs(datasets, predictions, nsd_tolerance, areas=areas))
     rows = [one.row() for one in in_processes(score, jobs, what="evaluate", chunk=8)]
-    write_table(out, COLUMNS, rows)
+    columns = [*KNOWN, *(kind.name for kind in kinds(areas=areas))]
+    write_table(out, columns, rows)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import cc3d
@@ -27,9 +28,9 @@ import numpy as np
 from cordstudy.pipeline.judging.areas import (
     Sections,
     area_error,
-    cord_found,
     mean_area,
     sections,
+    slices_found,
 )
 from cordstudy.pipeline.judging.masks import Mask, bounding_box, steady_spacing
 from cordstudy.pipeline.judging.surfaces import (
@@ -54,7 +55,11 @@ class Compared:
     diagonal_mm: float
     """Of the image: the worst distance."""
     surfaces: SurfaceDistances
-    sections: Sections
+
+    @cached_property
+    def sections(self) -> Sections:
+        """Both slice by slice."""
+        return sections(self.pred, self.ref, self.spacing_mm)
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ class Measure:
     """Whether its mean over participants is told."""
     form: str = ".3f"
     """Of its mean on the page."""
+    of_sections: bool = False
+    """Whether it is one of cross-sections along the body, which not every structure has."""
 
     def heading(self, tolerance_mm: float) -> str:
         """Title and unit."""
@@ -119,11 +126,12 @@ MEASURES = (
         form="+.3f",
     ),
     Measure(
-        "cord_found",
-        lambda c: cord_found(c.sections),
-        "cord found",
+        "slices_found",
+        lambda c: slices_found(c.sections),
+        "slices found",
         better="higher",
         missing=0.0,
+        of_sections=True,
     ),
     Measure(
         "csa_pred_mm2",
@@ -131,6 +139,7 @@ MEASURES = (
         "CSA",
         "mm²",
         summarised=False,
+        of_sections=True,
     ),
     Measure(
         "csa_ref_mm2",
@@ -138,6 +147,7 @@ MEASURES = (
         "CSA, reference",
         "mm²",
         summarised=False,
+        of_sections=True,
     ),
     Measure(
         "csa_error_mm2",
@@ -146,6 +156,7 @@ MEASURES = (
         "mm²",
         better="nearer to 0",
         form="+.1f",
+        of_sections=True,
     ),
     Measure("components", lambda c: components(c.pred), "components", summarised=False),
 )
@@ -156,20 +167,32 @@ PRIMARY = "dice"
 """The measure of every hypothesis."""
 
 
+def kinds(*, areas: bool) -> list[Measure]:
+    """The measures of a study: without areas, none of cross-sections."""
+    return [kind for kind in MEASURES if areas or not kind.of_sections]
+
+
 def measure(
-    pred: Mask, ref: Mask, spacing_mm: Sequence[float], *, nsd_tolerance_mm: float
+    pred: Mask,
+    ref: Mask,
+    spacing_mm: Sequence[float],
+    *,
+    nsd_tolerance_mm: float,
+    areas: bool = True,
 ) -> dict[str, float]:
-    """All measures of a prediction (pred) against its reference (ref), by name."""
+    """The measures (`kinds`) of a prediction (pred) against its reference (ref), by name."""
     compared = _compared(pred, ref, spacing_mm, nsd_tolerance_mm)
-    return {kind.name: kind.of(compared) for kind in MEASURES}
+    return {kind.name: kind.of(compared) for kind in kinds(areas=areas)}
 
 
-def measure_missing(ref: Mask, spacing_mm: Sequence[float]) -> dict[str, float]:
-    """All measures of a prediction that is not there: the worst of each, also where the reference
-    is empty."""
+def measure_missing(
+    ref: Mask, spacing_mm: Sequence[float], *, areas: bool = True
+) -> dict[str, float]:
+    """The measures (`kinds`) of a prediction that is not there: the worst of each, also where the
+    reference is empty."""
     compared = _compared(np.zeros_like(ref), ref, spacing_mm, 0.0)
     values: dict[str, float] = {}
-    for kind in MEASURES:
+    for kind in kinds(areas=areas):
         if kind.missing is None:
             values[kind.name] = kind.of(compared)
         elif kind.missing == "diagonal":
@@ -191,7 +214,6 @@ def _compared(pred: Mask, ref: Mask, spacing_mm: Sequence[float], tolerance_mm: 
         tolerance_mm=tolerance_mm,
         diagonal_mm=diagonal_mm,
         surfaces=surface_distances(pred, ref, spacing_mm),
-        sections=sections(pred, ref, spacing_mm),
     )
 
 

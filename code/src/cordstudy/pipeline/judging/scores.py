@@ -10,7 +10,7 @@ What tables count as participants or subjects are persons.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -20,25 +20,23 @@ import pandas as pd
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import MISSING, known, read_table, write_table
 from cordstudy.base.texts import shaped
-from cordstudy.pipeline.judging.measures import NAMES, PRIMARY, SUMMARISED
+from cordstudy.pipeline.judging.measures import NAMES, PRIMARY, SUMMARISED, kinds
 from cordstudy.pipeline.judging.rows import read_rows
+from cordstudy.pipeline.judging.settings import STRATA
 from cordstudy.pipeline.judging.statistics import exact_rate
 
 SITE = "site"
 LATER = (SITE, "field_strength")
 """Columns of cases.tsv whose values are told apart where a test set has several; a table of an
 earlier version lacks them."""
-STRATA = ("contrast", "vendor", "pathology", "label_origin", *LATER)
-"""Columns of cases.tsv whose values are told apart."""
-SUMMARISED_NAMES = [kind.name for kind in SUMMARISED]
 AREA_ERROR = "csa_error_mm2"
 AREA_CASES = "csa_error_cases"
 """The column of summary.tsv with the number of cases in a mean area error."""
 COLUMNS = (
-    *("model", "replicate", "testset", "case_id", "participant_id", *SUMMARISED_NAMES),
+    *("model", "replicate", "testset", "case_id", "participant_id"),
     *(column for column in STRATA if column not in LATER),
 )
-"""What `compare` needs of cases.tsv, which may also have `PERSON` and `LATER`."""
+"""What `compare` needs of cases.tsv beside measures; it may also have `PERSON` and `LATER`."""
 KEY = ("model", "replicate", "testset", "case_id")
 """What tells one row from another."""
 PERSON = "person"
@@ -90,9 +88,10 @@ def _numbers(column: pd.Series[str], path: Path) -> pd.Series[float]:
     return pd.to_numeric(column.where(column != "nan", np.nan))
 
 
-def check_columns(scores: pd.DataFrame, path: Path) -> None:
+def check_columns(scores: pd.DataFrame, path: Path, *, areas: bool) -> None:
     """Raise StudyError where a table of cases lacks a column that statistics need."""
-    lacking = set(COLUMNS) - set(scores.columns)
+    measured = {kind.name for kind in kinds(areas=areas) if kind.summarised}
+    lacking = {*COLUMNS, *measured} - set(scores.columns)
     if lacking:
         raise StudyError(f"{path}: no column {min(lacking)!r}", hint=HINT)
 
@@ -161,11 +160,12 @@ class Summary:
     """Persons."""
     cases: int
     means: Mapping[str, float]
-    """By the name of a measure. An infinite volume error makes its mean infinite."""
+    """By the name of a measure, of those that there are. An infinite volume error makes its mean
+    infinite."""
     outcome: Outcome
     csa_error_cases: int | None
     """Of the cases, those whose area error is known, so that they count in its mean; None in a
-    table of an earlier version."""
+    table of an earlier version, and where areas are not measured."""
 
 
 OUTCOME_COLUMNS = tuple(field.name for field in fields(Outcome))
@@ -174,36 +174,51 @@ SUMMARY_COLUMNS = (
     "testset",
     "participants",
     "cases",
-    *SUMMARISED_NAMES,
+    *(kind.name for kind in SUMMARISED),
     *OUTCOME_COLUMNS,
     AREA_CASES,
 )
+OF_SECTIONS = {AREA_CASES, *(kind.name for kind in SUMMARISED if kind.of_sections)}
+"""Those that are not there where a study measures no cross-sections."""
+
+
+def _summarised(columns: Iterable[str]) -> list[str]:
+    """The measures of a table whose means are told; those of cross-sections are all there, or
+    none."""
+    areas = not OF_SECTIONS.isdisjoint(columns)
+    return [kind.name for kind in SUMMARISED if areas or not kind.of_sections]
 
 
 def summarise(scores: pd.DataFrame, failure_dice: float) -> list[Summary]:
     """Each model on each test set, by its first training."""
     keys = ["model", "testset"]
+    names = _summarised(scores)
     summaries = []
     for key, cases in first_training(scores).groupby(keys, sort=False):
         model, testset = key
         by_person = cases.groupby(PERSON, sort=False)
-        persons = by_person[SUMMARISED_NAMES].mean()
+        persons = by_person[names].mean()
         summaries.append(
             Summary(
                 model=str(model),
                 testset=str(testset),
                 participants=len(persons),
                 cases=len(cases),
-                means={name: float(persons[name].mean()) for name in SUMMARISED_NAMES},
+                means={name: float(persons[name].mean()) for name in names},
                 outcome=_outcome(
                     persons[PRIMARY],
                     failed=int((by_person[PRIMARY].min() < failure_dice).sum()),
                     failed_cases=int((cases[PRIMARY] < failure_dice).sum()),
                 ),
-                csa_error_cases=int(cases[AREA_ERROR].notna().sum()),
+                csa_error_cases=_known_areas(cases),
             )
         )
     return summaries
+
+
+def _known_areas(cases: pd.DataFrame) -> int | None:
+    """How many cases have an area error; None where areas are not measured."""
+    return int(cases[AREA_ERROR].notna().sum()) if AREA_ERROR in cases else None
 
 
 def _outcome(dice: pd.Series[float], *, failed: int, failed_cases: int) -> Outcome:
@@ -223,19 +238,25 @@ def _outcome(dice: pd.Series[float], *, failed: int, failed_cases: int) -> Outco
 
 def write_summaries(path: Path, summaries: Sequence[Summary]) -> None:
     """Write summary.tsv."""
+    areas = any(AREA_ERROR in one.means for one in summaries)
     rows: list[list[object]] = []
     for one in summaries:
         row: list[object] = [one.model, one.testset, one.participants, one.cases]
-        rows.append([*row, *one.means.values(), *astuple(one.outcome), one.csa_error_cases])
-    write_table(path, SUMMARY_COLUMNS, rows)
+        row += [*one.means.values(), *astuple(one.outcome)]
+        rows.append([*row, one.csa_error_cases] if areas else row)
+    columns = [name for name in SUMMARY_COLUMNS if areas or name not in OF_SECTIONS]
+    write_table(path, columns, rows)
 
 
 def read_summaries(path: Path) -> list[Summary]:
     """Read summary.tsv. Raises StudyError for a table that is none."""
     summaries = []
-    for row in read_table(path, *(name for name in SUMMARY_COLUMNS if name != AREA_CASES)):
+    needed = [name for name in SUMMARY_COLUMNS if name not in OF_SECTIONS]
+    rows = read_table(path, *needed)
+    names = _summarised(rows[0] if rows else ())
+    for row in read_table(path, *needed, *names):
         try:
-            means = {name: float(row[name]) for name in SUMMARISED_NAMES}
+            means = {name: float(row[name]) for name in names}
             counts = int(row["participants"]), int(row["cases"])
             outcome = shaped(Outcome, {name: row[name] for name in OUTCOME_COLUMNS})
             with_area = int(row[AREA_CASES]) if AREA_CASES in row else None

@@ -7,7 +7,7 @@ Does not own: the statistics (`comparisons`), or the page about them (`report`).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -19,6 +19,10 @@ FEWEST_RESAMPLES = 500
 """With fewer, no p is small enough for a few comparisons with the best of a few models."""
 Count = Annotated[int, Field(ge=1, strict=True)]
 Named = Annotated[str, Field(min_length=1)]
+Grouping = Literal["contrast", "vendor", "pathology", "label_origin", "site", "field_strength"]
+STRATA: tuple[Grouping, ...] = get_args(Grouping)
+"""Columns of cases.tsv whose values are told apart."""
+QUESTION = "Does training on several datasets make spinal cord segmentation generalize?"
 
 
 class Values(BaseModel):
@@ -59,6 +63,17 @@ class JudgedDataset(Values):
     phantom: bool
 
 
+class JudgedTask(Values):
+    """What is segmented, and what of it is measured and told."""
+
+    structure: Named = "spinal cord"
+    areas: bool = True
+    """Whether it is measured in cross-sections along the body."""
+    strata: tuple[Grouping, ...] = STRATA
+    """What results are told apart by."""
+    question: Named = QUESTION
+
+
 class Settings(Values):
     """All of it. `margin` is that of equivalence, in Dice; `resamples` and `seed` are those of what
     is drawn at random; a case below `failure_dice` is a failure. The limits are those of `[judge]`
@@ -73,6 +88,7 @@ class Settings(Values):
     resamples: Annotated[int, Field(ge=FEWEST_RESAMPLES, strict=True)]
     seed: Annotated[int, Field(ge=0, strict=True)]
     failure_dice: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.1
+    task: JudgedTask = JudgedTask()
 
     @model_validator(mode="after")
     def _has_a_general_model(self) -> Settings:

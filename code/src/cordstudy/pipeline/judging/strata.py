@@ -6,7 +6,7 @@ Does not own: the intervals (`statistics`), or the declared comparisons (`compar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pandas as pd
 
 from cordstudy.pipeline.judging.flips import flips
 from cordstudy.pipeline.judging.rows import read_rows
-from cordstudy.pipeline.judging.scores import LATER, STRATA, first_training, of_model, subject_means
+from cordstudy.pipeline.judging.scores import LATER, first_training, of_model, subject_means
 from cordstudy.pipeline.judging.settings import Settings
 from cordstudy.pipeline.judging.statistics import LEVEL, interval
 
@@ -46,18 +46,20 @@ class Stratum:
 
 
 def strata(scores: pd.DataFrame, settings: Settings) -> list[Stratum]:
-    """The general model against each specific one by contrast, vendor, pathology, label
-    origin, site and field strength."""
+    """The general model against each specific one by what the study tells apart: contrast, vendor,
+    pathology, label origin, site and field strength, or some of these."""
     rows: list[Stratum] = []
     for testset, scores_here in first_training(scores).groupby("testset", sort=False):
-        for stratum, value, cases in _strata_of(scores_here):
+        for stratum, value, cases in _strata_of(scores_here, settings.task.strata):
             rows += _against_each(str(testset), stratum, value, cases, settings)
     return rows
 
 
-def _strata_of(scores: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+def _strata_of(
+    scores: pd.DataFrame, told: Sequence[str]
+) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """The strata of one test set: name, value, scores."""
-    for stratum in STRATA:
+    for stratum in told:
         if stratum in LATER and (stratum not in scores or scores[stratum].nunique() < 2):
             continue
         for value, cases in scores.groupby(stratum, sort=True):

@@ -36,8 +36,8 @@ class Mask:
 
 
 def write_derivative(masks: Sequence[Mask], texts: Mapping[str, str], out: Path) -> list[Path]:
-    """Write masks (uint8, 1 where the cord is) and texts, by their names, into a new folder; the
-    paths of the masks.
+    """Write masks (uint8, 1 where the structure is) and texts, by their names, into a new folder;
+    the paths of the masks.
 
     A mask has its image's grid and header, whatever way that runs. Raises StudyError, and leaves
     nothing, where the folder holds something, two masks have one name, or a mask is not on the

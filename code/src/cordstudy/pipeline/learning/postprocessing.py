@@ -6,7 +6,8 @@ Does not own: prediction (`predictor`), or which cases are held out (`validate`)
 
 The rule is nnU-Net's (`determine_postprocessing`): the largest component alone (26 neighbours) is
 kept where that has the higher mean Dice over the held-out cases; where it makes no difference, all
-are. A cord is one piece, but a network may see it in two: the smaller is then lost.
+are. A cord is one piece, but a network may see it in two: the smaller is then lost. Of a structure
+of several pieces a study keeps all, whatever the cases say.
 """
 
 from __future__ import annotations
@@ -55,13 +56,14 @@ class Postprocessing:
         return mask.astype(bool).astype(np.uint8)
 
 
-def choose(held: Sequence[Held]) -> Postprocessing:
-    """What is kept, by the cases that were held out. Raises StudyError where there are none."""
+def choose(held: Sequence[Held], *, keep_all: bool = False) -> Postprocessing:
+    """What is kept, by the cases that were held out, or all whatever they say. Raises StudyError
+    where there are none."""
     if not held:
         raise StudyError("no case was held out", hint="a fold needs one: code/study run plan")
     everything = float(np.mean([case.dice_all_components for case in held]))
     largest = float(np.mean([case.dice_largest_component for case in held]))
-    better = largest > everything
+    better = largest > everything and not keep_all
     return Postprocessing(
         keep="largest component" if better else "all components",
         cases=len(held),

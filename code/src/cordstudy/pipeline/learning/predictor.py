@@ -205,7 +205,7 @@ def _check_size(
         told = " × ".join(str(int(length)) for length in resampled)
         raise StudyError(
             f"{image}: {told} voxels (z, y, x) at the model's spacing of {wanted_mm} mm",
-            hint="an image that is thicker, or cut to the neck, can be segmented",
+            hint="an image that is thicker, or cut to what is to be found, can be segmented",
         )
 
 

@@ -21,7 +21,8 @@ import numpy as np
 
 from cordstudy.base.errors import StudyError, inline
 from cordstudy.base.tables import write_file, write_json
-from cordstudy.pipeline.raw.grids import RPI, Voxels, from_orientation, to_orientation
+from cordstudy.pipeline.raw.dataset_json import SIDES, Segmented, read_segmented
+from cordstudy.pipeline.raw.grids import Voxels, axcodes, from_orientation, to_orientation
 from cordstudy.pipeline.raw.headers import NO_IMAGE
 from cordstudy.pipeline.raw.volumes import (
     check_contrast,
@@ -31,10 +32,6 @@ from cordstudy.pipeline.raw.volumes import (
 )
 
 ENDING = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
-SIDES = (("right", "left"), ("posterior", "anterior"), ("inferior", "superior"))
-"""Where each voxel axis of an image in RPI begins and ends."""
-EXPECTED = {"inferior", "superior"}
-"""Sides at which a cord leaves most images."""
 
 
 @dataclass(frozen=True)
@@ -92,29 +89,40 @@ def segment(
     program: Mapping[str, object],
     tell: Callable[[int], None] = _untold,
 ) -> list[Path]:
-    """Write a mask (uint8, 1 where the cord is) of each image by each model into `out`, and beside
-    it a sidecar; the paths of the masks.
+    """Write a mask (uint8, 1 where the structure is) of each image by each model into `out`, and
+    beside it a sidecar; the paths of the masks.
 
     `program` is what the sidecar tells of who calls; `tell` is told the number of each image as it
     begins. All images are read before anything is written. Raises StudyError for an image that is
     no 3D NIfTI or shows nothing, and where two images would have one mask. A mask that is empty, or
-    touches the border of the image at a side where no cord leaves it, is told on stderr and in the
-    sidecar. A mask that is there is replaced, a link by a file: never what it leads to.
+    touches the border of the image at a side where the structure rarely leaves it, is told on
+    stderr and in the sidecar. A mask that is there is replaced, a link by a file: never what it
+    leads to.
     """
     _check_names(images, out, [model.name for model in models])
+    tasks = [read_segmented(model.folder) for model in models]
     with tempfile.TemporaryDirectory() as scratch:
-        turned, turned_masks = [], []
-        for number, image in enumerate(images):
-            turned.append(Path(scratch) / f"{number:04d}.nii.gz")
-            turned_masks.append(_scratch_masks(turned[-1], len(models)))
-            _turn(image, turned[-1])
-        with _named(dict(zip(turned, images))):
-            _predict(models, _Telling(turned, tell), turned_masks)
+        masks: dict[tuple[int, int], Path] = {}  # by the numbers of image and model
+        turned: dict[str, list[Path]] = {}
+        for orientation in dict.fromkeys(task.orientation for task in tasks):
+            turned[orientation] = []
+            for number, image in enumerate(images):
+                copy = Path(scratch) / f"{orientation}_{number:04d}.nii.gz"
+                _turn(image, copy, orientation)
+                turned[orientation].append(copy)
+        for orientation, copies in turned.items():
+            alike = [n for n, task in enumerate(tasks) if task.orientation == orientation]
+            outputs = [_scratch_masks(copy, len(alike)) for copy in copies]
+            with _named(dict(zip(copies, images))):
+                _predict([models[n] for n in alike], _Telling(copies, tell), outputs)
+            for number, of_image in enumerate(outputs):
+                masks |= {(number, n): mask for n, mask in zip(alike, of_image)}
         written = []
-        for image, masks in zip(images, turned_masks):
-            for model, mask in zip(models, masks):
+        for number, image in enumerate(images):
+            for n, (model, task) in enumerate(zip(models, tasks)):
                 output = output_path(image, out, model.name if len(models) > 1 else "")
-                _bring_back(mask, image, output, made_by=[program, model.about])
+                made_by = [program, model.about]
+                _bring_back(masks[number, n], image, output, task=task, made_by=made_by)
                 written.append(output)
     return written
 
@@ -180,24 +188,30 @@ def _check_names(images: Sequence[Path], out: Path, models: Iterable[str]) -> No
         raise StudyError(f"{out}: no folder, as {there} is a file", hint="another --out")
 
 
-def _turn(image: Path, copy: Path) -> None:
-    """Write a copy of an image in the orientation that models are trained in."""
+def _turn(image: Path, copy: Path, orientation: str) -> None:
+    """Write a copy of an image in an orientation that models are trained in."""
     volume = read(image)
     check_contrast(volume, image)
-    write_file(copy, volume_bytes(to_orientation(volume.image, RPI)))
+    write_file(copy, volume_bytes(to_orientation(volume.image, axcodes(orientation))))
 
 
 def _bring_back(
-    mask: Path, image: Path, output: Path, *, made_by: Sequence[Mapping[str, object]]
+    mask: Path,
+    image: Path,
+    output: Path,
+    *,
+    task: Segmented,
+    made_by: Sequence[Mapping[str, object]],
 ) -> None:
     """Write a mask in the orientation, and with the header, of the image that it is of."""
     volume = read(image)
     turned = np.asarray(read_volume(mask).dataobj)
-    voxels = from_orientation(turned, RPI, volume.image).astype(np.uint8)
+    codes = axcodes(task.orientation)
+    voxels = from_orientation(turned, codes, volume.image).astype(np.uint8)
     write_file(output, volume_bytes(with_header_of(volume.original, voxels)))
-    borders = touched(turned)
+    borders = touched(turned, task.orientation)
     _write_sidecar(output, image, made_by=made_by, empty=not turned.any(), borders=borders)
-    for remark in _remarks(turned, borders):
+    for remark in _remarks(turned, borders, task):
         click.echo(f"warning: {inline(output)}: {remark}", err=True)
 
 
@@ -213,21 +227,21 @@ def with_header_of(original: nib.Nifti1Image, voxels: Voxels) -> nib.Nifti1Image
     return made
 
 
-def touched(mask: Voxels) -> list[str]:
-    """The sides at which a mask in RPI touches the border of the field of view."""
+def touched(mask: Voxels, orientation: str) -> list[str]:
+    """The sides at which a mask in an orientation touches the border of the field of view."""
     sides = []
-    for axis, (first, last) in enumerate(SIDES):
-        for index, side in ((0, first), (-1, last)):
+    for axis, (first, last) in enumerate(zip(orientation, axcodes(orientation))):
+        for index, letter in ((0, first), (-1, last)):
             if np.take(mask, index, axis=axis).any():
-                sides.append(side)
+                sides.append(SIDES[letter])
     return sides
 
 
-def _remarks(mask: Voxels, borders: Sequence[str]) -> list[str]:
+def _remarks(mask: Voxels, borders: Sequence[str], task: Segmented) -> list[str]:
     """What a person should look at."""
     if not mask.any():
-        return ["the mask is empty: no cord was found"]
-    unexpected = [side for side in borders if side not in EXPECTED]
+        return [f"the mask is empty: nothing of the {task.structure} was found"]
+    unexpected = [side for side in borders if side not in task.leaves]
     if not unexpected:
         return []
     return [f"the mask touches the border of the image ({', '.join(unexpected)})"]

@@ -72,6 +72,9 @@ def held_out(
 @mirror_option
 @tile_step_option
 @identical_option
+@click.option(
+    "--all-components", is_flag=True, help="Keep all components of a mask, and choose nothing."
+)
 def command(
     dataset: Path,
     planned: Path,
@@ -79,6 +82,7 @@ def command(
     folds: tuple[int, ...],
     mirror_axes: tuple[int, ...],
     tile_step: float,
+    all_components: bool,
 ) -> None:
     """Segment the cases of the nnU-Net raw DATASET that the folds of MODEL held out, by the folds
     of PLANNED, and choose by them what is kept of a mask.
@@ -93,4 +97,4 @@ def command(
             dataset, planned, model, fold=fold, mirror_axes=mirror_axes, tile_step=tile_step
         )
     write_table(model / TABLE, [field.name for field in fields(Held)], map(astuple, held))
-    write_postprocessing(model, choose(held))
+    write_postprocessing(model, choose(held, keep_all=all_components))

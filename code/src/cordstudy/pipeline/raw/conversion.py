@@ -1,6 +1,6 @@
 """One case of a BIDS source made an image and a mask of an nnU-Net raw dataset.
 
-Owns: images in RPI, binary masks on the image's grid.
+Owns: images in one orientation, binary masks on the image's grid.
 Does not own: which cases (`convert`), what an image must be (`volumes`), or what values make a mask
 (`mask_values`).
 """
@@ -24,6 +24,7 @@ from cordstudy.base.tables import write_file
 from cordstudy.pipeline.raw.digests import mask_voxels_sha256, voxels_sha256
 from cordstudy.pipeline.raw.grids import (
     RPI,
+    axcodes,
     axes_of,
     described,
     on_grid_of,
@@ -40,6 +41,7 @@ from cordstudy.pipeline.raw.volumes import (
     volume_bytes,
 )
 from cordstudy.pipeline.sources.cases import Case
+from cordstudy.pipeline.sources.rules import Imaged
 
 LARGEST_BESIDE = 0.05
 """Of a mask that may lie beside its image, left, right, before or behind, where it is resampled."""
@@ -47,12 +49,14 @@ LARGEST_BESIDE = 0.05
 
 @dataclass(frozen=True)
 class Job:
-    """One case to convert, where its two files go, and whether its mask may be resampled."""
+    """One case to convert, where its two files go, whether its mask may be resampled, and what is
+    segmented."""
 
     case: Case
     image: Path
     mask: Path
     resample: bool
+    task: Imaged
 
 
 class Digests(NamedTuple):
@@ -76,8 +80,9 @@ def convert_case(job: Job) -> Digests:
     volume = read(source)
     check_placed(volume, source)
     check_contrast(volume, source)
-    image = to_orientation(volume.image, RPI)
-    mask = to_orientation(on_grid_of(mask_on_grid(volume.image, job), volume.image), RPI)
+    codes = axcodes(job.task.orientation)
+    image = to_orientation(volume.image, codes)
+    mask = to_orientation(on_grid_of(mask_on_grid(volume.image, job), volume.image), codes)
     packed = volume.packed if image is volume.image else b""  # as it is: the same annex key
     packed = packed or volume_bytes(image)
     packed_mask = volume_bytes(mask)
@@ -86,9 +91,9 @@ def convert_case(job: Job) -> Digests:
     return Digests(
         hashlib.sha256(packed).hexdigest(),
         hashlib.sha256(packed_mask).hexdigest(),
-        voxels_sha256(image),
-        mask_voxels_sha256(mask),
-        voxel_size(image),
+        voxels_sha256(to_orientation(image, RPI)),
+        mask_voxels_sha256(to_orientation(mask, RPI)),
+        voxel_size(to_orientation(image, RPI)),
     )
 
 
@@ -115,14 +120,14 @@ def mask_on_grid(image: nib.Nifti1Image, job: Job) -> NDArray[np.uint8]:
         _check_within(mask, image, job)
         resampled = resample_from_to(mask, (image.shape, image.affine), order=0)
         voxels = np.asarray(resampled.dataobj)
-    check_reference(voxels, source)
+    check_reference(voxels, source, job.task.largest_share)
     return voxels.astype(np.uint8)
 
 
 def _check_within(mask: nib.Nifti1Image, image: nib.Nifti1Image, job: Job) -> None:
     """Raise StudyError for a mask that lies beside its image, more than a little, and for one that
-    ends with its own field of view, where the cord and the image go on. A mask may be longer than
-    its image."""
+    ends with its own field of view, where what is masked and the image go on. A mask may be
+    longer than its image."""
     mask, image = to_orientation(mask, RPI), to_orientation(image, RPI)
     inside = np.argwhere(np.asarray(mask.dataobj))
     places = apply_affine(np.linalg.inv(image.affine) @ mask.affine, inside)
@@ -139,7 +144,7 @@ def _check_within(mask: nib.Nifti1Image, image: nib.Nifti1Image, job: Job) -> No
         if _are_within(places, image.shape).any():
             raise StudyError(
                 f"{job.case.mask}: the mask ends with its own field of view, within the image "
-                f"{job.case.image}: what lies beyond would be no cord",
+                f"{job.case.image}: what lies beyond would be background",
                 hint="exclude the image, with a reason, or have the whole of it segmented",
             )
 

@@ -17,13 +17,14 @@ from cordstudy.base.errors import StudyError, inline
 from cordstudy.base.processes import in_processes
 from cordstudy.base.tables import write_table
 from cordstudy.pipeline.raw.conversion import Digests, Job, convert_case
-from cordstudy.pipeline.raw.layout import RawCase, write_cases, write_dataset_json
+from cordstudy.pipeline.raw.dataset_json import content_of, write_dataset_json
+from cordstudy.pipeline.raw.layout import RawCase, write_cases
 from cordstudy.pipeline.raw.names import LEFT_OUT, image_path, mask_path
 from cordstudy.pipeline.raw.replacing import replacing_raw
 from cordstudy.pipeline.sources.cases import LEFT_OUT_COLUMNS, Case, of_unknown_origin
 from cordstudy.pipeline.sources.finding import find_cases, model_made
 from cordstudy.pipeline.sources.parts import Placement, read_split
-from cordstudy.pipeline.sources.rules import read_rules
+from cordstudy.pipeline.sources.rules import Rules, read_rules
 
 SHOWN_FAULTS = 10
 
@@ -44,13 +45,19 @@ def convert(rules_path: Path, split_path: Path, out: Path) -> None:
         jobs = []
         for case in cases:
             part = _placement(case, split, split_path).part
-            jobs.append(_job(case, part, made, resample=rules.resample_masks))
+            jobs.append(_job(case, part, made, rules))
         digests = _convert_all(jobs, what=f"convert {rules.name}")
         raw_cases = _raw_cases(cases, split, digests)
         write_cases(made, raw_cases)
         write_table(made / LEFT_OUT, LEFT_OUT_COLUMNS, map(astuple, left_out))
         trained = sum(case.is_to_train for case in raw_cases)
-        write_dataset_json(made, name=rules.name, trained=trained)
+        content = content_of(
+            label=rules.task.label_name,
+            channel=rules.task.channel,
+            orientation=rules.task.orientation,
+            leaves=rules.task.leaves,
+        )
+        write_dataset_json(made, content, name=rules.name, trained=trained)
 
 
 def _placement(case: Case, split: Mapping[str, Placement], split_path: Path) -> Placement:
@@ -75,10 +82,10 @@ def _check_persons(cases: Sequence[Case], split: Mapping[str, Placement], split_
             )
 
 
-def _job(case: Case, part: str, out: Path, *, resample: bool) -> Job:
+def _job(case: Case, part: str, out: Path, rules: Rules) -> Job:
     image = out / image_path(part, case.case_id)
     mask = out / mask_path(part, case.case_id)
-    return Job(case, image, mask, resample)
+    return Job(case, image, mask, rules.resample_masks, rules.task)
 
 
 def _raw_cases(

@@ -31,10 +31,20 @@ Affine = NDArray[np.floating]
 """4×4: from the indices of a voxel to a place in mm."""
 TILT = np.array([[1, -3e-3, 2e-3], [3e-3, 1, -1e-3], [-2e-3, 1e-3, 1]])
 """A turn by about 0.2° about an axis that is none of the image's."""
-RPI = ("L", "A", "S")
+TOWARDS = {"R": "L", "L": "R", "A": "P", "P": "A", "I": "S", "S": "I"}
+"""The side opposite to one."""
 TOLERANCE = 0.1
 """How far the corners of a grid may lie apart and be at the same place, as a share of a voxel: more
 than rounding by any program leaves, less than anyone would see."""
+
+
+def axcodes(orientation: str) -> tuple[str, ...]:
+    """The Spinal Cord Toolbox's name of an orientation, where voxel axes come from, as nibabel has
+    it, where they run to."""
+    return tuple(TOWARDS[letter] for letter in orientation)
+
+
+RPI = axcodes("RPI")
 
 
 def apart(one: Affine, other: Affine, shape: Sequence[int]) -> float:

@@ -1,9 +1,9 @@
-"""What is in an nnU-Net raw dataset beside its volumes: cases.tsv and dataset.json.
+"""The tables of an nnU-Net raw dataset: which cases it has, which images it has not.
 
-Owns: a row of cases.tsv, its columns, reading and writing it; reading left_out.tsv; the content of
-dataset.json.
-Does not own: names of folders and files (`names`), where cases come from (`sources.finding`),
-their volumes (`convert`), or putting a new folder in place of the old one (`replacing`).
+Owns: a row of cases.tsv, its columns, reading and writing it; reading left_out.tsv.
+Does not own: dataset.json (`dataset_json`), names of folders and files (`names`), where cases come
+from (`sources.finding`), their volumes (`convert`), or putting a new folder in place of the old one
+(`replacing`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from cordstudy.base.tables import MISSING, read_table, write_json, write_table
-from cordstudy.pipeline.raw.names import CASES, DATASET, LEFT_OUT, MASK_ENDING, TEST, TRAIN
+from cordstudy.base.tables import MISSING, read_table, write_table
+from cordstudy.pipeline.raw.names import CASES, LEFT_OUT, TEST, TRAIN
 from cordstudy.pipeline.sources.cases import LEFT_OUT_COLUMNS, Case, LeftOut
 
 PLAIN = "plain"
@@ -97,15 +97,3 @@ def read_left_out(raw: Path) -> list[LeftOut]:
         values = {column: row[column] for column in needed}
         items.append(LeftOut(**values, person=row.get("person", row["participant_id"])))
     return items
-
-
-def write_dataset_json(raw: Path, *, name: str, trained: int) -> None:
-    """Write nnU-Net's dataset.json; `trained` is how many cases there are to train on."""
-    content = {
-        "name": name,
-        "channel_names": {"0": "MRI"},
-        "labels": {"background": 0, "spinal_cord": 1},
-        "numTraining": trained,
-        "file_ending": MASK_ENDING,
-    }
-    write_json(raw / DATASET, content)

@@ -1,6 +1,6 @@
 """Which values make a mask, be it a reference or a prediction.
 
-Owns: where a mask is cut, what is no mask, and what is none of a cord.
+Owns: where a mask is cut, what is no mask, and what is none of what is segmented.
 Does not own: reading files (`volumes`), or the grid that a mask is on (`grids`).
 
 A mask has 0 and one other value, or shares from 0 to 1, which interpolation may pass a little.
@@ -17,16 +17,14 @@ from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.raw.grids import Voxels
 
 THRESHOLD = 0.5
-"""From where on a value of a mask is one of the cord."""
+"""From where on a value of a mask is one of the structure."""
 OVERSHOOT = 0.35
 """By how much an interpolation may pass 0 and 1: a cubic spline by a third."""
-LARGEST_SHARE = 0.25
-"""Of an image that a cord can fill: one that is cropped to it has some margin."""
 OTHER_MASK = "name the right mask, or leave the image out, with a reason"
 
 
 def cut(values: Voxels, source: Path) -> NDArray[np.uint8]:
-    """The mask in the values of a file, 1 where it is cord, cut at 0.5.
+    """The mask in the values of a file, 1 where the structure is, cut at 0.5.
 
     Raises StudyError for values that are no mask's.
     """
@@ -37,7 +35,7 @@ def cut(values: Voxels, source: Path) -> NDArray[np.uint8]:
     elif high > 1 + OVERSHOOT:  # counted only here, as it takes its time
         count = len(np.unique(values))
         if low > OVERSHOOT:
-            fault = f"values from {low:g} to {high:g}: no background (0), 100% of it would be cord"
+            fault = f"values from {low:g} to {high:g}: no background (0), 100% of it would be mask"
         elif count > 2:
             fault = f"{count} different values up to {high:g}: labels or percent, not a mask"
     if fault:
@@ -45,17 +43,17 @@ def cut(values: Voxels, source: Path) -> NDArray[np.uint8]:
     return (values >= THRESHOLD).astype(np.uint8)
 
 
-def check_reference(mask: NDArray[np.uint8], source: Path) -> None:
+def check_reference(mask: NDArray[np.uint8], source: Path, largest_share: float) -> None:
     """Raise StudyError for a mask that no model may learn from: an empty one, and one that fills
-    more of its image than a cord does."""
+    more of its image than what is segmented may."""
     if not mask.any():
         raise StudyError(
             f"{source}: the mask is empty at {THRESHOLD}", hint="exclude the image, with a reason"
         )
     share = float(mask.mean())
-    if share > LARGEST_SHARE:
+    if share > largest_share:
         raise StudyError(
-            f"{source}: {share:.0%} of the image is cord: no background, background and cord "
+            f"{source}: {share:.0%} of the image is mask: no background, background and mask "
             "exchanged, or the mask of something else",
             hint=OTHER_MASK,
         )

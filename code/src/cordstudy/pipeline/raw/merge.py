@@ -22,7 +22,8 @@ from typing import Literal
 import click
 
 from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.raw.layout import RawCase, read_cases, write_cases, write_dataset_json
+from cordstudy.pipeline.raw.dataset_json import content_of_all, write_dataset_json
+from cordstudy.pipeline.raw.layout import RawCase, read_cases, write_cases
 from cordstudy.pipeline.raw.names import (
     CASES,
     TRAIN,
@@ -52,12 +53,14 @@ def merge(
     with a seed, a share of it that is size-matched by images or people.
 
     An annexed file is taken over as its link: the same key under a second name, no copy.
-    Raises StudyError where two datasets have a case of one id, and where `out` is one of them.
+    Raises StudyError where two datasets have a case of one id or are of two tasks, and where `out`
+    is one of them.
     """
     if out.resolve() in [dataset.resolve() for dataset in datasets]:
         raise StudyError(
             f"{out}: it is one of the datasets to merge", hint="name another folder: --out"
         )
+    content = content_of_all(datasets)
     by_dataset = {dataset: _training_cases(dataset) for dataset in datasets}
     if seed is not None:
         drawn = size_matched(list(by_dataset.values()), seed=seed, by=by)
@@ -72,7 +75,8 @@ def merge(
                     )
                 merged[case.case_id] = case
                 _take_over(case, dataset, made)
-        write_dataset_json(made, name=name_without_number(out.name), trained=len(merged))
+        name = name_without_number(out.name)
+        write_dataset_json(made, content, name=name, trained=len(merged))
         write_cases(made, [merged[case_id] for case_id in sorted(merged)])
 
 

@@ -160,7 +160,7 @@ def scores_of(table: Path, parameters: Path, name: str) -> Judged:
     not judged."""
     settings = read_settings(parameters)
     scores = read_scores(table)
-    check_columns(scores, table)
+    check_columns(scores, table, areas=settings.task.areas)
     models = [model for model in settings.models if model.name == name]
     own = of_model(first_training(scores), name)
     if not models or not len(own):

@@ -17,15 +17,14 @@ from bidsschematools.schema import load_schema
 from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.sources.names import ENDING, without_ending
 
-LABEL = "SC"
-"""What is masked: the spinal cord."""
 OWN = ("space", "label")
 """The entities that a mask has of its own."""
 PAIR = re.compile(r"([0-9A-Za-z]+)-([0-9A-Za-z+]+)")
 
 
-def mask_name(image: str) -> str:
-    """Where the mask of an image goes; both relative to their datasets.
+def mask_name(image: str, label: str) -> str:
+    """Where the mask of an image goes; both relative to their datasets. `label` is of what is
+    masked, `SC` of the spinal cord.
 
     Raises StudyError for an image whose name is no BIDS name, or that has an entity which the mask
     needs for itself, and for one of a datatype that BIDS has no masks of.
@@ -37,7 +36,7 @@ def mask_name(image: str) -> str:
     kept = _entities_of_masks(datatype, image)
     lost = "".join(key + value for key, value in entities if key not in kept)
     values = {key: value for key, value in entities if key in kept}
-    values |= {"space": lost.replace("+", "") + suffix, "label": LABEL}
+    values |= {"space": lost.replace("+", "") + suffix, "label": label}
     in_order = [f"{key}-{values[key]}" for key in _order() if key in values]
     return f"{folder}/{'_'.join([*in_order, 'mask'])}{ENDING}"
 

@@ -36,6 +36,8 @@ STEM, SUBJECT = "{stem}", "{subject}"
 LONGEST_NAME = 200
 """The bytes of a name in a path: a disk takes 255, and outputs add to it."""
 LONGEST_PATH = 1000
+AXES = {"R": 0, "L": 0, "A": 1, "P": 1, "I": 2, "S": 2}
+"""The axis that a side is at an end of."""
 INDEX = re.compile(r"(?<=_)(run|echo|flip|inv|split|chunk)-0+(?=[0-9])")
 """Zeros before a number, which BIDS does not count: `run-01` is `run-1`."""
 
@@ -83,6 +85,19 @@ Stratum = Literal["vendor", "pathology", "site", "sex"]
 LabelOrigin = Literal["manual", "corrected", "model", "unknown"]
 
 
+def _names_three_axes(orientation: str) -> str:
+    """Three letters, one of each axis."""
+    if sorted(AXES.get(letter, -1) for letter in orientation) != [0, 1, 2]:
+        raise ValueError(
+            f"{orientation!r} is no orientation: a letter for each voxel axis, the side that "
+            "it comes from, one of R and L, of A and P, of I and S, such as RPI"
+        )
+    return orientation
+
+
+Orientation = Annotated[str, AfterValidator(_names_three_axes)]
+"""The sides that voxel axes come from, a letter each, as the Spinal Cord Toolbox has them."""
+Side = Literal["right", "left", "posterior", "anterior", "inferior", "superior"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
 """Of a study, dataset or model: names of files and folders are made from it."""
 
@@ -138,6 +153,30 @@ class Columns(Table):
     """Tesla; where no column says it, the images' sidecars do."""
     person: str = PERSON
     """Whom a participant is, where a person has several ids."""
+
+
+class Imaged(Table):
+    """What is segmented, in which images: of a study's task what its cases are converted by."""
+
+    structure: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*([ -][A-Za-z0-9]+)*$")] = (
+        "spinal cord"
+    )
+    """In words, as it stands in a sentence; nnU-Net's label is it with `_` for what is no letter or
+    number."""
+    channel: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = "MRI"
+    """nnU-Net's name of what images show, which its normalization goes by: `CT` has one of its
+    own."""
+    orientation: Orientation = "RPI"
+    """Of converted images: where their voxel axes come from."""
+    largest_share: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Of an image that the structure may fill: one that is cropped to a cord has some margin."""
+    leaves: Annotated[list[Side], Distinct] = ["inferior", "superior"]
+    """Sides at which the structure leaves most images; a mask that touches another is told."""
+
+    @property
+    def label_name(self) -> str:
+        """What nnU-Net calls it."""
+        return re.sub("[ -]", "_", self.structure)
 
 
 class SourceRules(Table):
@@ -259,6 +298,7 @@ class Rules(SourceRules):
     """The rules of the source that a study calls `name`."""
 
     name: Name
+    task: Imaged = Imaged()
 
 
 def read_rules(path: Path) -> Rules:
