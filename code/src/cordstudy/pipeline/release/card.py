@@ -19,6 +19,8 @@ import jinja2
 
 from cordstudy.pipeline.learning.plans import read_plans
 from cordstudy.pipeline.learning.postprocessing import Postprocessing, read_postprocessing
+from cordstudy.pipeline.raw.dataset_json import SIDES, Segmented, read_segmented
+from cordstudy.pipeline.raw.grids import axcodes
 from cordstudy.pipeline.release.archive import sha256
 from cordstudy.pipeline.release.facts import Change, Citation, Judged, Trained
 from cordstudy.pipeline.release.inference import Inference
@@ -88,6 +90,48 @@ class Card:
         """Its foreground labels."""
         labels: Mapping[str, int] = self.dataset["labels"]
         return sorted(label for label in labels.values() if label)
+
+    @cached_property
+    def segmented(self) -> Segmented:
+        """What it segments, and how its images lie."""
+        return read_segmented(self.model)
+
+    @property
+    def structure(self) -> str:
+        """What it segments, in words."""
+        return self.segmented.structure
+
+    @property
+    def orientation(self) -> str:
+        """Of its images, as the Spinal Cord Toolbox calls it."""
+        return self.segmented.orientation
+
+    @property
+    def axes(self) -> str:
+        """The orientation in words: where each voxel axis comes from and goes to."""
+        ends = zip(self.orientation, axcodes(self.orientation))
+        return ", ".join(f"{SIDES[start]} to {SIDES[end]}" for start, end in ends)
+
+    @property
+    def axcodes(self) -> str:
+        """The orientation as nibabel calls it."""
+        return "".join(axcodes(self.orientation))
+
+    @property
+    def channel(self) -> str:
+        """What its images are of, as nnU-Net is told."""
+        channels: Mapping[str, str] = self.dataset["channel_names"]
+        return channels["0"]
+
+    @property
+    def modality(self) -> str:
+        """The same, before the word image."""
+        return "MR" if self.channel == "MRI" else self.channel
+
+    @property
+    def z_scored(self) -> bool:
+        """Whether each image's intensities are scaled by its own alone."""
+        return list(self.planned["normalization_schemes"]) == ["ZScoreNormalization"]
 
     @property
     def postprocessing(self) -> Postprocessing:

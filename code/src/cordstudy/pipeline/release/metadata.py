@@ -19,7 +19,6 @@ MONAI = "1.5.1"
 """Whose metadata this is; it is not needed to segment."""
 NOT_OF_MONAI = ("torch", "numpy")
 """Packages that have keys of their own."""
-TASK = "Segmentation of the spinal cord in MRI"
 
 
 def metadata_of(card: Card) -> dict[str, object]:
@@ -37,15 +36,15 @@ def metadata_of(card: Card) -> dict[str, object]:
         "required_packages_version": {
             name: told for name, told in packages.items() if name not in NOT_OF_MONAI
         },
-        "task": TASK,
+        "task": f"Segmentation of the {card.structure} in {card.channel}",
         "description": _description(card),
         "authors": card.citation.authors,
         "copyright": f"{card.citation.authors}; weights: {card.licence}",
         "data_source": "; ".join(sources),
         "data_type": "nibabel",
-        "image_classes": "one channel, an MR image of any contrast, z-scored",
-        "label_classes": "0 background, 1 spinal cord",
-        "pred_classes": "two channels of logits: 0 background, 1 spinal cord",
+        "image_classes": _images(card),
+        "label_classes": f"0 background, 1 {card.structure}",
+        "pred_classes": f"two channels of logits: 0 background, 1 {card.structure}",
         "eval_metrics": {f"mean_dice_{row.testset}": row.dice for row in card.judged.scores},
         "intended_use": _intended_use(card),
         "references": [card.citation.title, "doi:10.1038/s41592-020-01008-z (nnU-Net)"],
@@ -61,6 +60,11 @@ def _description(card: Card) -> str:
     )
 
 
+def _images(card: Card) -> str:
+    scaled = ", z-scored" if card.z_scored else ""
+    return f"one channel, an {card.modality} image of any contrast{scaled}"
+
+
 def _intended_use(card: Card) -> str:
     if card.synthetic:
         return "Trying the chain out: it was trained on synthetic images alone, and is no tool"
@@ -72,7 +76,7 @@ def _formats(card: Card) -> dict[str, object]:
     image = {
         "type": "image",
         "format": "magnitude",
-        "modality": "MR",
+        "modality": card.modality,
         "num_channels": 1,
         "spatial_shape": patch,
         "dtype": "float32",
@@ -80,7 +84,7 @@ def _formats(card: Card) -> dict[str, object]:
         "is_patch_data": True,
         "channel_def": {"0": "image"},
     }
-    labels = {"0": "background", "1": "spinal cord"}
+    labels = {"0": "background", "1": card.structure}
     logits = image | {"format": "raw", "num_channels": 2, "channel_def": labels}
     mask = image | {
         "format": "segmentation",
