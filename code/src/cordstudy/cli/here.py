@@ -30,7 +30,7 @@ SITE = ROOT / "site.toml"
 DEFAULT = "phantom"
 """The study that commands are about where none is named."""
 PROFILE = Profile(
-    title="A study of spinal cord segmentation",
+    title="A study of segmentation models",
     launcher="code/study",
     code="code",
     lock="code/requirements/steps.lock",

@@ -151,7 +151,7 @@ def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> N
 )
 @click.pass_context
 def cli(context: click.Context, name: str | None) -> None:
-    """Run, inspect and use a study that trains and compares spinal cord segmentation models.
+    """Run, inspect and use a study that trains and compares segmentation models.
 
     A study is a DataLad dataset. Each of its steps is one command with declared inputs and
     outputs, run in a clean clone and kept as one DataLad run record.

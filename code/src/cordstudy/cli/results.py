@@ -97,7 +97,7 @@ def _print_next(study: Study) -> None:
         f"  {called(study.name, 'status')}\n"
         f"  datalad rerun $(git log -1 --format=%h -- {layout.cases_table})\n"
         f"  datalad get {checkpoint}\n"
-        f"  {called(study.name, 'segment IMAGE.nii.gz --out masks')}  # any NIfTI image of the neck"
+        f"  {called(study.name, 'segment IMAGE.nii.gz --out masks')}  # any NIfTI image"
     )
 
 

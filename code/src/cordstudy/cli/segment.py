@@ -93,7 +93,7 @@ def segment(
     out: Path,
     force: bool,
 ) -> None:
-    """Segment the cord in each IMAGE (NIfTI) with a trained model.
+    """Segment each IMAGE (NIfTI) with a trained model.
 
     Each mask is on its image's own grid, with a sidecar that says how it came about, and whether it
     is empty or touches the border of the image. A mask that is there already is an error, before

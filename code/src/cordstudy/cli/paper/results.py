@@ -251,7 +251,7 @@ MEASURES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("assd_mm", "the average symmetric surface distance", ()),
     ("relative_volume_error", "the relative error of volume", ()),
     ("csa_error_mm2", "the error of the cross-sectional area (CSA)", ("sct",)),
-    ("cord_found", "the share of the cord's slices that were found", ()),
+    ("slices_found", "the share of the reference's slices in which it was found", ()),
 )
 """Columns of the table of cases, what they are called in a paper, and what is cited for them."""
 
