@@ -6,7 +6,8 @@ Does not own: what stands in them (`evaluate`, `compare`, `leakage`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +54,11 @@ class Evaluation:
         """Every test set, in the order of the cases."""
         return list(dict.fromkeys(self.scores["testset"]))
 
+    @property
+    def measures(self) -> Container[str]:
+        """The names of the measures that the study has."""
+        return next(iter(self.summaries.values())).means
+
     @cached_property
     def best_specific(self) -> dict[str, str]:
         """The specific model with the highest mean on each test set, where there are any."""
@@ -85,6 +91,7 @@ def read_evaluation(folder: Path) -> Evaluation:
     """Read the tables of a folder. Raises StudyError for one that is none."""
     scores = first_training(read_scores(folder / "cases.tsv"))
     summaries = read_summaries(folder / "summary.tsv")
+    agreement = folder / "agreement.tsv"  # not of a structure without cross-sections
     return Evaluation(
         folder=folder,
         scores=scores,
@@ -92,7 +99,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         comparisons=read_comparisons(folder / "comparisons.tsv"),
         strata=read_strata(folder / "strata.tsv"),
         spreads=read_spreads(folder / "replicates.tsv"),
-        agreements=read_agreements(folder / "agreement.tsv"),
+        agreements=read_agreements(agreement) if os.path.lexists(agreement) else (),
         ablations=read_ablations(folder / "components.tsv"),
         leakage=verdicts(read_overlaps(folder / "leakage.tsv")),
         sizes=by_model(read_sizes(folder / "sizes.tsv")),

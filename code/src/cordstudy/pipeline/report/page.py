@@ -163,7 +163,8 @@ class Page:
     @property
     def other_measures(self) -> list[Measure]:
         """The measures that are told of the general model alone."""
-        return [kind for kind in SUMMARISED if kind.name != PRIMARY]
+        there = self.evaluation.measures
+        return [kind for kind in SUMMARISED if kind.name in there and kind.name != PRIMARY]
 
     @property
     def voxels(self) -> list[Voxels]:

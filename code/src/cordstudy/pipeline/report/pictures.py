@@ -70,7 +70,7 @@ def read_picture(image: Path, masks: Mapping[str, Path]) -> Picture:
 
 def overlay(picture: Picture) -> str:
     """Axial slices with the outline of each mask, at a quarter, half and three quarters of the
-    cord's extent."""
+    structure's extent."""
     figure, panels = three_panels()
     for k, axes in zip(quarters(picture), panels, strict=True):
         draw_slice(axes, picture, k)
@@ -78,7 +78,7 @@ def overlay(picture: Picture) -> str:
 
 
 def quarters(picture: Picture) -> list[int]:
-    """The slices at a quarter, half and three quarters of the cord's extent."""
+    """The slices at a quarter, half and three quarters of the structure's extent."""
     slices = _slices(picture)
     return [int(slices[len(slices) * quarter // 4]) for quarter in (1, 2, 3)]
 
@@ -122,7 +122,7 @@ def draw_slice(
 
 
 def slice_through(picture: Picture) -> str:
-    """An animated GIF that goes through the cord's slices upwards, with the outline of each
+    """An animated GIF that goes through the structure's slices upwards, with the outline of each
     mask."""
     slices = _slices(picture)
     places = np.linspace(0, len(slices) - 1, min(FRAMES, len(slices))).round().astype(int)
@@ -177,7 +177,7 @@ def _enlarged(plane: Plane, picture: Picture) -> Plane:
 
 
 def _slices(picture: Picture) -> npt.NDArray[np.intp]:
-    """The slices with cord in the reference, else in any mask, else all."""
+    """The slices with the structure in the reference, else in any mask, else all."""
     for mask in (picture.masks["reference"], picture.any_mask):
         held = np.flatnonzero(mask.any(axis=(0, 1)))
         if len(held):

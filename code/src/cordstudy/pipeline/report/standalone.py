@@ -142,7 +142,9 @@ def _unseen_cases(gallery: Gallery) -> list[Shown]:
 
 
 def _segmentation_title(settings: Settings) -> str:
-    return f"{_study(settings)}: the spinal cord as models outline it, in axial slices"
+    return (
+        f"{_study(settings)}: the {settings.task.structure} as models outline it, in axial slices"
+    )
 
 
 def _draw_case(part: Figure, case: Shown, picture: Picture) -> None:
