@@ -54,6 +54,7 @@ CLOSURES = {
         "base/machine.py",
         "base/outputs.py",
         "base/processes.py",
+        "pipeline/raw/dataset_json.py",
         "pipeline/raw/conversion.py",
         "pipeline/raw/convert.py",
         "pipeline/raw/digests.py",
@@ -76,6 +77,7 @@ CLOSURES = {
     "merge": TEXTS
     | {
         "base/outputs.py",
+        "pipeline/raw/dataset_json.py",
         "pipeline/raw/layout.py",
         "pipeline/raw/merge.py",
         "pipeline/raw/names.py",
@@ -130,6 +132,8 @@ CLOSURES = {
         "pipeline/learning/options.py",
         "pipeline/learning/plans.py",
         "pipeline/learning/postprocessing.py",
+        "pipeline/raw/dataset_json.py",
+        "pipeline/raw/grids.py",
         "pipeline/raw/components.py",
         "pipeline/raw/layout.py",
         "pipeline/raw/names.py",

@@ -1,14 +1,18 @@
 """What may stand in a study's TOML, and what its steps are."""
 
+import json
 import shlex
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from cordstudy.base.errors import StudyError
+from cordstudy.pipeline.raw.dataset_json import content_of
 from cordstudy.provenance.history.paths import covers
 from cordstudy.study.loading import load_study, parse_study
 from cordstudy.study.parameters import parameter_files, settings_of
+from cordstudy.study.schema import Study
 from cordstudy.study.source_files import source_files
 from cordstudy.study.steps import steps
 from helpers import REPOSITORY, TINY, commit, git, study
@@ -214,3 +218,83 @@ def test_the_command_of_a_step_is_its_whole_parameterisation():
 def test_the_committed_parameter_files_are_those_of_their_study(name):
     for path, content in parameter_files(load_study(REPOSITORY, name)).items():
         assert (REPOSITORY / path).read_text() == content
+
+
+OF_CORD = {
+    "structure": "spinal cord",
+    "label": "SC",
+    "channel": "MRI",
+    "orientation": "RPI",
+    "largest_share": 0.25,
+    "leaves": ["inferior", "superior"],
+    "components": "chosen",
+    "areas": True,
+    "strata": ["contrast", "vendor", "pathology", "label_origin", "site", "field_strength"],
+    "question": "Does training on several datasets make spinal cord segmentation generalize?",
+}
+
+
+def tiny_with(task: dict[str, object]) -> Study:
+    """The tiny study with a task."""
+    content = tomllib.loads(TINY.read_text()) | {"task": task}
+    return parse_study(content, name="tiny", path=TINY)
+
+
+def test_a_task_is_the_cords_where_nothing_is_said_and_then_is_told_no_step():
+    plain = parse_study(tomllib.loads(TINY.read_text()), name="tiny", path=TINY)
+    assert plain.task.model_dump() == OF_CORD
+    said = tiny_with(OF_CORD)
+    assert steps(said) == steps(plain)
+    assert parameter_files(said) == parameter_files(plain)
+    assert not any("task" in json.loads(text) for text in parameter_files(plain).values())
+    told = content_of(
+        label=plain.task.label_name,
+        channel=plain.task.channel,
+        orientation=plain.task.orientation,
+        leaves=plain.task.leaves,
+    )
+    for path in REPOSITORY.glob("derivatives/phantom/nnunet-raw/*/dataset.json"):
+        recorded = json.loads(path.read_text())
+        assert {
+            **told,
+            "name": recorded["name"],
+            "numTraining": recorded["numTraining"],
+        } == recorded
+
+
+def test_another_structure_has_its_own_label_and_question():
+    task = tiny_with({"structure": "gray matter"}).task
+    assert (task.label_name, task.label) == ("gray_matter", "GrayMatter")
+    assert task.question.endswith("make gray matter segmentation generalize?")
+    assert tiny_with({"structure": "left kidney", "label": "kidney"}).task.label == "kidney"
+
+
+@pytest.mark.parametrize(
+    ("task", "changed"),
+    [
+        ({"orientation": "LPI"}, {"inspired", "canproco", "epi"}),
+        ({"question": "Does it?"}, {"judging"}),
+        ({"strata": ["vendor"]}, {"judging"}),
+        ({"areas": False}, {"judging"}),
+        ({"label": "cord"}, set()),
+        ({"components": "all"}, set()),
+    ],
+)
+def test_a_parameter_file_has_of_a_task_what_its_steps_read(task, changed):
+    plain, told = parameter_files(tiny_with({})), parameter_files(tiny_with(task))
+    stems = {Path(path).stem for path in plain if plain[path] != told[path]}
+    assert stems == changed
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ({"orientation": "RAP"}, "task.orientation: 'RAP' is no orientation"),
+        ({"structure": "cord; rm"}, "task.structure: "),
+        ({"leaves": ["top"]}, "task.leaves"),
+        ({"largest_share": 0}, "task.largest_share: "),
+    ],
+)
+def test_a_task_that_cannot_be_is_named(task, said):
+    with pytest.raises(StudyError, match=said):
+        tiny_with(task)
