@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from cordstudy.base.texts import did_you_mean
-from cordstudy.study.schema import Study
+from cordstudy.study.schema import External, Study
 
 PATTERNS = {
     r"^[a-z0-9][a-z0-9-]*$": "lower-case letters, digits and -",
@@ -183,7 +183,8 @@ def _known_key(key: str, table: Any) -> str:
 
 def keys_of(model: type[BaseModel]) -> list[str]:
     """The keys that a table may have; the name of a study is that of its file."""
-    return [name for name in model.model_fields if (model, name) != (Study, "name")]
+    no_keys = ("name", "trained_in") if model in (Study, External) else ()
+    return [name for name in model.model_fields if name not in no_keys]
 
 
 def _shown(value: object) -> str:

@@ -114,12 +114,18 @@ class Layout:
         """nnU-Net raw dataset of a source."""
         return self._raw(self.study.datasets[dataset].number, dataset)
 
+    @property
+    def _trained_in(self) -> Layout:
+        """Where the models were trained: in this study, or in another."""
+        return Layout(self.study.trained_in) if self.study.trained_in else self
+
     def training_set(self, model: Model) -> str:
         """The raw dataset that a model learns from: its own where it merges several, or that of the
         model whose it shares."""
+        place = self._trained_in
         if model.number is None:
-            return self.raw(model.learns_from[0])
-        return self._raw(model.number, model.set_of or model.name)
+            return place.raw(model.learns_from[0])
+        return place._raw(model.number, model.set_of or model.name)
 
     def _raw(self, number: int, name: str) -> str:
         return f"{self.derivatives}/nnunet-raw/Dataset{number}_{name}"
@@ -128,7 +134,7 @@ class Layout:
         """A trained model in nnU-Net's results layout."""
         dataset = PurePosixPath(self.training_set(model)).name
         trainer = f"{TRAINER}__{PLANS}__{configuration(self.study, model)}"
-        return f"models/{self.study.name}/{model.name}/{dataset}/{trainer}"
+        return f"models/{self._trained_in.study.name}/{model.name}/{dataset}/{trainer}"
 
     def release(self, model: Model) -> str:
         """A trained model as others take it."""

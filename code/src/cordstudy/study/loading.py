@@ -22,7 +22,7 @@ from cordstudy.study.models import (
     models_of,
     shared_planner,
 )
-from cordstudy.study.schema import Study
+from cordstudy.study.schema import External, Study
 
 FOLDER = "code/studies"
 LONGEST = 80
@@ -33,8 +33,24 @@ def load_study(root: Path, name: str) -> Study:
     """Read `code/studies/<name>.toml` of a study dataset.
 
     Raises StudyError for what is no study's name, a file that is missing or no TOML, a missing or
-    unknown key or a value of the wrong kind, naming file and key.
+    unknown key or a value of the wrong kind, naming file and key; and for what another study's
+    models cannot be judged on.
     """
+    path = root / FOLDER / f"{name}.toml"
+    content = _read(root, name)
+    if not isinstance(content.get("models"), str):
+        return parse_study(content, name=name, path=path)
+    external = _parse_external(content, name=name, path=path)
+    if not isinstance(_read(root, external.models).get("models"), dict):
+        raise StudyError(
+            f"{path}: models: {external.models} trains none either",
+            hint="name the study that trained them",
+        )
+    return _judging(external, load_study(root, external.models), path)
+
+
+def _read(root: Path, name: str) -> dict[str, object]:
+    """The content of a study's TOML. See `load_study`."""
     path = root / FOLDER / f"{check_study(root, name)}.toml"
     try:
         content = tomllib.loads(read_text(path))
@@ -44,7 +60,48 @@ def load_study(root: Path, name: str) -> Study:
         raise StudyError(message, hint="correct the TOML") from error
     except ValueError as error:
         raise StudyError(f"{path}: {error}", hint="correct the TOML") from error
-    return parse_study(content, name=name, path=path)
+    return content
+
+
+def _parse_external(content: Mapping[str, object], *, name: str, path: Path) -> External:
+    """Check the content of the TOML of a study that trains nothing."""
+    try:
+        return External.model_validate({**content, "name": name})
+    except ValidationError as error:
+        hint = "correct the study's TOML: one that takes another's models trains none"
+        raise StudyError(f"{path}: {told(fault_lines(error, External))}", hint=hint) from error
+
+
+def _judging(external: External, trained_in: Study, path: Path) -> Study:
+    """The study that judges the models of another. Raises StudyError where those learned from what
+    they would be judged on, or have the name of a baseline."""
+    learned = {name for model in models_of(trained_in).values() for name in model.learns_from}
+    paths = {trained_in.datasets[name].path: name for name in learned}
+    for name, dataset in external.datasets.items():
+        seen = name if name in learned else paths.get(dataset.path)
+        if seen:
+            raise StudyError(
+                f"{path}: datasets.{name}: models of {trained_in.name} learned from {seen}",
+                hint=f"they are judged on people of it in {trained_in.name}; name another dataset",
+            )
+    networks = {name: one for name, one in trained_in.baselines.items() if one.configuration}
+    for name in external.baselines:
+        if name in networks:
+            fault = f"baselines.{name}: {trained_in.name} has a model of this name"
+            raise StudyError(f"{path}: {fault}", hint="name it otherwise")
+    study = trained_in.model_copy(
+        update={
+            "name": external.name,
+            "datasets": external.datasets,
+            "baselines": networks | external.baselines,
+            "judge": external.judge,
+            "release": None,
+            "trained_in": trained_in,
+        }
+    )
+    if fault := _baseline_fault(study):
+        raise StudyError(f"{path}: {fault}", hint="correct the study's TOML")
+    return study
 
 
 def studies(root: Path) -> list[str]:

@@ -53,7 +53,9 @@ def general_model(study: Study) -> str:
 
 def models_of(study: Study) -> dict[str, Model]:
     """Every model that is trained: those of the TOML, those that fairness asks for, and baselines
-    that are networks."""
+    that are networks. Of a study that trains nothing, those of the study that trained them."""
+    if study.trained_in:
+        return models_of(study.trained_in)
     general = general_model(study)
     models = {}
     for name, table in study.models.items():
@@ -79,6 +81,8 @@ def judged_models(study: Study) -> list[Model]:
 
 def fairness_models(study: Study) -> list[Model]:
     """The models that fairness asks for beside those of the TOML."""
+    if study.trained_in:
+        return fairness_models(study.trained_in)
     table = study.models[general_model(study)]
     general, learns_from = table.number or 0, tuple(table.datasets)
     models = []

@@ -97,4 +97,5 @@ def settings_of(study: Study) -> Settings:
         seed=study.judge.seed,
         failure_dice=study.judge.failure_dice,
         task=_of_task(study, JudgedTask),
+        trained_in=study.trained_in.name if study.trained_in else "",
     )

@@ -344,8 +344,34 @@ class Release(Table):
     first."""
 
 
+class External(Table):
+    """The TOML of a study that trains nothing: it judges models that another study here trained."""
+
+    name: Name
+    models: Name
+    """The study that trained them."""
+    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
+    baselines: dict[Name, Baseline] = {}
+    judge: Judge = Judge()
+
+    @model_validator(mode="after")
+    def _only_judges(self) -> External:
+        for name, dataset in self.datasets.items():
+            if dataset.role != "test":
+                told = "a study that takes the models of another trains none"
+                raise ValueError(f'datasets.{name}.role: "test": {told}')
+        for name, baseline in self.baselines.items():
+            if not baseline.command:
+                told = "baselines that learn are those of the study that trained the models"
+                raise ValueError(f"baselines.{name}: needs command: {told}")
+        return self
+
+
 class Study(Table):
-    """A whole study. `name` is that of its file."""
+    """A whole study. `name` is that of its file.
+
+    In one that trains nothing, all that is about training is that of `trained_in`.
+    """
 
     name: Name
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
@@ -360,6 +386,8 @@ class Study(Table):
     task: Task = Task()
     release: Release | None = None
     """Without it no model is packed for others."""
+    trained_in: Study | None = None
+    """The study whose models are judged here; None for one that trains its own."""
 
     @model_validator(mode="before")
     @classmethod
@@ -377,7 +405,8 @@ class Study(Table):
 
     @model_validator(mode="after")
     def _models_learn_from_training_sets(self) -> Study:
-        known = {name for name, dataset in self.datasets.items() if dataset.role == "train"}
+        datasets = (self.trained_in or self).datasets
+        known = {name for name, dataset in datasets.items() if dataset.role == "train"}
         lines = []
         for model, table in self.models.items():
             for name in sorted(set(table.datasets) - known):

@@ -32,26 +32,33 @@ PUBLISHED = "code/studies/published.tsv"
 NOTEBOOK = "code/notebooks/results.ipynb"
 MATCHED = {"size-matched": "images", "size-matched-people": "people"}
 """What a size-matched model has as many of as the largest of its datasets."""
+UNDIVIDED: tuple[object, ...] = ("--seed", 0, "--test-fraction", 0.5, "--folds", 2)
+"""What `split` is told where all sources are for testing as a whole: nothing of it has an effect."""
 ROOT = Path(__file__).resolve().parents[4]
 
 
 def steps(study: Study) -> list[Step]:
     """All steps of a study, each after those that it builds on."""
-    models = list(models_of(study).values())
-    planners = [model for model in models if planned_by(study, model) == model.name]
-    followers = [model for model in models if model not in planners]
-    table = [_split(study)]
-    table += [_convert(study, name) for name in study.datasets]
-    table += [_merge(study, model) for model in models if model.merged]
-    table += [plan(study, model) for model in (*planners, *followers)]
-    for model, number in trainings(study):
-        table += [train(study, model, fold, number) for fold in study.train.folds]
-    table += [validate(study, model, number) for model, number in trainings(study)]
+    table = [_split(study), *(_convert(study, name) for name in study.datasets)]
+    table += [] if study.trained_in else _training(study)
     table += [predict(study, model, number) for model, number in trainings(study)]
     table += [_untrained(study, model) for model in untrained_models(study)]
     table += [_evaluate(study), _compare(study), _leakage(study), _cohort(study)]
     table += packages(study)
     table += [_report(study), _notebook(study)]
+    return table
+
+
+def _training(study: Study) -> list[Step]:
+    """The steps from converted sources to models that can segment."""
+    models = list(models_of(study).values())
+    planners = [model for model in models if planned_by(study, model) == model.name]
+    followers = [model for model in models if model not in planners]
+    table = [_merge(study, model) for model in models if model.merged]
+    table += [plan(study, model) for model in (*planners, *followers)]
+    for model, number in trainings(study):
+        table += [train(study, model, fold, number) for fold in study.train.folds]
+    table += [validate(study, model, number) for model, number in trainings(study)]
     return table
 
 
@@ -68,9 +75,15 @@ def phantom_arguments(dataset: Dataset) -> tuple[str, ...]:
 def _split(study: Study) -> Step:
     layout, settings = Layout(study), study.split
     rules = [layout.rules(name) for name in study.datasets]
-    arguments: list[object] = [*rules, "--out", layout.splits_folder, "--seed", settings.seed]
-    arguments += ["--test-fraction", settings.test_fraction, "--folds", settings.folds]
-    arguments += repeated("stratify", settings.stratify)
+    arguments: list[object] = [*rules, "--out", layout.splits_folder]
+    message = f"Split the participants of {len(rules)} datasets, seed {settings.seed}"
+    if study.trained_in:
+        arguments += UNDIVIDED
+        message = f"List the participants of {len(rules)} datasets, all of them to test on"
+    else:
+        arguments += ["--seed", settings.seed]
+        arguments += ["--test-fraction", settings.test_fraction, "--folds", settings.folds]
+        arguments += repeated("stratify", settings.stratify)
     inputs = list(rules)
     for name, dataset in study.datasets.items():
         inputs += participant_files(dataset)
@@ -80,7 +93,7 @@ def _split(study: Study) -> Step:
     return declared(
         "split",
         "",
-        f"Split the participants of {len(rules)} datasets, seed {settings.seed}",
+        message,
         arguments,
         inputs=inputs,
         outputs=[layout.splits(name) for name in study.datasets],

@@ -89,6 +89,8 @@ class Settings(Values):
     seed: Annotated[int, Field(ge=0, strict=True)]
     failure_dice: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.1
     task: JudgedTask = JudgedTask()
+    trained_in: str = ""
+    """The study that trained the models; empty where it is this one."""
 
     @model_validator(mode="after")
     def _has_a_general_model(self) -> Settings:
