@@ -66,6 +66,12 @@ def _trained_on(study: Study, model: str) -> tuple[str, ...]:
     return tuple(baseline.trained_on) if baseline else ()
 
 
+def trained_on_phantoms(study: Study) -> bool:
+    """Whether all images that models of a study learned from are synthetic."""
+    datasets = (study.trained_in or study).datasets.values()
+    return all(dataset.phantom for dataset in datasets if dataset.role == "train")
+
+
 def settings_of(study: Study) -> Settings:
     """What is judged, and how."""
     models = []
@@ -98,4 +104,5 @@ def settings_of(study: Study) -> Settings:
         failure_dice=study.judge.failure_dice,
         task=_of_task(study, JudgedTask),
         trained_in=study.trained_in.name if study.trained_in else "",
+        trained_on_phantoms=bool(study.trained_in) and trained_on_phantoms(study),
     )

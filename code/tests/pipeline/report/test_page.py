@@ -124,7 +124,7 @@ def test_a_study_of_one_model_has_a_page_without_comparisons(tmp_path):
     only["case_id"] = [f"x{number}" for number in range(4)]
     judged = settings_of([judged_model("only", "general", "t")], "t")
     words = plain(made_page(tmp_path, only, judged))
-    assert "No answer: nothing unseen to judge on" in words and "Worst cases" in words
+    assert "No answer: one model, and none to compare it with" in words and "Worst cases" in words
     assert "against each specific" not in words and "Strata" not in words
 
 

@@ -52,11 +52,13 @@ class Committed:
 
     @cached_property
     def records(self) -> dict[str, RecordedCommit]:
-        """The newest record of each step that has one, by the step's name."""
+        """The newest record of each step that has one, by the step's name; of the study whose
+        models are judged, those of its trainings."""
         newest: dict[tuple[str, ...], RecordedCommit] = {}
         for commit in self.history.records:
             newest.setdefault(commit.record.from_root(commit.record.outputs), commit)
-        return {step.name: newest[step.outputs] for step in self._steps if step.outputs in newest}
+        told = [*self._trainings, *self._steps]
+        return {step.name: newest[step.outputs] for step in told if step.outputs in newest}
 
     @property
     def unrecorded(self) -> list[str]:
@@ -66,6 +68,12 @@ class Committed:
     @cached_property
     def _steps(self) -> list[Step]:
         return steps(self.study)
+
+    @property
+    def _trainings(self) -> list[Step]:
+        """The trainings of another study whose models are judged."""
+        other = self.study.trained_in
+        return [step for step in steps(other) if step.command == "train"] if other else []
 
     def unmade(self, paths: Iterable[str]) -> list[str]:
         """Those of some paths that are there and that no record made."""

@@ -106,8 +106,9 @@ def answer(comparisons: Sequence[Comparison], settings: Settings) -> Answer:
     for row in of_role(comparisons, SECONDARY):
         home.append(Finding(row, verdict_at_home(row, settings.margin, opened=opened)))
     rows = [finding.comparison for finding in (*unseen, *home)]
+    alone = "" if settings.specifics else "No answer: one model, and none to compare it with"
     return Answer(
-        _short(unseen), unseen, home, caveats(rows, opened=opened, margin=settings.margin)
+        alone or _short(unseen), unseen, home, caveats(rows, opened=opened, margin=settings.margin)
     )
 
 

@@ -91,6 +91,8 @@ class Settings(Values):
     task: JudgedTask = JudgedTask()
     trained_in: str = ""
     """The study that trained the models; empty where it is this one."""
+    trained_on_phantoms: bool = False
+    """Whether all that study's training images are synthetic."""
 
     @model_validator(mode="after")
     def _has_a_general_model(self) -> Settings:
