@@ -18,14 +18,14 @@ from cordstudy.base.tables import write_file
 from cordstudy.cli.here import ROOT
 from cordstudy.cli.parts import filled, parts
 from cordstudy.cli.quoted import with_ids
-from cordstudy.cli.real_images import real_table
+from cordstudy.cli.real_images import PICTURE, judged_on, real_part, worst_outlined
 from cordstudy.cli.recorded import TOLD, Recorded
 from cordstudy.cli.saying import say
 from cordstudy.study.loading import load_study
 
 FILES = ("README.md", "CHANGES.md", "code/README.md", "code/docs/*.md", "code/studies/README.md")
 REAL = "real"
-"""The part about real images, which no record tells of."""
+"""The part about real images, of which no record of HEAD tells."""
 
 
 @click.command(hidden=True)
@@ -34,7 +34,8 @@ REAL = "real"
     "--real",
     "folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of the real images: the part about them too, which needs all checkpoints here.",
+    help="Folder of the real images: the part about them too, for which the study of them is "
+    "recorded in a clone; all checkpoints are needed here.",
 )
 @click.pass_context
 def written(context: click.Context, check: bool, folder: Path | None) -> None:
@@ -45,7 +46,7 @@ def written(context: click.Context, check: bool, folder: Path | None) -> None:
     images stays as it is, and is told of where other models than those of HEAD made it.
     """
     recorded = Recorded(load_study(ROOT, context.obj))
-    tell = _teller(recorded, folder)
+    tell = _teller(recorded, _real(recorded, folder, check=check) if folder else None)
     differs = False
     for path in files():
         text = path.read_text("utf-8")
@@ -65,15 +66,22 @@ def files() -> list[Path]:
     return sorted(path for pattern in FILES for path in ROOT.glob(pattern))
 
 
-def _teller(recorded: Recorded, folder: Path | None) -> Callable[[str], str | None]:
-    """What tells what stands in a part; None for one that stays as it is."""
+def _real(recorded: Recorded, folder: Path, *, check: bool) -> str:
+    """The part about real images; its picture is written on the way, but not for a check."""
+    with judged_on(folder) as judged:
+        if not check:
+            write_file(ROOT / PICTURE, worst_outlined(judged))
+        return real_part(judged, trained=recorded.newest_training)
+
+
+def _teller(recorded: Recorded, real: str | None) -> Callable[[str], str | None]:
+    """What tells what stands in a part; None for one that stays as it is, as that about real images
+    where nothing is given for it."""
 
     @cache
     def tell(name: str) -> str | None:
         if name == REAL:
-            if folder is None:
-                return None
-            return real_table(recorded.study, folder, trained=recorded.newest_training)
+            return real
         if name not in TOLD:
             known = ", ".join([*TOLD, REAL])
             raise StudyError(f"there is no part {name!r}", hint=f"one of: {known}")

@@ -33,7 +33,7 @@ NOTEBOOK = "code/notebooks/results.ipynb"
 MATCHED = {"size-matched": "images", "size-matched-people": "people"}
 """What a size-matched model has as many of as the largest of its datasets."""
 UNDIVIDED: tuple[object, ...] = ("--seed", 0, "--test-fraction", 0.5, "--folds", 2)
-"""What `split` is told where all sources are for testing as a whole: nothing of it has an effect."""
+"""What `split` is told where all sources are for testing as a whole: none of it has an effect."""
 ROOT = Path(__file__).resolve().parents[4]
 
 

@@ -126,10 +126,19 @@ def _point(fill: str, label: str) -> Line2D:
 def segmentation_picture(gallery: Gallery) -> bytes:
     """Slices of the middle case of each unseen test set (of any, where none is unseen), with the
     outlines of the reference and of two models."""
-    cases = _unseen_cases(gallery)
+    return _outlines(gallery, _unseen_cases(gallery), which="median")
+
+
+def worst_picture(gallery: Gallery) -> bytes:
+    """Likewise of the case with the lowest Dice of the general model of all."""
+    return _outlines(gallery, [gallery.shown(gallery.worst_names()[0])], which="lowest")
+
+
+def _outlines(gallery: Gallery, cases: Sequence[Shown], *, which: str) -> bytes:
+    """Slices of some cases, with outlines; `which` Dice they have among those of their test set."""
     figure, parts = rows_of_panels(len(cases), width_in=WIDTH_IN, row_in=3.0)
     for case, part in zip(cases, parts, strict=True):
-        _draw_case(part, case, gallery.picture(case))
+        _draw_case(part, case, gallery.picture(case), which)
     figure.suptitle(_segmentation_title(gallery.settings), fontsize=11, fontweight="bold")
     figure.legend(handles=_outline_key(cases[0]), loc="outside lower center", **KEY)
     return png(figure, dpi=DPI)
@@ -147,23 +156,23 @@ def _segmentation_title(settings: Settings) -> str:
     )
 
 
-def _draw_case(part: Figure, case: Shown, picture: Picture) -> None:
+def _draw_case(part: Figure, case: Shown, picture: Picture, which: str) -> None:
     """Three slices beside each other, and what they are of."""
     drawn = set()
     panels: list[Axes] = list(part.subplots(1, 3))
     for k, axes in zip(quarters(picture), panels, strict=True):
         drawn |= draw_slice(axes, picture, k, window_mm=WINDOW_MM, widths=WIDTHS)
         axes.set_title(f"slice {k}", fontsize=8)
-    part.suptitle(_case_title(case, drawn), fontsize=10)
+    part.suptitle(_case_title(case, drawn, which), fontsize=10)
 
 
-def _case_title(case: Shown, drawn: Container[str]) -> str:
+def _case_title(case: Shown, drawn: Container[str], which: str) -> str:
     """Which case it is, and its Dice; said where a model's mask is not in view."""
     dice = f"Dice of {case.general} {case.dice[case.general]:.3f}{_unseen(drawn, 'general')}"
     if case.specific:
         dice += f", of the best specific model ({case.specific}) {case.dice[case.specific]:.3f}"
         dice += _unseen(drawn, "specific")
-    return f"{case.testset}, the case with the median Dice of {case.general}\n{dice}"
+    return f"{case.testset}, the case with the {which} Dice of {case.general}\n{dice}"
 
 
 def _unseen(drawn: Container[str], name: str) -> str:
