@@ -1,48 +1,83 @@
-"""The table about real images, from Dice that are given."""
+"""The part about real images: its tables from given scores, and the sources that it is made on."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
 from cordstudy.base.errors import StudyError
-from cordstudy.cli.real_images import REAL, digest_rows, found_where, made_by, score_rows
+from cordstudy.cli.real_images import FOLDERS, Judged, image_rows, lay_out, model_rows
+from cordstudy.pipeline.release.facts import Score
+from cordstudy.study.loading import load_study
+from helpers import REPOSITORY, git, run
 
-SCORES = {
-    "general": [0.9, 0.8, 0.7, 0.6],
-    "specific": [0.1, 0.8, 0.7, 0.4],
-    "other": [0.91, 0.81, 0.71, 0.61],
-    "lost": [0.0, 0.1, 0.2, 0.3],
-}
+IMAGE = "sub-1/anat/sub-1_T2w.nii.gz"
 
 
-def test_there_is_a_row_for_each_model_with_three_digits():
-    rows = score_rows(SCORES)
-    assert rows[0] == "| model | T1w | T2w | T2\\*w | EPI |" and rows[1].count("---") == 5
-    assert rows[3] == "| specific | 0.100 | 0.800 | 0.700 | 0.400 |"
-
-
-def test_it_is_said_which_models_find_the_cord_where():
-    told = found_where(SCORES).replace("\n", " ")
-    assert told == (
-        "Dice is above 0.5 on all images by general and other; "
-        "on all but T1w and EPI by specific; on none by lost."
+def score(testset: str, people: int, dice: float, low: float, high: float) -> Score:
+    return Score(
+        testset,
+        seen=False,
+        phantom=False,
+        people=people,
+        images=people,
+        dice=dice,
+        low=low,
+        high=high,
+        median=dice,
+        failed=1,
+        failure_low=0.0,
+        failure_high=1.0,
     )
 
 
-def test_the_command_and_the_last_training_are_named():
-    told = made_by(SCORES, "0123abcd").replace("\n", " ")
-    assert "code/study segment --model general --model specific --model other" in told
-    assert "up to commit `0123abcd`" in told
+def case(model: str, dice: float, path: str = f"inputs/data-testing/{IMAGE}") -> dict[str, str]:
+    return {
+        "model": model,
+        "dataset": "unf",
+        "image": path,
+        "dice": f"{dice:.6f}",
+        "field_strength": "3",
+    }
 
 
-def test_each_image_is_named_with_its_digest_and_one_that_is_missing_is_an_error(tmp_path):
-    for real in REAL:
-        path = tmp_path / real.image
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(real.name)
-    digest = hashlib.sha256(REAL[0].name.encode()).hexdigest()
-    rows = digest_rows(tmp_path)
-    assert rows[2] == f"| T1w | `{REAL[0].image}` | `{digest[:12]}` |" and len(rows) == 6
-    path.unlink()
-    with pytest.raises(StudyError, match="there is no such image"):
-        digest_rows(tmp_path)
+def test_a_row_has_means_intervals_of_several_people_failures_and_the_lowest():
+    scores = {"general": [score("many", 4, 0.8, 0.6, 0.95), score("one", 1, 0.7, 0.0, 1.0)]}
+    rows = model_rows(scores, [case("general", 0.61), case("general", 0.9), case("x", 0.1)])
+    assert rows[0] == "| model | many | one | failed in | lowest |" and rows[1].count("---") == 5
+    assert rows[2] == "| general | 0.800 (0.600 to 0.950) | 0.700 | 2 of 5 | 0.610 |"
+
+
+def test_each_image_is_named_with_field_strength_dice_and_digest(tmp_path):
+    folder = tmp_path / "images"
+    path = folder / FOLDERS["unf"] / IMAGE
+    path.parent.mkdir(parents=True)
+    path.write_text("an image")
+    judged = Judged(REPOSITORY, folder)
+    digest = hashlib.sha256(b"an image").hexdigest()[:12]
+    rows = image_rows([case("general", 0.7), case("inspired", 0.1)], judged)
+    assert rows[2:] == [f"| `{FOLDERS['unf']}/{IMAGE}` | 3 | 0.700 | `{digest}` |"]
+
+
+def test_a_folder_of_images_becomes_the_pinned_sources_of_a_clone(tmp_path):
+    folder, clone = tmp_path / "images", tmp_path / "clone"
+    for below in FOLDERS.values():
+        path = folder / below / IMAGE
+        path.parent.mkdir(parents=True)
+        path.write_text(below)
+        path.chmod(0o444)
+    run("git", "clone", "-q", REPOSITORY, clone, cwd=tmp_path)
+    git(clone, "config", "user.name", "Tester")
+    git(clone, "config", "user.email", "tester@example.org")
+    lay_out(clone, folder)
+    assert git(clone, "status", "--porcelain") == ""
+    for name, below in FOLDERS.items():
+        place = Path(load_study(clone, "real").datasets[name].path)
+        assert (clone / place / IMAGE).read_text() == below
+        head = git(clone / place, "rev-parse", "HEAD")
+        assert git(clone, "rev-parse", f"HEAD:{place}") == head
+
+
+def test_a_folder_that_lacks_a_source_is_refused(tmp_path):
+    with pytest.raises(StudyError, match="there is no such folder"):
+        lay_out(REPOSITORY, tmp_path)

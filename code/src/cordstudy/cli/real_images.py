@@ -24,6 +24,7 @@ from cordstudy.base.tables import read_table
 from cordstudy.cli.here import PROFILE, ROOT
 from cordstudy.cli.parts import lines, wrapped
 from cordstudy.provenance.calling.gitannex import git, run, settle_identity
+from cordstudy.provenance.running.marks import remove_tree
 from cordstudy.study.layout import Layout
 from cordstudy.study.loading import load_study
 from cordstudy.study.models import models_of
@@ -70,14 +71,17 @@ class Judged:
 def judged_on(folder: Path, *, jobs: int = 2) -> Iterator[Judged]:
     """The study, recorded on the images of a folder in a clone of HEAD. Raises StudyError where one
     of its sources is not in the folder, or a step fails."""
-    with tempfile.TemporaryDirectory() as scratch:
-        clone = Path(scratch) / "study"
+    scratch = Path(tempfile.mkdtemp())
+    clone = scratch / "study"
+    try:
         git(ROOT, "clone", "-q", str(ROOT), str(clone))
         settle_identity(clone, like=ROOT)
         lay_out(clone, folder)
         command = [PROFILE.launcher, "--study", STUDY, "run", "--jobs", str(jobs), *STEPS]
         run([str(clone / command[0]), *command[1:]], cwd=clone)
         yield Judged(clone, folder)
+    finally:
+        remove_tree(scratch)
 
 
 def lay_out(clone: Path, folder: Path) -> None:
