@@ -57,6 +57,7 @@ while :; do
         "$clone/code/study" written
     fi
     if [ -n "$(git -C "$clone" status --porcelain --ignore-submodules=all)" ]; then
+        git -C "$clone" add code/docs # a picture may be new
         git -C "$clone" commit -q -a -m "docs: write the recorded results"
     fi
     say "bringing the carried content up to date"
