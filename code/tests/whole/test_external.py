@@ -16,6 +16,7 @@ path = "inputs/tiny-more-epi"
 role = "test"
 phantom = "ds005143"
 phantom_participants = 3
+columns = { sex = "age", age = "sex" }
 images = ["func/task-rest_rec-MoCoMean_bold"]
 labels = "derivatives/label"
 mask = "{subject}_task-rest_desc-spinalcordmask"
