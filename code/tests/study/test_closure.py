@@ -285,6 +285,7 @@ CLOSURES = {
         "pipeline/report/sections/failures.html.j2",
         "pipeline/report/sections/tables.html.j2",
         "pipeline/report/standalone.py",
+        "pipeline/report/strips.py",
         "pipeline/report/viewer.py",
         "pipeline/report/who.py",
         "pipeline/report/sections/agreement.html.j2",

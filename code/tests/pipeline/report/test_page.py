@@ -64,13 +64,28 @@ def judged() -> Settings:
     return settings(matched, without, datasets="au")
 
 
-def test_every_number_that_links_leads_to_a_command_and_none_is_left_over(tmp_path, scores, judged):
+def test_every_number_that_links_holds_its_command(tmp_path, scores, judged):
     page = made_page(tmp_path, scores, judged)
-    linked = re.findall(r'<a href="#(how-[^"]+)"', page)
-    listed = re.findall(r'<li id="(how-[^"]+)"><code>code/study audit', page)
-    assert list(dict.fromkeys(linked)) == listed, "in the order of the page, each once"
+    linked = re.findall(r'<a href="#how" data-how="([^"]+)">[^<]+</a>', page)
+    assert len(linked) == page.count("data-how=")
+    assert all(command.startswith("code/study --study s audit ") for command in linked)
     for name in ("summary", "agreement", "comparisons", "leakage"):
-        assert any(anchor.startswith(f"how-{name}-") for anchor in listed), name
+        assert any(f"/{name}.tsv:" in command for command in linked), name
+
+
+def test_each_table_has_a_caption_and_headings_and_each_chart_a_role_and_a_title(
+    tmp_path, scores, judged
+):
+    page = made_page(tmp_path, scores, judged)
+    tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
+    captions = [re.match(r"<table>\s*<caption>(.+?)</caption>", table)[1] for table in tables]
+    assert len(set(captions)) == len(captions) > 8
+    assert "<th>" not in page and "<th class" not in page
+    assert all(table.count("<thead>") == 1 for table in tables)
+    charts = re.findall(r'<svg role="img"[^>]*>\s*<title>(.+?)</title>', page)
+    assert len(set(charts)) == len(charts) == page.count("<svg") > 6
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
 
 
 def test_the_page_has_a_table_for_each_family_and_marks_what_is_unseen(tmp_path, scores, judged):
@@ -176,4 +191,4 @@ def test_too_few_persons_are_said_to_be(tmp_path, judged):
 def test_a_tolerance_below_the_side_of_a_voxel_is_told(tmp_path, scores, judged):
     scores.loc[scores["case_id"] == "usub-0", "voxel_max_mm"] = 5.0
     words = plain(made_page(tmp_path, scores, judged))
-    assert "u 6 0.5 to 5 1 of 6" in words and "a 6 0.5 to 1 none" in words
+    assert "u 6 0.50 to 5.00 1 of 6" in words and "a 6 0.50 to 1.00 none" in words

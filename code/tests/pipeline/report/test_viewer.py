@@ -50,3 +50,24 @@ def test_a_case_without_cord_is_shown_whole_from_its_middle():
     assert made["reference"].shape == empty.voxels.shape
     middle = apply_affine(empty.image.affine, np.array(empty.voxels.shape) // 2)
     assert centre_mm(empty) == pytest.approx(middle.tolist())
+
+
+def test_masks_of_the_viewer_are_outlines_in_each_axial_slice():
+    mask = unpacked(volumes(made_picture())["reference"]).get_fdata()
+    whole = np.count_nonzero(made_picture().masks["reference"].any(axis=2))
+    for plane in np.moveaxis(mask, 2, 0):
+        assert np.count_nonzero(plane) in (0, whole - 4 * 3), "6 by 5 voxels but for those within"
+
+
+def test_the_viewer_opens_at_the_voxel_of_the_reference_that_is_nearest_to_its_centroid():
+    picture = made_picture()
+    mask = picture.masks["reference"]
+    mask[:] = False
+    mask[10:13, 20, 5:15] = True
+    mask[10:60, 20, 15] = True  # to one side, so that the middle one by x is far from the rest
+    places = np.argwhere(mask)
+    away = apply_affine(np.linalg.inv(picture.image.affine), centre_mm(picture)) - places.mean(
+        axis=0
+    )
+    nearest = np.linalg.norm((places - places.mean(axis=0)) * picture.spacing_mm, axis=1).min()
+    assert np.linalg.norm(away * picture.spacing_mm) < nearest + 0.02

@@ -17,7 +17,7 @@ from cordstudy.pipeline.report.figures import COLOURS, empty_plot, svg
 HEIGHT_IN = 2.7
 
 
-def agreement_plot(cases: pd.DataFrame, row: Agreement) -> str:
+def agreement_plot(cases: pd.DataFrame, row: Agreement, title: str) -> str:
     """Error of each image against the mean of both areas: a point is an image, the full line the
     bias, the dashed ones the limits, each with its interval as a band.
 
@@ -35,7 +35,7 @@ def agreement_plot(cases: pd.DataFrame, row: Agreement) -> str:
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("mean of both areas, mm²")
     axes.set_ylabel("prediction minus reference, mm²")
-    return svg(figure)
+    return svg(figure, title)
 
 
 def _line(axes: Axes, value: float, low: float, high: float, style: str) -> None:

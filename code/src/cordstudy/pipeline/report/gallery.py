@@ -22,7 +22,8 @@ from cordstudy.pipeline.raw.names import (
     mask_path,
     name_without_number,
 )
-from cordstudy.pipeline.report.pictures import Picture, overlay, read_picture, slice_through
+from cordstudy.pipeline.report.pictures import Picture, overlay, read_picture
+from cordstudy.pipeline.report.strips import Strip, strip
 from cordstudy.pipeline.report.viewer import centre_mm, volumes
 
 WORST = 2
@@ -71,11 +72,10 @@ class WorstCase:
 
 @dataclass(frozen=True)
 class MiddleCase:
-    """The one in the middle of a test set, still and moving through its slices."""
+    """The one in the middle of a test set: its slices, with the masks side by side."""
 
     case: Shown
-    still: str
-    moving: str
+    strip: Strip
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Gallery:
         for name in progress(names, total=len(names), what="slices"):
             case = self.shown(name)
             picture = self.picture(case)
-            cases.append(MiddleCase(case, overlay(picture), slice_through(picture)))
+            cases.append(MiddleCase(case, strip(picture)))
         return cases
 
     def worst_names(self) -> list[str]:

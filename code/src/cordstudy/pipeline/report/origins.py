@@ -1,6 +1,6 @@
 """Where each number on the page comes from: the row of a table, and the command that tells of it.
 
-Owns: how a row is named, in the page and to `code/study audit`.
+Owns: how a row is named, to people and to `code/study audit`.
 Does not own: the page (`page`), or the answer of that command (`provenance.audit`).
 """
 
@@ -27,16 +27,16 @@ class Origin:
     """Columns and their values."""
 
     @property
-    def anchor(self) -> str:
-        """What the page calls the place with its command."""
-        values = [value for _, value in self.key]
-        return "how-" + "-".join([self.table, *values]).replace(" ", "_")
+    def told(self) -> str:
+        """The row in words."""
+        return ", ".join(f"{column} = {value}" for column, value in self.key)
 
-    def command(self, folder: Path) -> str:
-        """What tells how the row was made, from the root of the study; `folder` has the table."""
+    def command(self, study: str, folder: Path) -> str:
+        """What tells how the row was made, from the root of the repository; `folder` has the
+        table."""
         selector = ",".join(f"{column}={value}" for column, value in self.key)
         row = f"{folder / self.table}.tsv:{selector}"
-        return f"code/study audit {shlex.quote(row)}"
+        return f"code/study --study {study} audit {shlex.quote(row)}"
 
 
 def _row(table: str, **key: object) -> Origin:

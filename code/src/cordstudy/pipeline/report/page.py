@@ -4,14 +4,14 @@ Owns: what stands on one self-contained HTML page, and its rendering: the same b
 Does not own: any number on it (`evaluation`), the words of the answer (`judging.answer`), or how a
 figure is drawn (`figures`, `pictures`, `viewer`).
 
-A number links to the command that tells how it was made, from the root of the study. The template
+A number opens the command that tells how it was made, from the root of the repository. The template
 (page.html.j2) only lays out: what it needs is a property of `Page` or stands in `_environment`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -43,8 +43,8 @@ from cordstudy.pipeline.judging.telling import percent
 from cordstudy.pipeline.report import origins
 from cordstudy.pipeline.report.agreement_plot import agreement_plot
 from cordstudy.pipeline.report.evaluation import Evaluation
-from cordstudy.pipeline.report.figures import dice_by_model, forest, paired
-from cordstudy.pipeline.report.gallery import MiddleCase, Shown, WorstCase
+from cordstudy.pipeline.report.figures import dice_bars, forest, paired
+from cordstudy.pipeline.report.gallery import MiddleCase, WorstCase
 from cordstudy.pipeline.report.origins import Origin
 from cordstudy.pipeline.report.pictures import OUTLINES
 from cordstudy.pipeline.report.sections import Published, fairness_notes
@@ -181,7 +181,8 @@ class Page:
     def agreement_plot(self, row: Agreement) -> str:
         """The plot of it."""
         cases = of_model(self.evaluation.scores, row.model)
-        return agreement_plot(cases[cases["testset"] == row.testset], row)
+        title = f"Errors of the cord's area by {row.model} on {row.testset}, by image"
+        return agreement_plot(cases[cases["testset"] == row.testset], row, title)
 
     @property
     def made_by_models(self) -> int:
@@ -197,60 +198,44 @@ class Page:
     @property
     def forest(self) -> str:
         """The plot of the differences that the answer rests on."""
-        return forest(self.deciding, self.settings.margin)
-
-    @cached_property
-    def plots(self) -> dict[str, tuple[str, str]]:
-        """By test set, the plots of all participants: by model; and paired, empty where there are
-        no specific models."""
-        means = subject_means(self.evaluation.scores)
-        general, margin = self.settings.general, self.settings.margin
-        family = by_testset(self.families.get("general", []))
-        plots = {}
-        for testset in self.evaluation.testsets:
-            here = means.loc[testset]
-            by_pairs = ""
-            if self.evaluation.best_specific:
-                by_pairs = paired(here, family.get(testset, []), general, margin)
-            plots[testset] = (dice_by_model(here), by_pairs)
-        return plots
+        title = (
+            f"Mean Dice of {self.settings.general} minus that of the best specific model (unseen "
+            "data) or the model trained there, with intervals, by test set"
+        )
+        return forest(self.deciding, self.settings.margin, title)
 
     @property
-    def commands(self) -> dict[str, str]:
-        """What tells how each number was made, by the place on the page that says so."""
-        folder = self.evaluation.folder
-        return {origin.anchor: origin.command(folder) for origin in self._origins()}
+    def middle_unseen(self) -> list[MiddleCase]:
+        """The cases in the middle of the test sets that no model has seen."""
+        return [one for one in self.middle if one.case.testset in self.settings.unseen]
 
-    def _origins(self) -> Iterator[Origin]:
-        """Where the numbers come from that link, in the order of the page."""
-        for findings in (self.answer.unseen, self.answer.home):
-            for _, alike in grouped(findings):
-                for finding in alike:
-                    yield origins.of_comparison(finding.comparison)
-        for model in self.settings.models:
-            for testset in self.evaluation.testsets:
-                yield origins.of_summary(model.name, testset)
-        yield from map(origins.of_agreement, self.agreements)
-        yield from map(origins.of_ablation, self.evaluation.ablations)
-        yield from map(origins.of_comparison, self.exploratory)
-        for family, rows in self.families.items():
-            if family != "general":
-                yield from map(origins.of_comparison, rows)
-        if self.who:
-            yield from self.who.origins()
-        for strata in self.strata.values():
-            yield from map(origins.of_stratum, strata)
-        yield from map(origins.of_spread, self.retrained)
-        for case in self._cases():
-            for name in case.models:
-                yield origins.of_case(case.case_id, name)
-        yield from map(origins.of_sides, self.evaluation.leakage)
+    @property
+    def middle_elsewhere(self) -> list[MiddleCase]:
+        """Those of the others."""
+        return [one for one in self.middle if one.case.testset not in self.settings.unseen]
 
-    def _cases(self) -> list[Shown]:
-        """All cases that are shown, in the order of the page."""
-        worst = [one.case for one in self.worst]
-        middle = [one.case for one in self.middle]
-        return worst + middle
+    @cached_property
+    def bars(self) -> dict[str, str]:
+        """By test set, the plot of the mean Dice of each model."""
+        means = subject_means(self.evaluation.scores)
+        general, best = self.settings.general, self.evaluation.best_specific
+        plots = {}
+        for testset in self.evaluation.testsets:
+            title = f"Mean Dice on {testset}, by model"
+            plots[testset] = dice_bars(means.loc[testset], general, best.get(testset, ""), title)
+        return plots
+
+    @cached_property
+    def pairs(self) -> dict[str, str]:
+        """By test set, the plot of the differences of all participants; none where there are no
+        specific models."""
+        means = subject_means(self.evaluation.scores)
+        general, margin = self.settings.general, self.settings.margin
+        plots = {}
+        for testset, rows in by_testset(self.families.get("general", [])).items():
+            title = f"Dice of {general} minus that of each specific model on {testset}"
+            plots[testset] = paired(means.loc[testset], rows, general, margin, title)
+        return plots
 
 
 def number(value: float, form: str = ".3f") -> str:
@@ -281,11 +266,6 @@ def bracketed(low: float, high: float) -> str:
     return f" ({number(low, '+.1f')} to {number(high, '+.1f')})"
 
 
-def link(text: object, origin: Origin) -> Markup:
-    """A text that leads to the command which tells how it was made."""
-    return Markup('<a href="#{}">{}</a>').format(origin.anchor, text)
-
-
 def by_testset(rows: Sequence[Comparison]) -> dict[str, list[Comparison]]:
     """Rows of one test set together."""
     return grouped_by(rows, lambda row: row.testset)
@@ -293,11 +273,17 @@ def by_testset(rows: Sequence[Comparison]) -> dict[str, list[Comparison]]:
 
 def render(page: Page) -> str:
     """The page as HTML."""
-    return _environment().get_template("page.html.j2").render(page=page)
+    return _environment(page).get_template("page.html.j2").render(page=page)
 
 
-def _environment() -> jinja2.Environment:
+def _environment(page: Page) -> jinja2.Environment:
     """What the template may use; style and script stand beside it."""
+
+    def link(text: object, origin: Origin) -> Markup:
+        """A text that opens the command which tells how it was made."""
+        command = origin.command(page.settings.study, page.evaluation.folder)
+        return Markup('<a href="#how" data-how="{}">{}</a>').format(command, text)
+
     folder = Path(__file__).parent
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),

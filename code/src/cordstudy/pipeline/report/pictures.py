@@ -1,12 +1,13 @@
 """Pictures of a case with the outlines of its masks: the same bytes each time.
 
-Owns: reading what is shown of a case, and how it becomes a PNG or a GIF.
-Does not own: which cases are shown (`gallery`), or the interactive viewer (`viewer`).
+Owns: reading what is shown of a case, how a slice of it becomes a PNG, and what of a mask lies
+outside the part that is shown.
+Does not own: which cases are shown (`gallery`), the strip of all slices (`strips`), or the
+interactive viewer (`viewer`).
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +17,12 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from PIL import Image
-from scipy import ndimage
 
 from cordstudy.pipeline.judging.masks import Mask
 from cordstudy.pipeline.judging.reading import read_mask
 from cordstudy.pipeline.raw.volumes import read_volume, scaled
 from cordstudy.pipeline.report.figures import data_uri, png, three_panels
 
-Plane = npt.NDArray[np.float64]
 OUTLINES = {
     "reference": ("#f0e442", "-"),
     "general": ("#56b4e9", "-"),
@@ -33,8 +31,9 @@ OUTLINES = {
 """Colour and line of the outline of each mask."""
 WIDTHS = dict.fromkeys(OUTLINES, 1.6)
 """Of the outlines, in points."""
+Window = tuple[slice, ...]
+"""A part of a slice, along both its axes."""
 WINDOW_MM = 60.0
-FRAMES, FRAME_PIXELS, GREYS = 20, 160, 32
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def overlay(picture: Picture) -> str:
 
 def quarters(picture: Picture) -> list[int]:
     """The slices at a quarter, half and three quarters of the structure's extent."""
-    slices = _slices(picture)
+    slices = slices_of(picture)
     return [int(slices[len(slices) * quarter // 4]) for quarter in (1, 2, 3)]
 
 
@@ -91,8 +90,9 @@ def draw_slice(
     window_mm: float = WINDOW_MM,
     widths: Mapping[str, float] = WIDTHS,
 ) -> set[str]:
-    """Draw a window of one slice, grey, and the outlines in it; the masks that have one there."""
-    window = _window(picture, k, window_mm)
+    """Draw a window of one slice, grey, the outlines in it, and an arrow to a mask that lies
+    outside it; the masks that have an outline there."""
+    window = window_of(picture, k, window_mm)
     spacing_mm = picture.spacing_mm
     shown = picture.voxels[window][:, :, k].astype(float)
     axes.imshow(
@@ -104,7 +104,7 @@ def draw_slice(
         vmax=np.percentile(shown, 99.5),
     )
     drawn = set()
-    for name, mask in picture.masks.items():
+    for n, (name, mask) in enumerate(picture.masks.items()):
         colour, style = OUTLINES[name]
         plane = mask[window][:, :, k]
         if plane.any():
@@ -116,67 +116,60 @@ def draw_slice(
                 linewidths=widths[name],
                 linestyles=style,
             )
+        outside = outside_of(picture, name, k, window)
+        if outside:
+            _point_outside(axes, outside, colour, n)
     axes.set(xticks=[], yticks=[], title=f"slice {k}")
     axes.spines[:].set_visible(False)
     return drawn
 
 
-def slice_through(picture: Picture) -> str:
-    """An animated GIF that goes through the structure's slices upwards, with the outline of each
-    mask."""
-    slices = _slices(picture)
-    places = np.linspace(0, len(slices) - 1, min(FRAMES, len(slices))).round().astype(int)
-    low, high = np.percentile(picture.voxels[:, :, slices], (1, 99.5))
-    palette = _palette()
-    frames = []
-    for k in slices[places]:
-        pixels = _frame(picture, int(k), float(low), float(high))
-        frame = Image.fromarray(np.ascontiguousarray(pixels.T[::-1]), "P")
-        frame.putpalette(palette)
-        frames.append(frame)
-    stream = io.BytesIO()
-    frames[0].save(
-        stream,
-        format="GIF",
-        save_all=True,
-        append_images=frames[1:],
-        duration=250,
-        loop=0,
-        optimize=False,
+@dataclass(frozen=True)
+class Outside:
+    """What of a mask lies in a slice, but outside the part that is shown."""
+
+    direction: tuple[float, float]
+    """From the middle of that part: right and up in the picture, of length 1."""
+    distance_mm: float
+    """From there to the middle of what lies outside."""
+
+
+def outside_of(picture: Picture, name: str, k: int, window: Window) -> Outside | None:
+    """What of a mask lies in slice `k` outside a part of it; None where nothing does."""
+    hidden = picture.masks[name][:, :, k].copy()
+    hidden[window] = False
+    if not hidden.any():
+        return None
+    middle = [(part.start + part.stop - 1) / 2 for part in window]
+    away_mm = (np.argwhere(hidden).mean(axis=0) - middle) * picture.spacing_mm[:2]
+    distance_mm = float(np.hypot(*away_mm))
+    right, up = (float(mm) / max(distance_mm, 1e-9) for mm in away_mm)
+    return Outside((right, up), distance_mm)
+
+
+def _point_outside(axes: Axes, outside: Outside, colour: str, n: int) -> None:
+    """An arrow to what lies outside the picture and its distance; the `n`-th of several is moved
+    aside."""
+    right, up = outside.direction
+    reach = 0.46 / max(abs(right), abs(up))
+    tip = (0.5 + reach * right - 0.08 * n * up, 0.5 + reach * up + 0.08 * n * right)
+    tail = (tip[0] - 0.16 * right, tip[1] - 0.16 * up)
+    axes.annotate(
+        f"{outside.distance_mm:.0f} mm",
+        tip,
+        tail,
+        xycoords="axes fraction",
+        textcoords="axes fraction",
+        color=colour,
+        fontsize=8,
+        ha="center",
+        va="center",
+        bbox={"facecolor": "black", "edgecolor": "none", "pad": 1.0},
+        arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.8, "mutation_scale": 12},
     )
-    return data_uri(stream.getvalue(), "image/gif")
 
 
-def _palette() -> list[int]:
-    """Red, green and blue of each number of a frame: greys, then the outlines' colours."""
-    greys = np.linspace(0, 255, GREYS).astype(np.uint8)
-    palette: list[int] = np.repeat(greys, 3).tolist()
-    for colour, _ in OUTLINES.values():
-        palette += bytes.fromhex(colour[1:])
-    return palette
-
-
-def _frame(picture: Picture, k: int, low: float, high: float) -> npt.NDArray[np.uint8]:
-    """One slice as numbers of the palette: greys from `low` to `high`, outlines over them."""
-    window = _window(picture, k)
-    shown = picture.voxels[window][:, :, k].astype(float)
-    grey = np.clip((shown - low) / max(high - low, 1e-9), 0, 1) * (GREYS - 1)
-    frame = _enlarged(grey, picture).round().astype(np.uint8)
-    for n, mask in enumerate(picture.masks.values()):
-        large = _enlarged(mask[window][:, :, k].astype(float), picture) >= 0.5
-        outline = large & ~ndimage.binary_erosion(large)
-        frame[outline] = GREYS + n
-    return frame
-
-
-def _enlarged(plane: Plane, picture: Picture) -> Plane:
-    """A slice at the pixels of a frame, the same millimetres along both axes, linearly
-    interpolated."""
-    factors = [mm * FRAME_PIXELS / WINDOW_MM for mm in picture.spacing_mm[:2]]
-    return np.asarray(ndimage.zoom(plane, factors, order=1))
-
-
-def _slices(picture: Picture) -> npt.NDArray[np.intp]:
+def slices_of(picture: Picture) -> npt.NDArray[np.intp]:
     """The slices with the structure in the reference, else in any mask, else all."""
     for mask in (picture.masks["reference"], picture.any_mask):
         held = np.flatnonzero(mask.any(axis=(0, 1)))
@@ -185,7 +178,7 @@ def _slices(picture: Picture) -> npt.NDArray[np.intp]:
     return np.arange(picture.voxels.shape[2])
 
 
-def _window(picture: Picture, k: int, window_mm: float = WINDOW_MM) -> tuple[slice, ...]:
+def window_of(picture: Picture, k: int, window_mm: float = WINDOW_MM) -> Window:
     """A window of so many millimetres about the reference in one slice, or about all of it where
     that slice has none; it is moved into the image where it would leave it."""
     reference = picture.masks["reference"]

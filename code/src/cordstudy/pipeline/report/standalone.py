@@ -120,7 +120,7 @@ def _forest_key(settings: Settings) -> list[Line2D]:
 
 def _point(fill: str, label: str) -> Line2D:
     edge = COLOURS[0]
-    return Line2D([], [], ls="", marker="o", ms=7, mec=edge, mfc=fill, mew=1.5, label=label)
+    return Line2D([], [], ls="", marker="d", ms=9, mec=edge, mfc=fill, mew=1.2, label=label)
 
 
 def segmentation_picture(gallery: Gallery) -> bytes:

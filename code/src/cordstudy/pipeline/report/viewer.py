@@ -23,9 +23,10 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from nibabel.affines import apply_affine
+from scipy import ndimage
 
 from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.judging.masks import bounding_box
+from cordstudy.pipeline.judging.masks import Mask, bounding_box
 from cordstudy.pipeline.raw.volumes import volume_bytes
 from cordstudy.pipeline.report.pictures import Picture
 
@@ -66,8 +67,8 @@ def niivue() -> Viewer:
 
 
 def volumes(picture: Picture) -> dict[str, str]:
-    """The image (8 bits) and the masks of a picture about what they hold, each a .nii.gz in
-    base64.
+    """The image (8 bits) and the outlines of the masks of a picture about what they hold, each a
+    .nii.gz in base64.
 
     Only every n-th voxel along an axis where it would be more than `MOST_VOXELS`.
     """
@@ -78,8 +79,15 @@ def volumes(picture: Picture) -> dict[str, str]:
     affine[:3, :3] *= step
     packed = {"image": _packed(_grey(picture.voxels[cut]), affine)}
     for name, mask in picture.masks.items():
-        packed[name] = _packed(mask[cut], affine)
+        packed[name] = _packed(_outline(mask[cut]), affine)
     return packed
+
+
+def _outline(mask: Mask) -> Mask:
+    """The voxels of a mask at its edge in their axial slice: filled masks would hide the image, and
+    one over another have a colour of neither."""
+    in_slice = np.ones((3, 3, 1), bool)
+    return np.asarray(mask & ~ndimage.binary_erosion(mask, in_slice))
 
 
 def _cut(picture: Picture) -> tuple[tuple[slice, ...], int]:
@@ -111,8 +119,12 @@ def _packed(voxels: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> str:
 
 
 def centre_mm(picture: Picture) -> list[float]:
-    """The place to look at first: the middle of the reference, of the image where it is empty."""
+    """The place to look at first: the voxel of the reference that is nearest to its centroid, the
+    middle of the image where it is empty."""
     mask = picture.masks["reference"]
     places = np.argwhere(mask)
-    middle = places[len(places) // 2] if len(places) else np.array(mask.shape) // 2
+    middle = np.array(mask.shape) // 2
+    if len(places):
+        away_mm = (places - places.mean(axis=0)) * picture.spacing_mm
+        middle = places[np.hypot.reduce(away_mm, axis=1).argmin()]
     return [round(float(mm), 2) for mm in apply_affine(picture.image.affine, middle)]

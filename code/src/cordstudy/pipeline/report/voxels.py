@@ -30,8 +30,8 @@ class Voxels:
     def sides(self) -> str:
         """The sides, in words."""
         if self.shortest_mm == self.longest_mm:
-            return f"{self.shortest_mm:g}"
-        return f"{self.shortest_mm:g} to {self.longest_mm:g}"
+            return f"{self.shortest_mm:.2f}"
+        return f"{self.shortest_mm:.2f} to {self.longest_mm:.2f}"
 
 
 def voxels_of(cases: pd.DataFrame, testsets: Sequence[str], tolerance_mm: float) -> list[Voxels]:

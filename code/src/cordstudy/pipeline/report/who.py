@@ -6,7 +6,7 @@ Does not own: any number in it (`judging.cohort`, `judging.flow`), or how it loo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -174,14 +174,6 @@ class Who:
         ]
         made = sum(one.images for one in rows if one.label_origin == "model")
         return made, sum(one.images for one in rows)
-
-    def origins(self) -> Iterator[Origin]:
-        """Where the numbers come from that link, in the order of the section."""
-        yield from map(origins.of_flow, self.flow)
-        for part in self.parts:
-            yield part.origin
-        for row in self.cohort.references:
-            yield origins.of_references(row.dataset, row.part)
 
 
 STAGES = {"listed": LISTED, "nothing": NOTHING, "used": USED, "train": TRAINED, "test": JUDGED}
