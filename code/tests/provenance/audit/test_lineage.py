@@ -151,5 +151,8 @@ def test_the_tree_fits_and_stops_where_told_and_the_page_holds_every_run(tiny):
     assert len(shallow.splitlines()) < 6 and "Judge every prediction …" in shallow
     page = study(tiny, "audit", CASES, "--format", "html").stdout
     runs = json.loads(study(tiny, "audit", CASES, "--format", "json").stdout)["runs"]
-    assert page.count('class="card"') == page.count("<rect ") == len(runs) > 10
+    assert page.count('class="run"') == len(runs) > 10
+    sources = page.count('class="source"')
+    assert sources > 1 and page.count('class="card"') == page.count("<rect ") == len(runs) + sources
+    assert page.count("<line ") >= len(runs) - 1 + sources and "marker-end" in page
     assert "http://" not in page.replace("http://www.w3.org", "")

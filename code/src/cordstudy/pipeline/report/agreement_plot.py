@@ -22,7 +22,7 @@ def agreement_plot(cases: pd.DataFrame, row: Agreement, title: str) -> str:
     bias, the dashed ones the limits, each with its interval as a band.
 
     The mean of both is the reference's area and half the error more: the error is of the slices in
-    which the cord was found.
+    which the structure was found.
     """
     figure, axes = empty_plot(height_in=HEIGHT_IN)
     known = cases[cases[ERROR].notna()]

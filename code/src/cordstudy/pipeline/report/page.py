@@ -181,7 +181,7 @@ class Page:
     def agreement_plot(self, row: Agreement) -> str:
         """The plot of it."""
         cases = of_model(self.evaluation.scores, row.model)
-        title = f"Errors of the cord's area by {row.model} on {row.testset}, by image"
+        title = f"Errors of areas by {row.model} on {row.testset}, by image"
         return agreement_plot(cases[cases["testset"] == row.testset], row, title)
 
     @property

@@ -56,7 +56,7 @@ class Strip:
 
 
 def strip(picture: Picture) -> Strip:
-    """The strip of a case: of the slices with cord in its reference, if that has any."""
+    """The strip of a case: of the slices with the structure in its reference, if that has any."""
     held = slices_of(picture)
     places = np.linspace(0, len(held) - 1, min(FRAMES, len(held))).round().astype(int)
     shown = tuple(int(k) for k in held[places])

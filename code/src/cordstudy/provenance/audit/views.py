@@ -1,14 +1,14 @@
 """A lineage as people and programs read it: a tree of text, JSON, a page.
 
-Owns: the form. Does not own: the lineage (`lineage`), or exports in others' formats (`exports`).
+Owns: the form. Does not own: the lineage (`lineage`), where the boxes of its graph lie (`graph`),
+or exports in others' formats (`exports`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from graphlib import TopologicalSorter
 from pathlib import Path
 from posixpath import commonpath
 
@@ -18,15 +18,14 @@ from rich.text import Text
 from rich.tree import Tree
 
 from cordstudy.base.errors import inline
+from cordstudy.provenance.audit.graph import LINE_PX, PAD_PX, WIDTH_PX, Graph, source_anchor
 from cordstudy.provenance.audit.lineage import FileNode, Lineage, RunNode, faults, stale
 
 DEEPEST = 40
 """Runs that a tree is deep at most: a line has no room for more."""
 SHOWN_ROWS = 3
-BOX = {"width": 190, "height": 46, "x": 215, "y": 96}
-"""Size and distance of the graph's boxes, in px."""
-Edge = tuple[float, float, float, float]
-"""A line from one point to another: x, y, x, y, in px."""
+UNFOLDED = 40
+"""Runs of which a page shows at most all at once: the layers of more are folded."""
 
 
 def as_text(lineage: Lineage, *, depth: int | None, width: int | None) -> str:
@@ -178,52 +177,15 @@ def as_page(lineage: Lineage) -> str:
     )
     environment.filters["groups"] = _groups
     environment.globals["told"] = _told
-    layers = _layers(lineage)
+    graph = Graph(lineage)
     return environment.get_template("lineage.html.j2").render(
         lineage=lineage,
-        layers=layers,
-        edges=_edges(layers),
+        graph=graph,
+        anchor=source_anchor,
+        unfolded=len(lineage.runs) <= UNFOLDED,
         faults=faults(lineage),
         stale=stale(lineage),
-        box=BOX,
-    )
-
-
-def _layers(lineage: Lineage) -> list[list[RunNode]]:
-    """Runs by how many lie between them and the target, at most; the target's own first."""
-    builds_on: dict[str, list[str]] = {}
-    for commit, run in lineage.runs.items():
-        builds_on[commit] = [node.run for node in run.inputs if node.run]
-    depth = dict.fromkeys(lineage.runs, 0)
-    for commit in reversed(list(TopologicalSorter(builds_on).static_order())):
-        for maker in builds_on[commit]:
-            depth[maker] = max(depth[maker], depth[commit] + 1)
-    layers: list[list[RunNode]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
-    for commit, layer in depth.items():
-        layers[layer].append(lineage.runs[commit])
-    return layers
-
-
-def _edges(layers: Sequence[Sequence[RunNode]]) -> list[Edge]:
-    """Lines between the boxes of runs and of those that read from them."""
-    places: dict[str, tuple[int, int]] = {}
-    for row, layer in enumerate(layers):
-        for column, run in enumerate(layer):
-            places[run.commit] = (column, row)
-    pairs: set[tuple[str, str]] = set()
-    for layer in layers:
-        for run in layer:
-            pairs |= {(run.commit, node.run) for node in run.inputs if node.run in places}
-    return [_edge(places, reader, maker) for reader, maker in sorted(pairs)]
-
-
-def _edge(places: Mapping[str, tuple[int, int]], reader: str, maker: str) -> Edge:
-    """From the foot of the reader's box to the head of the maker's, which stands below."""
-    centre = BOX["width"] / 2
-    upper, lower = places[reader], places[maker]
-    return (
-        upper[0] * BOX["x"] + centre,
-        upper[1] * BOX["y"] + BOX["height"],
-        lower[0] * BOX["x"] + centre,
-        lower[1] * BOX["y"],
+        line_px=LINE_PX,
+        pad_px=PAD_PX,
+        width_px=WIDTH_PX,
     )
