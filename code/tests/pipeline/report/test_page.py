@@ -20,6 +20,7 @@ from cordstudy.pipeline.judging.strata import Stratum, strata
 from cordstudy.pipeline.report.evaluation import read_evaluation
 from cordstudy.pipeline.report.page import Page, number, p_value, render
 from cordstudy.pipeline.report.viewer import Viewer
+from browser import CHROMIUM, violations
 from pages import plain
 from simulated import SPECIFICS, judged_model, settings, settings_of, simulated, table
 
@@ -192,3 +193,9 @@ def test_a_tolerance_below_the_side_of_a_voxel_is_told(tmp_path, scores, judged)
     scores.loc[scores["case_id"] == "usub-0", "voxel_max_mm"] = 5.0
     words = plain(made_page(tmp_path, scores, judged))
     assert "u 6 0.50 to 5.00 1 of 6" in words and "a 6 0.50 to 1.00 none" in words
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM, reason="no chromium on the PATH")
+def test_axe_finds_nothing_at_two_widths_in_light_and_dark(tmp_path, scores, judged):
+    assert violations(made_page(tmp_path, scores, judged), tmp_path) == []
