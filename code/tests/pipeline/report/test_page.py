@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from browser import CHROMIUM, violations
 from cordstudy.pipeline.judging.ablation import Ablation, ablations
 from cordstudy.pipeline.judging.agreement import Agreement, agreements
 from cordstudy.pipeline.judging.comparisons import Comparison, compare_models
@@ -20,7 +21,6 @@ from cordstudy.pipeline.judging.strata import Stratum, strata
 from cordstudy.pipeline.report.evaluation import read_evaluation
 from cordstudy.pipeline.report.page import Page, number, p_value, render
 from cordstudy.pipeline.report.viewer import Viewer
-from browser import CHROMIUM, violations
 from pages import plain
 from simulated import SPECIFICS, judged_model, settings, settings_of, simulated, table
 
