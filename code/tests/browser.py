@@ -33,7 +33,8 @@ CHECK = """<script>
 addEventListener("load", async () => {
   document.querySelectorAll("details").forEach((part) => { part.open = true; });
   document.querySelector("a[data-how]")?.click();
-  const found = await axe.run(document, { resultTypes: ["violations"] });
+  const failed = (error) => ({ violations: [{ id: `axe: ${error}`, nodes: [{ html: "" }] }] });
+  const found = await axe.run(document, { resultTypes: ["violations"] }).catch(failed);
   const told = found.violations.map((one) => `${one.id}: ${one.nodes[0].html.slice(0, 160)}`);
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   const body = JSON.stringify({
