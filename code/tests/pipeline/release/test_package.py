@@ -7,12 +7,19 @@ import re
 import zipfile
 
 import jsonschema
+import nibabel as nib
+import numpy as np
 import pytest
+import torch
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from cordstudy.base.errors import StudyError
+from cordstudy.pipeline.learning.predictor import predicted
+from cordstudy.pipeline.raw.grids import RPI, to_orientation
 from cordstudy.pipeline.release.package import command
 from helpers import REPOSITORY, digests, run
-from released import EVALUATION, STOCK, arguments, packed
+from released import EVALUATION, SOURCES, STOCK, arguments, packed
 
 SCHEMA = REPOSITORY / "code/tests/schemas/meta_schema_20240725.json"
 
@@ -63,6 +70,7 @@ def test_the_card_tells_what_the_tables_say(release):
     assert f"It was trained on {len(learned)} images" in text
     assert not {"sex", "age", "site"} & cases[0].keys()
     assert "has never seen a real image" in text and "RPI" in text
+    assert "name people as their sources do" in text
 
 
 def test_the_metadata_hold_against_monais_schema(release):
@@ -70,6 +78,18 @@ def test_the_metadata_hold_against_monais_schema(release):
     schema = json.loads(SCHEMA.read_text())
     jsonschema.Draft201909Validator.check_schema(schema)
     jsonschema.Draft201909Validator(schema).validate(metadata)
+    with (REPOSITORY / EVALUATION / "summary.tsv").open() as stream:
+        rows = [row for row in csv.DictReader(stream, delimiter="\t") if row["model"] == "general"]
+    told, card = metadata["eval_metrics"], (release / "README.md").read_text()
+    assert len(told) == 5 * len(rows)
+    for row in rows:
+        name = row["testset"]
+        low, dice, high = (told[f"mean_dice_{name}{end}"] for end in ("_95_low", "", "_95_high"))
+        assert f"| {dice:.3f} | {low:.3f} to {high:.3f} |" in card and dice == float(row["dice"])
+        counts = [told[f"failed_{name}"], told[f"people_{name}"]]
+        assert counts == [int(row["failed"]), int(row["participants"])]
+    assert set(metadata["label_origins"]) == set(SOURCES)
+    assert metadata["monai_version"] == "none", "no MONAI made it"
     del metadata["network_data_format"]
     assert list(jsonschema.Draft201909Validator(schema).iter_errors(metadata))
 
@@ -104,3 +124,25 @@ def test_what_is_no_release_is_not_replaced(model, tmp_path):
     (tmp_path / "out/mine.txt").write_text("mine")
     assert "it holds mine.txt" in refused(arguments(model, tmp_path / "out"))
     assert (tmp_path / "out/mine.txt").read_text() == "mine"
+
+
+def test_the_spinal_cord_toolbox_turns_images_as_the_model_was_trained(release, model, tmp_path):
+    """As `spinalcordtoolbox.deepseg` does: it turns an image to `image_orientation`, its words for
+    the ends that axes run from, hands nnU-Net the array, and turns the mask back."""
+    dataset = json.loads((release / STOCK / "dataset.json").read_text())
+    opposite = str.maketrans("LRAPIS", "RLPASI")
+    voxels = np.random.default_rng(3).random((24, 30, 14)).astype(np.float32)
+    image = nib.Nifti1Image(voxels, np.diag([1.5, 1.5, 2.5, 1]))  # RAS, the toolbox's LPI
+    codes = dataset["image_orientation"].translate(opposite)
+    turn = ornt_transform(io_orientation(image.affine), axcodes2ornt(tuple(codes)))
+    turned = image.as_reoriented(turn)
+    predictor = nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
+    predictor.initialize_from_trained_model_folder(str(release / STOCK), (0,))
+    array = np.asarray(turned.dataobj).transpose(2, 1, 0)[None]
+    theirs = predictor.predict_single_npy_array(array, {"spacing": [2.5, 1.5, 1.5]}).transpose()
+
+    nib.save(to_orientation(image, RPI), tmp_path / "image.nii.gz")
+    [(_, [ours])] = predicted(
+        [model], [tmp_path / "image.nii.gz"], folds=[0], mirror_axes=[], tile_step=0.5
+    )
+    assert theirs.any() and np.array_equal(theirs, ours.transpose())

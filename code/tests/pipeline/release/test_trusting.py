@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.learning.segmenter import Segmenting, segment
 from cordstudy.pipeline.release.archive import write_zip
 from cordstudy.pipeline.release.opening import opened
 from released import refused, seal

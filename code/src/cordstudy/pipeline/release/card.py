@@ -50,6 +50,13 @@ class Card:
         return f"{self.judged.settings.study}-{self.name}"
 
     @property
+    def cite(self) -> str:
+        """What to cite, on one line."""
+        url = f", {self.citation.url}" if self.citation.url else ""
+        model = f"Model {self.title}, version {self.version}"
+        return f"{self.citation.authors}: {self.citation.title}{url}. {model}"
+
+    @property
     def version(self) -> str:
         """Of the weights."""
         return self.changes[0].version

@@ -15,10 +15,12 @@ SCHEMA = (
     "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/"
     "meta_schema_20240725.json"
 )
-MONAI = "1.5.1"
-"""Whose metadata this is; it is not needed to segment."""
+NO_MONAI = "none"
+"""The version of MONAI that this was made with; the schema asks for a text."""
 NOT_OF_MONAI = ("torch", "numpy")
 """Packages that have keys of their own."""
+DECIMALS = 6
+"""Of the tables too."""
 
 
 def metadata_of(card: Card) -> dict[str, object]:
@@ -30,7 +32,7 @@ def metadata_of(card: Card) -> dict[str, object]:
         "name": card.title,
         "version": card.version,
         "changelog": {change.version: change.text for change in card.changes},
-        "monai_version": MONAI,
+        "monai_version": NO_MONAI,
         "pytorch_version": packages["torch"],
         "numpy_version": packages["numpy"],
         "required_packages_version": {
@@ -45,10 +47,13 @@ def metadata_of(card: Card) -> dict[str, object]:
         "image_classes": _images(card),
         "label_classes": f"0 background, 1 {card.structure}",
         "pred_classes": f"two channels of logits: 0 background, 1 {card.structure}",
-        "eval_metrics": {f"mean_dice_{row.testset}": row.dice for row in card.judged.scores},
+        "eval_metrics": _metrics(card),
         "intended_use": _intended_use(card),
-        "references": [card.citation.title, "doi:10.1038/s41592-020-01008-z (nnU-Net)"],
+        "references": [card.cite, "doi:10.1038/s41592-020-01008-z (nnU-Net)"],
         "checkpoints": card.keys,
+        "label_origins": {group.dataset: group.origins for group in card.trained.groups},
+        "image_orientation": f"{card.orientation} for the network (nibabel's {card.axcodes}); any with "
+        "`code/study segment`",
         "network_data_format": _formats(card),
     }
 
@@ -63,6 +68,19 @@ def _description(card: Card) -> str:
 def _images(card: Card) -> str:
     scaled = ", z-scored" if card.z_scored else ""
     return f"one channel, an {card.modality} image of any contrast{scaled}"
+
+
+def _metrics(card: Card) -> dict[str, float]:
+    """Mean Dice by test set with its interval, in how many people the model failed, and of how
+    many."""
+    told: dict[str, float] = {}
+    for row in card.judged.scores:
+        told[f"mean_dice_{row.testset}"] = round(row.dice, DECIMALS)
+        told[f"mean_dice_{row.testset}_95_low"] = round(row.low, DECIMALS)
+        told[f"mean_dice_{row.testset}_95_high"] = round(row.high, DECIMALS)
+        told[f"failed_{row.testset}"] = row.failed
+        told[f"people_{row.testset}"] = row.people
+    return told
 
 
 def _intended_use(card: Card) -> str:

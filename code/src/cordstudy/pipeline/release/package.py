@@ -48,8 +48,11 @@ METADATA = "metadata.json"
 CASES = "cases.tsv"
 LOADER, LOADER_TEXT = "load.py", "load.py.txt"
 PICKLED = "postprocessing.pkl"
-TEXTS = ("dataset.json", "plans.json", "dataset_fingerprint.json", "splits_final.json")
-FOR_SEGMENTING = ("dataset.json", "plans.json", POSTPROCESSING, INFERENCE)
+DATASET = "dataset.json"
+TEXTS = ("plans.json", "dataset_fingerprint.json", "splits_final.json")
+ORIENTATION = {"image_orientation": "RPI"}
+"""How the Spinal Cord Toolbox turns an image before it predicts; without it, to LPI."""
+FOR_SEGMENTING = (DATASET, "plans.json", POSTPROCESSING, INFERENCE)
 """The texts that go with weights alone."""
 CHECKPOINT = "checkpoint_final.pth"
 OF_A_FOLD = (CHECKPOINT, "training_log.txt")
@@ -170,6 +173,7 @@ def _write_model(folder: Path, card: Card, text: str) -> None:
     alone."""
     for name in (*TEXTS, POSTPROCESSING):
         write_file(folder / name, (card.model / name).read_bytes())
+    write_json(folder / DATASET, {**card.dataset, **ORIENTATION})
     for fold in card.folds:
         for name in OF_A_FOLD:
             file = f"fold_{fold}/{name}"
