@@ -1,11 +1,14 @@
 """What a mask is called and what is told of it; segmenting is tested with a trained model."""
 
+import shutil
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from cordstudy.base.errors import StudyError
+from cordstudy.pipeline.learning import segmenter
 from cordstudy.pipeline.learning.segmenter import Segmenting, output_path, segment, touched
 
 
@@ -63,3 +66,33 @@ def test_a_mask_replaces_no_image(tmp_path):
 def test_a_file_is_no_folder_for_masks(tmp_path):
     (tmp_path / "out").write_text("x")
     assert "out: no folder" in refused([tmp_path / "a.nii.gz"], tmp_path / "out")
+
+
+def image(path: Path) -> Path:
+    voxels = np.random.default_rng(1).random((20, 20, 10)).astype(np.float32)
+    nib.save(nib.Nifti1Image(voxels, np.diag([-1.5, 1.5, 2.5, 1])), path)
+    return path
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_before_any_model_is_looked_at(tmp_path):
+    with pytest.raises(OSError, match="/proc/self/masks"):
+        segment([NOWHERE], [image(tmp_path / "a.nii.gz")], Path("/proc/self/masks"), program={})
+
+
+def test_a_run_that_is_cut_off_leaves_no_mask_beside_the_sidecar_of_another(tmp_path, monkeypatch):
+    def predict(models, turned, masks):
+        for of_image in masks:
+            for mask in of_image:
+                shutil.copy(turned[0], mask)
+
+    def cut_off(*_, **__):
+        raise KeyboardInterrupt
+
+    given, out = image(tmp_path / "a.nii.gz"), tmp_path / "out"
+    monkeypatch.setattr(segmenter, "_predict", predict)
+    segment([NOWHERE], [given], out, program={"Name": "first"})
+    assert "first" in (out / "a_seg.json").read_text()
+    monkeypatch.setattr(segmenter, "write_json", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        segment([NOWHERE], [given], out, program={"Name": "second"})
+    assert [path.name for path in out.iterdir()] == ["a_seg.nii.gz"]

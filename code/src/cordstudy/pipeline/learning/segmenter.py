@@ -94,10 +94,10 @@ def segment(
 
     `program` is what the sidecar tells of who calls; `tell` is told the number of each image as it
     begins. All images are read before anything is written. Raises StudyError for an image that is
-    no 3D NIfTI or shows nothing, and where two images would have one mask. A mask that is empty, or
-    touches the border of the image at a side where the structure rarely leaves it, is told on
-    stderr and in the sidecar. A mask that is there is replaced, a link by a file: never what it
-    leads to.
+    no 3D NIfTI or shows nothing, and where two images would have one mask; OSError where nothing
+    can be written, before it segments. A mask that is empty, or touches the border of the image at
+    a side where the structure rarely leaves it, is told on stderr and in the sidecar. A mask that
+    is there is replaced, a link by a file: never what it leads to.
     """
     _check_names(images, out, [model.name for model in models])
     tasks = [read_segmented(model.folder) for model in models]
@@ -110,6 +110,9 @@ def segment(
                 copy = Path(scratch) / f"{orientation}_{number:04d}.nii.gz"
                 _turn(image, copy, orientation)
                 turned[orientation].append(copy)
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):  # can it be written? Segmenting may take an hour
+            pass
         for orientation, copies in turned.items():
             alike = [n for n, task in enumerate(tasks) if task.orientation == orientation]
             outputs = [_scratch_masks(copy, len(alike)) for copy in copies]
@@ -203,14 +206,17 @@ def _bring_back(
     task: Segmented,
     made_by: Sequence[Mapping[str, object]],
 ) -> None:
-    """Write a mask in the orientation, and with the header, of the image that it is of."""
+    """Write a mask in the orientation, and with the header, of the image that it is of; a sidecar
+    of another mask goes first, so that none is ever beside a mask that it does not tell of."""
     volume = read(image)
+    sidecar = output.with_name(f"{output.name.removesuffix('.nii.gz')}.json")
+    sidecar.unlink(missing_ok=True)
     turned = np.asarray(read_volume(mask).dataobj)
     codes = axcodes(task.orientation)
     voxels = from_orientation(turned, codes, volume.image).astype(np.uint8)
     write_file(output, volume_bytes(with_header_of(volume.original, voxels)))
     borders = touched(turned, task.orientation)
-    _write_sidecar(output, image, made_by=made_by, empty=not turned.any(), borders=borders)
+    _write_sidecar(sidecar, image, made_by=made_by, empty=not turned.any(), borders=borders)
     for remark in _remarks(turned, borders, task):
         click.echo(f"warning: {inline(output)}: {remark}", err=True)
 
@@ -248,7 +254,7 @@ def _remarks(mask: Voxels, borders: Sequence[str], task: Segmented) -> list[str]
 
 
 def _write_sidecar(
-    output: Path,
+    sidecar: Path,
     image: Path,
     *,
     made_by: Sequence[Mapping[str, object]],
@@ -256,7 +262,6 @@ def _write_sidecar(
     borders: Sequence[str],
 ) -> None:
     """Write what is known of a mask beside it, in BIDS' words."""
-    sidecar = output.with_name(f"{output.name.removesuffix('.nii.gz')}.json")
     content = {
         "GeneratedBy": list(made_by),
         "Sources": [image.name],
