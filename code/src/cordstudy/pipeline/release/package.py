@@ -50,8 +50,6 @@ LOADER, LOADER_TEXT = "load.py", "load.py.txt"
 PICKLED = "postprocessing.pkl"
 DATASET = "dataset.json"
 TEXTS = ("plans.json", "dataset_fingerprint.json", "splits_final.json")
-ORIENTATION = {"image_orientation": "RPI"}
-"""How the Spinal Cord Toolbox turns an image before it predicts; without it, to LPI."""
 FOR_SEGMENTING = (DATASET, "plans.json", POSTPROCESSING, INFERENCE)
 """The texts that go with weights alone."""
 CHECKPOINT = "checkpoint_final.pth"
@@ -173,7 +171,8 @@ def _write_model(folder: Path, card: Card, text: str) -> None:
     alone."""
     for name in (*TEXTS, POSTPROCESSING):
         write_file(folder / name, (card.model / name).read_bytes())
-    write_json(folder / DATASET, {**card.dataset, **ORIENTATION})
+    # the Spinal Cord Toolbox turns images so before it predicts; without it, to LPI
+    write_json(folder / DATASET, {**card.dataset, "image_orientation": card.orientation})
     for fold in card.folds:
         for name in OF_A_FOLD:
             file = f"fold_{fold}/{name}"
