@@ -132,7 +132,7 @@ def test_what_is_there_besides_or_is_not_there_is_named(folder):
     shutil.copy(folder / WEIGHTS, folder / "fold_1")
     assert "fold_1/checkpoint_final.pth is none of the files of SHA256SUMS" in refused(folder)
     shutil.rmtree(folder / "fold_1")
-    for name in ("plans.json", "inference.json", "postprocessing.json", WEIGHTS):
+    for name in ("dataset.json", "inference.json", "postprocessing.json", WEIGHTS):
         content = (folder / name).read_bytes()
         (folder / name).unlink()
         assert f"{name} is told of in SHA256SUMS and is not there" in refused(folder)
