@@ -173,7 +173,7 @@ def test_a_branch_that_shows_images_goes_out_where_images_are_allowed(lab):
         Guard(lab, both, ()).check()
     Guard(lab, both, ("epi",)).check()
     in_git(lab, f"{report}/small.html", "a page with pictures of all")
-    with pytest.raises(StudyError, match="small.html of inspired"):
+    with pytest.raises(StudyError, match=r"small\.html of inspired"):
         Guard(lab, both, ("epi",)).check()
 
 
@@ -211,7 +211,7 @@ def test_a_password_in_the_history_does_not_go_out_unless_it_is_said_to_be_revok
 def test_a_licence_makes_no_source_public_that_had_the_name_before(lab):
     public = toml(())
     write(lab, public.replace('path = "inputs/tiny-inspired"', 'path = "inputs/another"'))
-    with pytest.raises(StudyError, match="private sources.*: inspired"):
+    with pytest.raises(StudyError, match=r"private sources.*: inspired"):
         Guard(lab, (), ()).check()
     write(lab, public)
     Guard(lab, (), ()).check()

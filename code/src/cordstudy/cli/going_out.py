@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.texts import did_you_mean
+from cordstudy.provenance.calling.gitannex import without_passwords
 from cordstudy.provenance.history.carried import FOLDER as CARRIED
 from cordstudy.provenance.history.gitlog import Entry
 from cordstudy.provenance.publishing.going import (
@@ -35,13 +36,9 @@ from cordstudy.study.schema import Study
 
 INPUTS = "inputs/"
 UNKNOWN = "it is not known what it was made from"
+URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+")
 LOG = "log"
 """How what commits say is named where a file is."""
-SECRET = re.compile(
-    r"(?P<before>\b[a-z][a-z0-9+.-]*://)(?:[^/\s:@\"']*:[^/\s@\"']+|[^/\s:@\"']{20,})"
-    r"@(?P<host>[^/\s:@\"']+)"
-)
-"""A URL with a password, or a user's name so long that it is one."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +104,9 @@ class Guard:
         said = [*texts(self.dataset, files), *((LOG, text) for text in messages(self.dataset))]
         found = {}
         for place, text in said:
-            for match in SECRET.finditer(text):
-                found[place] = f"{match['before']}…@{match['host']}"
+            for url in URL.findall(text):
+                if without_passwords(url) != url:
+                    found[place] = without_passwords(url)
         return found
 
     def check(self) -> None:

@@ -24,7 +24,7 @@ from cordstudy.cli.groups import Group
 from cordstudy.cli.here import LOCAL, ROOT, path_in
 from cordstudy.cli.saying import say
 from cordstudy.provenance.calling.content import locations
-from cordstudy.provenance.calling.gitannex import is_annex
+from cordstudy.provenance.calling.gitannex import is_annex, without_passwords
 from cordstudy.provenance.citation import PLACE
 from cordstudy.provenance.publishing import host as hosts
 from cordstudy.provenance.publishing import ria as stores
@@ -278,7 +278,8 @@ def _chosen(name: str, asked: Asked, *, to: str, elsewhere: bool = False) -> Cho
     if not choice.files:
         raise StudyError("no content would go out", hint="code/study publish --help")
     total = sum(file.size for file in choice.files) / MB
-    say(f"the branch, and {len(choice.files)} files, {total:.1f} MB, to {inline(to)}")
+    place = inline(without_passwords(to))
+    say(f"the branch, and {len(choice.files)} files, {total:.1f} MB, to {place}")
     if not elsewhere:
         check_whole(ROOT, choice.files)
     return None if asked.dry_run else choice
@@ -307,7 +308,7 @@ def _is_below(path: str, folder: str) -> bool:
 def _tell(lines: Sequence[str]) -> None:
     say("published; others have it by:\n")
     for line in lines:
-        say(f"  {line}")
+        say(f"  {without_passwords(line)}")
 
 
 def _git_url(told: str) -> str:

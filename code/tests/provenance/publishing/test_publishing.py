@@ -13,6 +13,7 @@ from consumers import consumer, served
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.publishing import host, ria, webannex
 from cordstudy.provenance.publishing.going import annexed_files, check_whole
+from cordstudy.provenance.publishing.outbox import outbox
 from helpers import commit, git, run
 
 FILE = "image.bin"
@@ -87,9 +88,12 @@ def move_on(small: Path, text: str = "more\n") -> None:
     commit(small, "more", "notes.txt")
 
 
+@pytest.mark.slow
 def test_a_ria_store_serves_others_by_its_folder_and_by_a_web_server(small, place):
     git(small, "tag", "mine")
     before, scratch = state(small), small / ".cordstudy/publishing"
+    (scratch / "clone/annex/objects").mkdir(parents=True)  # as one that was killed leaves
+    (scratch / "clone/annex/objects").chmod(0o555)
     url = ria.store_url(str(place / "store"))
     ria.publish(small, url, files(small), scratch=scratch)
     check_untouched(small, before)
@@ -99,9 +103,12 @@ def test_a_ria_store_serves_others_by_its_folder_and_by_a_web_server(small, plac
     move_on(small)
     ria.publish(small, url, files(small), scratch=scratch)
     assert told(repo).count("archive-id") == storage == 1, "the same store, not a second one"
+    (place / "store").rename(place / "moved")
+    url = ria.store_url(str(place / "moved"))
+    ria.publish(small, url, files(small), scratch=scratch)
     address = ria.dataset_url(small, url)
     with consumer() as other, served(place) as server:
-        for name, source in (("a", address), ("b", f"ria+{server}/store#{address.split('#')[1]}")):
+        for name, source in (("a", address), ("b", f"ria+{server}/moved#{address.split('#')[1]}")):
             other.types(f"datalad clone '{source}' {name}", f"cd {name}", f"datalad get {FILE}")
             assert (other.home / name / FILE).read_text() == CONTENT
             assert (other.home / name / "notes.txt").read_text() == "more\n"
@@ -161,6 +168,26 @@ def test_a_branch_alone_has_its_content_from_any_web_server(small, place, bare):
             f"datalad get {FILE}",
         )
         assert (other.home / "study" / FILE).read_text() == CONTENT
+
+
+def test_two_do_not_publish_at_once_and_no_password_is_told(small, place):
+    scratch = small / ".cordstudy/publishing"
+    with outbox(small, scratch), pytest.raises(StudyError, match="another process publishes"):
+        host.publish_branch(small, str(place / "host.git"), scratch=scratch)
+    with pytest.raises(StudyError) as failed:
+        host.publish_branch(small, "http://me:geheim@127.0.0.1:9/host.git", scratch=scratch)
+    assert "geheim" not in str(failed.value) and "http://…@127.0.0.1:9/" in str(failed.value)
+
+
+def test_content_that_no_checksum_tells_from_other_is_told_of_nowhere(small, bare):
+    (small / "worm.bin").write_text("anything")
+    run("git", "annex", "add", "-q", "--backend=WORM", "worm.bin", cwd=small)
+    commit(small, "no checksum", "worm.bin")
+    found, scratch = annexed_files(small, ["worm.bin"]), small / ".cordstudy/publishing"
+    urls = host.urls_at("http://127.0.0.1:9", found, flat=False)
+    with pytest.raises(StudyError, match="holds no checksum"):
+        host.publish(small, str(bare), found, urls, scratch=scratch, by_size=False)
+    assert git(bare, "for-each-ref") == ""
 
 
 def test_a_folder_of_something_else_is_left_as_it_is(small, place):

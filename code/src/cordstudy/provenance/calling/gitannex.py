@@ -11,6 +11,7 @@ Does not own: what the output means (each caller reads its own), or what a priva
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -30,6 +31,8 @@ ZERO = "0" * 40
 ANY_BYTES = "surrogateescape"
 """How bytes become text and text bytes, without loss: a file's name may hold any, a carriage return
 among them."""
+CREDENTIALS = re.compile(r"://[^/\s@]*:[^/\s@]*@|://[^/\s@:]{20,}@")
+"""Who reads a URL: a name with a password, or one so long that it is one."""
 LAST_LINES = 8
 """How many lines of what a command said are told of its failure."""
 INDEX_WAIT_S = 120.0
@@ -108,9 +111,14 @@ def run(
         complaint = done.stderr.decode(errors=ANY_BYTES).strip() or output.strip()
         lines = "\n".join(complaint.splitlines()[-LAST_LINES:])
         words = [word for word in argv if word not in QUIET_GIT]
-        shown = " ".join(words[:4])
+        shown = without_passwords(" ".join(words[:4]))
         raise StudyError(f"`{shown} …` failed in {cwd} (exit {done.returncode}):\n{lines}")
     return output
+
+
+def without_passwords(text: str) -> str:
+    """A text whose URLs tell nobody's name and password."""
+    return CREDENTIALS.sub("://…@", text)
 
 
 def _base(private: bool) -> Mapping[str, str]:

@@ -74,15 +74,23 @@ def check_whole(dataset: Path, files: Sequence[Going]) -> None:
             f"the first {absent[0]}",
             hint=f"datalad get {absent[0]}; or name the paths that are to go out",
         )
-    for file in files:
-        if not proves(file.key):
-            raise StudyError(f"{file.path}: its key, {file.key}, holds no checksum")
+    check_provable(files)
     held = holding(dataset, [(places[file.key], file.key) for file in files])
     for file in files:
         if places[file.key] not in held:
             raise StudyError(
                 f"the content of {file.path} is damaged: its annex key is of other bytes",
                 hint="`git annex fsck` sets it aside; then get it again",
+            )
+
+
+def check_provable(files: Sequence[Going]) -> None:
+    """Raise StudyError for a file whose content nobody can tell from other content."""
+    for file in files:
+        if not proves(file.key):
+            raise StudyError(
+                f"{file.path}: its key, {file.key}, holds no checksum",
+                hint=f"git annex migrate --backend=SHA256E {file.path}; or name other paths",
             )
 
 

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import read_lines
 from cordstudy.provenance.calling.gitannex import annex, annex_lines, git
-from cordstudy.provenance.publishing.going import Going
+from cordstudy.provenance.publishing.going import Going, check_provable
 from cordstudy.provenance.publishing.outbox import (
     GIT_ANNEX,
     check_moves_on,
@@ -90,6 +90,7 @@ def publish(
     What is at each is read before, and must be the file's content; with `by_size` the server is
     asked for its size alone. Raises StudyError where it is not, and nothing is pushed.
     """
+    check_provable(files)
     with outbox(dataset, scratch) as box:
         check_moves_on(box.path, url, box.branch)
         annex(box.path, "init", "-q")

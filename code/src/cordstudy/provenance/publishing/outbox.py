@@ -11,8 +11,8 @@ on top of what was published before. The clone is private (`annex.private`): it 
 
 from __future__ import annotations
 
+import fcntl
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from cordstudy.provenance.calling.gitannex import (
     git_ok,
     head,
     settle_identity,
+    without_passwords,
 )
 from cordstudy.provenance.publishing.going import Going, keys_of
 from cordstudy.provenance.running.advancing import current_branch
@@ -51,11 +52,21 @@ class Outbox:
 @contextmanager
 def outbox(dataset: Path, scratch: Path) -> Iterator[Outbox]:
     """Clone the present branch of a study, without files but `.datalad`; remove the clone at the
-    end. It is no annex yet."""
+    end, and what one that was killed left. It is no annex yet.
+
+    Raises StudyError where another is at work.
+    """
     branch = current_branch(dataset).removeprefix("refs/heads/")
     scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as folder:
-        path = Path(folder) / "clone"
+    path = scratch / "clone"
+    with Path(f"{scratch}.lock").open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StudyError(
+                f"another process publishes {dataset}", hint="wait for it, or stop it"
+            ) from error
+        remove_tree(path)
         try:
             options = ("-q", "--shared", "--no-checkout", "--no-tags", "--single-branch")
             git(dataset, "clone", *options, "-b", branch, str(dataset.resolve()), str(path))
@@ -134,8 +145,8 @@ def check_moves_on(repo: Path, url: str, branch: str) -> None:
     known = git_ok(repo, "cat-file", "-e", f"{there}^{{commit}}")
     if not known or not git_ok(repo, "merge-base", "--is-ancestor", there, head(repo)):
         raise StudyError(
-            f"{url} has commits on {branch} that are not here",
-            hint=f"git pull {url} {branch}, then publish again",
+            f"{without_passwords(url)} has commits on {branch} that are not here",
+            hint=f"git pull {without_passwords(url)} {branch}, then publish again",
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.calling.gitannex import annex, git_ok, run
+from cordstudy.provenance.calling.gitannex import annex, git, git_ok, run
 from cordstudy.provenance.history.gitlog import dataset_id
 from cordstudy.provenance.publishing.going import Going
 from cordstudy.provenance.publishing.outbox import (
@@ -85,6 +85,10 @@ def _make_sibling(repo: Path, store: str, *, branch: str, known: bool) -> None:
         f"GIT_CONFIG_VALUE_{first}": branch,
     }
     run(argv, cwd=repo, env=setting)
+    if known:  # it may have moved: others find its content by what is told of it
+        annex(repo, "enableremote", "-q", STORAGE, f"url={store}")
+        # git-annex asks whether a place that another clone told of is meant: it was just named
+        git(repo, "config", f"remote.{STORAGE}.annex-verified", "verified")
 
 
 def _git_url(url: str) -> str:
