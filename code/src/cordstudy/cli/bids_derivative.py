@@ -156,7 +156,7 @@ class Derivative:
                     sidecar=self.sidecar(case, path),
                 )
             )
-        return write_derivative(masks, self.texts(), out)
+        return write_derivative(masks, self.texts(), out.resolve())
 
     def prediction(self, case: RawCase) -> str:
         """Where the prediction of a case is, relative to the study."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cordstudy.base.texts import read_text
 from cordstudy.cli.here import ROOT
-from cordstudy.provenance.calling.gitannex import git, git_ok, head
+from cordstudy.provenance.calling.gitannex import git, git_ok, head, without_passwords
 from cordstudy.provenance.citation import PLACE, Citation, parse_citation
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+")
@@ -43,7 +43,7 @@ def version_line() -> str:
 def source_url(root: Path, path: str, pin: str) -> str:
     """A subdataset as a URI: its URL; of one that is made where it lies, its DataLad id, and of one
     without such an id the pinned commit."""
-    url = _of_submodule(root, path, "url")
+    url = without_passwords(_of_submodule(root, path, "url"), shown="")
     if URL.fullmatch(url):
         return url
     if found := AT_HOST.fullmatch(url):

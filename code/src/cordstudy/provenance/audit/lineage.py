@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit.focus import Focus, Row, select_rows
-from cordstudy.provenance.calling.gitannex import GITLINK, read_git
+from cordstudy.provenance.calling.gitannex import GITLINK, read_git, without_passwords
 from cordstudy.provenance.history.commits import Input, InputBelow, RecordedCommit
 from cordstudy.provenance.history.gitlog import Entry, text
 from cordstudy.provenance.history.index import History
@@ -275,7 +275,7 @@ def _urls(repo: Path, modules: str) -> Mapping[str, str]:
     for key, path in values.items():
         name = key.removesuffix(".path")
         if name != key:
-            urls[path] = values.get(f"{name}.url", "")
+            urls[path] = without_passwords(values.get(f"{name}.url", ""))
     return urls
 
 

@@ -116,9 +116,9 @@ def run(
     return output
 
 
-def without_passwords(text: str) -> str:
-    """A text whose URLs tell nobody's name and password."""
-    return CREDENTIALS.sub("://…@", text)
+def without_passwords(text: str, *, shown: str = "…@") -> str:
+    """A text whose URLs tell nobody's name and password, but that there were such."""
+    return CREDENTIALS.sub(f"://{shown}", text)
 
 
 def _base(private: bool) -> Mapping[str, str]:
