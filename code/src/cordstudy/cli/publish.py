@@ -7,7 +7,6 @@ Does not own: what may go out (`going_out`), or how it gets there (`provenance.p
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,13 +22,12 @@ from cordstudy.cli.going_out import Choice, Guard, choose
 from cordstudy.cli.groups import Group
 from cordstudy.cli.here import LOCAL, ROOT, path_in
 from cordstudy.cli.saying import say
-from cordstudy.provenance.calling.content import locations
 from cordstudy.provenance.calling.gitannex import is_annex, without_passwords
 from cordstudy.provenance.citation import PLACE
 from cordstudy.provenance.publishing import host as hosts
 from cordstudy.provenance.publishing import ria as stores
 from cordstudy.provenance.publishing import webannex
-from cordstudy.provenance.publishing.going import Going, check_whole, keys_of
+from cordstudy.provenance.publishing.going import Going, check_whole
 from cordstudy.provenance.running.runner import check_clean
 
 SCRATCH = LOCAL / "publishing"
@@ -218,6 +216,8 @@ def http(name: str, /, folder: Path, url: str | None, **asked: Any) -> None:
 def files(name: str, /, folder: Path, flat: bool, **asked: Any) -> None:
     """Copy content to FOLDER under plain names, to be uploaded before `publish host`.
 
+    May be repeated: what is there stays.
+
     \b
     Example:
       code/study publish files upload --flat
@@ -226,18 +226,11 @@ def files(name: str, /, folder: Path, flat: bool, **asked: Any) -> None:
           --base https://github.com/lab/study/releases/download/v1
     """
     _check_outside(folder)
-    if folder.exists() and any(folder.iterdir()):
-        raise StudyError(f"{folder} is not empty", hint="name a new folder")
     told = Asked(**asked)
     choice = _chosen(name, told, to=str(folder))
     if choice is None:
         return
-    by_path = {file.path: file.key for file in choice.files}
-    places = locations(ROOT, keys_of(choice.files))
-    for upload, path in hosts.upload_names(choice.files, flat=flat).items():
-        target = folder / upload
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(places[by_path[path]], target)
+    hosts.lay_out(ROOT, folder, choice.files, flat=flat)
     say(f"{len(choice.files)} files are in {folder}")
 
 

@@ -233,6 +233,26 @@ def test_a_table_with_a_url_that_cannot_be_told_is_refused(tmp_path, rows, fault
     assert host.read_urls(table) == {"image.bin": "https://a/b"}
 
 
+def test_what_is_to_be_uploaded_is_laid_out_and_gone_on_with(small, tmp_path):
+    (small / "a b").mkdir()
+    (small / "a b/é.bin").write_text("second")
+    run("git", "annex", "add", "-q", ".", cwd=small)
+    commit(small, "another", ".")
+    found, up = annexed_files(small, ["."]), tmp_path / "up"
+    host.lay_out(small, up, found[1:], flat=True)
+    host.lay_out(small, up, found, flat=True)
+    assert {path.name: path.read_text() for path in up.iterdir()} == {
+        "a b.é.bin": "second",
+        FILE: CONTENT,
+    }
+    assert host.urls_at("http://x", found, flat=True)["a b/é.bin"] == "http://x/a%20b.%C3%A9.bin"
+    (up / FILE).unlink()
+    (up / "a b.é.bin").write_text("other")
+    with pytest.raises(StudyError, match="is something else"):
+        host.lay_out(small, up, found, flat=True)
+    assert not (up / FILE).exists()
+
+
 def test_two_files_that_would_have_one_flat_name_are_refused(small):
     (small / "a").mkdir()
     for path in ("a/b.bin", "a.b.bin"):

@@ -1,13 +1,17 @@
 """Publishing to a git host that holds no content: that is at plain URLs, of which the git-annex
 branch tells.
 
-Owns: the URL of each file, reading what is there before anybody is told of it, pushing.
+Owns: laying out what is to be uploaded, the URL of each file, reading what is there before anybody is
+told of it, pushing.
 Does not own: bringing content there (a person uploads it), or what may be told (the caller).
 """
 
 from __future__ import annotations
 
+import filecmp
 import json
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +19,9 @@ from urllib.parse import quote, urlsplit
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import read_lines
+from cordstudy.provenance.calling.content import locations
 from cordstudy.provenance.calling.gitannex import annex, annex_lines, git
-from cordstudy.provenance.publishing.going import Going, check_provable
+from cordstudy.provenance.publishing.going import Going, check_provable, keys_of
 from cordstudy.provenance.publishing.outbox import (
     GIT_ANNEX,
     check_moves_on,
@@ -44,6 +49,26 @@ def upload_names(files: Sequence[Going], *, flat: bool) -> dict[str, str]:
         if other != file.path:
             raise StudyError(f"{other} and {file.path} would both be called {name}")
     return names
+
+
+def lay_out(dataset: Path, folder: Path, files: Sequence[Going], *, flat: bool) -> None:
+    """Copy the content of files to a folder, under the names that they are uploaded by; what is
+    there stays. Raises StudyError, and copies nothing, where other content has such a name."""
+    names = upload_names(files, flat=flat)
+    places, keys = locations(dataset, keys_of(files)), {file.path: file.key for file in files}
+    sources = {folder / name: places[keys[path]] for name, path in names.items()}
+    there = [target for target in sources if os.path.lexists(target)]
+    for target in there:
+        if not target.is_file() or not filecmp.cmp(target, sources[target], shallow=False):
+            raise StudyError(f"{target} is something else", hint="name a new folder")
+    for target in sources.keys() - there:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f".{target.name}.unfinished")
+        try:
+            shutil.copyfile(sources[target], unfinished)
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def urls_at(base: str, files: Sequence[Going], *, flat: bool) -> dict[str, str]:
