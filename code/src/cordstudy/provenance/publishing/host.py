@@ -1,8 +1,8 @@
 """Publishing to a git host that holds no content: that is at plain URLs, of which the git-annex
 branch tells.
 
-Owns: laying out what is to be uploaded, the URL of each file, reading what is there before anybody is
-told of it, pushing.
+Owns: laying out what is to be uploaded, the URL of each file, reading what is there before anybody
+is told of it, pushing.
 Does not own: bringing content there (a person uploads it), or what may be told (the caller).
 """
 
