@@ -6,6 +6,7 @@ Does not own: what is allowed (`provenance.remaking.trust`), or the remote (`rem
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,15 +16,18 @@ import click
 from cordstudy.base.errors import StudyError, inline
 from cordstudy.cli.columns import print_columns
 from cordstudy.cli.groups import Group
-from cordstudy.cli.here import PROFILE, ROOT, profile_of, recompute_machine
+from cordstudy.cli.here import PROFILE, ROOT, launcher_here, profile_of, recompute_machine
 from cordstudy.cli.saying import say
 from cordstudy.provenance.calling.gitannex import git
 from cordstudy.provenance.calling.sandbox import check_sandbox
+from cordstudy.provenance.history.commits import RecordedCommit
 from cordstudy.provenance.history.index import History
 from cordstudy.provenance.remaking import trust
 
 WIDEST = 100
 """Of a command that is shown, so many characters."""
+FEW = 20
+"""So many records are told of one by one."""
 
 dataset_option = click.option(
     "--dataset",
@@ -60,7 +64,7 @@ def recompute() -> None:
 def on(dataset: Path, signed: bool, minutes: float | None) -> None:
     """Switch it on in this clone, and say which commands may run, and how.
 
-    They are told of by kind; `code/study recompute list` shows each.
+    More than a few are told of by kind; `code/study recompute list` shows each.
 
     \b
     Example:
@@ -76,15 +80,25 @@ def turn_on(dataset: Path, *, signed: bool = False, minutes: float | None = None
     launcher = ROOT / PROFILE.launcher
     program = PROFILE.launcher if root == ROOT else str(launcher)
     trust.turn_on(root, trust.Trust(signed, minutes), program=program)
-    commands = [commit.record.cmd for commit in history.records]
+    records = list(history.records)
     say(
         f"recompute is on in {root}: to get content, git-annex may run the commands of "
-        f"{len(commands)} records"
+        f"{len(records)} records"
     )
-    print_columns(_by_kind(commands), header=("records", "command"), right={0})
+    other = "" if root == ROOT else f" --dataset {shlex.quote(str(root))}"
+    if len(records) > FEW:
+        kinds = _by_kind([commit.record.cmd for commit in records])
+        print_columns(kinds, header=("records", "command"), right={0})
+        say(f"each of them: {launcher_here()} recompute list{other}")
+    else:
+        _print_records(records)
     say(_walls())
-    listing = "code/study recompute list" if root == ROOT else "git log --grep=RUNCMD"
-    say(f"each of them: {listing}; recompute off switches it off")
+    say(f"to switch it off: {launcher_here()} recompute off{other}")
+
+
+def _print_records(records: Sequence[RecordedCommit]) -> None:
+    rows = [(one.id[:8], one.date[:10], _shown(one.record.cmd)) for one in records]
+    print_columns(rows, header=("record", "date", "command"))
 
 
 def _by_kind(commands: Sequence[str]) -> list[tuple[str, str]]:
@@ -107,10 +121,7 @@ def list_commands(dataset: Path) -> None:
     Example:
       code/study recompute list
     """
-    rows = []
-    for commit in History(dataset_root(dataset)).records:
-        rows.append((commit.id[:8], commit.date[:10], _shown(commit.record.cmd)))
-    print_columns(rows, header=("record", "date", "command"))
+    _print_records(list(History(dataset_root(dataset)).records))
 
 
 def dataset_root(dataset: Path) -> Path:
