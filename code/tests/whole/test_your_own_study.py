@@ -1,7 +1,10 @@
 """A newcomer's study: from two plain BIDS folders to a report by the commands of its page."""
 
+import os
+import pty
 import re
 import shutil
+import subprocess
 
 import pytest
 
@@ -59,6 +62,21 @@ def test_a_study_of_two_sources_has_a_general_model_and_one_of_each(clone):
     assert len(steps_of(clone, "mine")) > 20
     again = study(clone, "new", "mine", *arguments, check=False)
     assert again.returncode == 1 and f"error: {TOML} is there" in again.stderr
+
+
+def test_on_a_terminal_the_role_of_each_source_is_asked_for(clone):
+    master, slave = pty.openpty()
+    os.write(master, b"\ntets\ntest\n")
+    arguments = ("new", "mine", "--from", "inputs/site-a", "--from", "inputs/site-b")
+    told = subprocess.run(
+        [clone / "code/study", *arguments], cwd=clone, stdin=slave, capture_output=True, text=True
+    )
+    os.close(master)
+    os.close(slave)
+    assert told.returncode == 0, told.stderr
+    assert "inputs/site-a: 6 masks of anat/T2w. Train or test only" in told.stdout
+    roles = {name: one.role for name, one in load_study(clone, "mine").datasets.items()}
+    assert roles == {"site-a": "train", "site-b": "test"}
 
 
 def test_a_source_of_another_study_keeps_its_name_and_number(clone):

@@ -47,7 +47,7 @@ of a cluster has no time for the others."""
 EPILOG = """\b
 Examples, from the root of a study:
   code/study setup                           make a fresh clone ready
-  code/study new mine --from inputs/a --from inputs/b   a first TOML of your own study
+  code/study new mine --from inputs/a        a first TOML of a study of your own
   code/study run --dry-run                   what there is to do, and the commands
   code/study run --jobs 2                    do it, two steps at a time
   code/study run --on slurm                  the same on a cluster, a job for each step

@@ -33,7 +33,7 @@ from cordstudy.pipeline.sources.guess_people import People, guess_people
 from cordstudy.pipeline.sources.rules import Name
 from cordstudy.provenance.calling.gitannex import git, gitlinks
 from cordstudy.study.draft import DraftedDataset, draft_text
-from cordstudy.study.loading import FOLDER, load_study
+from cordstudy.study.loading import FOLDER, parse_study
 from cordstudy.study.parameters import rules_of
 from cordstudy.study.schema import Split, Study
 
@@ -110,8 +110,9 @@ def new(name: str, trained_on: tuple[str, ...], tested_on: tuple[str, ...], smal
     drafted = list(_drafted(found, known))
     number = next(n for n in range(601, 700) if n not in known.numbers)
     text = draft_text(name, drafted, number=number, folds=_folds(found), small=small)
+    study = parse_study(tomllib.loads(text), name=name, path=path)
     path.write_text(text, encoding="utf-8")
-    _tell(load_study(ROOT, name), found)
+    _tell(study, found)
 
 
 def _free_path(name: str) -> Path:
@@ -205,12 +206,29 @@ def _tables(content: dict[str, Any], key: str) -> Iterator[tuple[str, dict[str, 
 
 
 def _look(place: str, role: str) -> Found:
+    """What is found in a source. Raises StudyError, with paths as people type them here."""
     source = ROOT / place
     try:
-        return Found(place, role, guess(source), guess_people(source), _licence(source))
-    except StudyError as error:  # paths as people type them here
+        guessed, people = guess(source), guess_people(source)
+        _check_own_masks(source, guessed.best.labels)
+        return Found(place, role, guessed, people, _licence(source))
+    except StudyError as error:
         message, hint = (text.replace(f"{ROOT}/", "") for text in (str(error), error.hint))
         raise StudyError(message, hint=hint) from error
+
+
+def _check_own_masks(source: Path, labels: str) -> None:
+    """Raise StudyError for masks that lie in a dataset of their own within the source: a step has
+    the files of the source alone."""
+    folder = source / labels
+    for place in (folder, *folder.parents):
+        if place == source:
+            return
+        if (place / ".git").exists():
+            raise StudyError(
+                f"{place} is a dataset of its own, and a source holds its masks itself",
+                hint=f"make a source of both: a folder in inputs/ with the images, and {labels}",
+            )
 
 
 def _licence(source: Path) -> str:

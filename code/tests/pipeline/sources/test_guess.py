@@ -77,6 +77,13 @@ def test_of_several_masks_those_of_the_cord_are_taken_and_of_these_the_most(tmp_
     assert {other.mask for other in others} == {"{stem}_lesion_seg", "{stem}_label-discs_dlabel"}
 
 
+def test_names_that_no_rule_can_have_are_passed_over(tmp_path):
+    odd = ["*/anat/*_T2w (copy).nii.gz", "derivatives/my labels/*/anat/*_T2w_seg.nii.gz"]
+    usual = ["*/anat/*_T2w.nii.gz", "derivatives/labels/*/anat/*_T2w_seg.nii.gz"]
+    found = guess(source(tmp_path, *odd, *usual))
+    assert (found.best.labels, found.others, found.without) == ("derivatives/labels", [], {})
+
+
 def test_of_several_sessions_the_one_with_the_most_masks_is_taken(tmp_path):
     found = guess(
         source(

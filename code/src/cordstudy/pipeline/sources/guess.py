@@ -34,6 +34,10 @@ OTHER = re.compile(
     "gmseg|wmseg|csfseg|warp"
 )
 """What is masked, or how, that is not a cord with two values."""
+USUAL = re.compile(r"[A-Za-z0-9_-]*[A-Za-z0-9]")
+"""The name of an image that rules can have."""
+FOLDER = re.compile(r"[A-Za-z0-9_+.-]+")
+"""That of a folder."""
 SHOWN = 5
 """Names that a message shows at most."""
 
@@ -141,9 +145,11 @@ def images_in(source: Path) -> Iterator[Image]:
             continue
         if len(rest) not in (2, 3) or rest[-1].startswith("ses-"):
             continue
+        if not all(map(FOLDER.fullmatch, inside)):
+            continue
         scan = Scan(rest[0], rest[1] if len(rest) == 3 else None, rest[-1])
         for name in sorted(files):
-            if ending_of(name) and not is_hidden(name):
+            if ending_of(name) and not is_hidden(name) and USUAL.fullmatch(stem_of(name)):
                 yield Image("/".join(tree), scan, stem_of(name))
 
 

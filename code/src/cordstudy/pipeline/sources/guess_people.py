@@ -8,6 +8,7 @@ imports this.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -63,7 +64,7 @@ def guess_people(source: Path) -> People:
     Raises StudyError where there is none, with a command that makes one.
     """
     path = source / "participants.tsv"
-    if not path.exists():
+    if not os.path.lexists(path):  # its content may be elsewhere, which the reader tells
         raise StudyError(
             f"{path}: there is no table of participants",
             hint=f"(cd {source} && (echo {REQUIRED}; ls -d sub-*) > participants.tsv), then "
