@@ -222,8 +222,8 @@ class SourceRules(Table):
         "model",
         "unknown",
     ]
-    """Which masks are used, by their origin, which their sidecars tell (by the table of tools
-    `../src/cordstudy/pipeline/sources/makers.tsv`, which you may extend); others are left out."""
+    """Which masks are used, by their origin, which their sidecars tell by a table of tools
+    (`../docs/inputs.md`); others are left out."""
     broken_sidecars: LabelOrigin | None = None
     """The origin of a mask whose sidecar is not JSON; an error where this is not said."""
     resample_masks: bool = False
