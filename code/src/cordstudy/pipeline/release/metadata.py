@@ -52,8 +52,8 @@ def metadata_of(card: Card) -> dict[str, object]:
         "references": [card.cite, "doi:10.1038/s41592-020-01008-z (nnU-Net)"],
         "checkpoints": card.keys,
         "label_origins": {group.dataset: group.origins for group in card.trained.groups},
-        "image_orientation": f"{card.orientation} for the network (nibabel's {card.axcodes}); any with "
-        "`code/study segment`",
+        "image_orientation": f"{card.orientation} for the network (nibabel's {card.axcodes}); "
+        "any with `code/study segment`",
         "network_data_format": _formats(card),
     }
 
