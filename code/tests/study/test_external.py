@@ -44,11 +44,11 @@ def test_the_models_of_another_study_are_judged_and_nothing_is_trained(root):
     assert list(models_of(study)) == list(models_of(other))
     own = [name for name in table if name.startswith(("predict:", "program:"))]
     assert len(own) == len([step for step in steps(other) if step.command == "predict"]) + 1
-    predict = table["predict:general.2"]
-    folder = Layout(other).replicate(models_of(other)["general"], 2)
-    assert folder.startswith("models/tiny/general/")
+    predict = table["predict:inspired.2"]
+    folder = Layout(other).replicate(models_of(other)["inspired"], 2)
+    assert folder.startswith("models/tiny/inspired/")
     assert f"{folder}/fold_0/checkpoint_final.pth" in predict.inputs
-    assert predict.outputs[0] == "derivatives/judging/predictions/general.2/new/*"
+    assert predict.outputs[0] == "derivatives/judging/predictions/inspired.2/new/*"
     learned = "derivatives/tiny/nnunet-raw/Dataset601_general/cases.tsv"
     assert learned in table["leakage"].inputs and learned in table["compare"].inputs
 

@@ -95,6 +95,11 @@ def new(name: str, trained_on: tuple[str, ...], tested_on: tuple[str, ...], smal
     of files are all that is read: no image need be here. Where masks may be had in several ways,
     most masks win, and the others stand in a comment. On a terminal you are asked for the role of
     each source, unless --test says one.
+
+    \b
+    Examples:
+      code/study new mine --from inputs/site-a --from inputs/site-b
+      code/study new mine --from inputs/site-a --test inputs/site-b --small
     """
     path = _free_path(name)
     places = {_place(told): "train" for told in trained_on}

@@ -74,9 +74,17 @@ def image(path: Path) -> Path:
     return path
 
 
-def test_a_folder_that_cannot_be_written_is_told_of_before_any_model_is_looked_at(tmp_path):
+def model_in(folder: Path) -> Segmenting:
+    """A model without weights."""
+    folder.mkdir()
+    (folder / "dataset.json").write_text('{"labels": {"background": 0, "spinal_cord": 1}}')
+    return Segmenting("one", folder, (0,), (), 0.5, {})
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_before_any_weights_are_read(tmp_path):
+    model = model_in(tmp_path / "model")
     with pytest.raises(OSError, match="/proc/self/masks"):
-        segment([NOWHERE], [image(tmp_path / "a.nii.gz")], Path("/proc/self/masks"), program={})
+        segment([model], [image(tmp_path / "a.nii.gz")], Path("/proc/self/masks"), program={})
 
 
 def test_a_run_that_is_cut_off_leaves_no_mask_beside_the_sidecar_of_another(tmp_path, monkeypatch):
@@ -88,11 +96,11 @@ def test_a_run_that_is_cut_off_leaves_no_mask_beside_the_sidecar_of_another(tmp_
     def cut_off(*_, **__):
         raise KeyboardInterrupt
 
-    given, out = image(tmp_path / "a.nii.gz"), tmp_path / "out"
+    given, out, model = image(tmp_path / "a.nii.gz"), tmp_path / "out", model_in(tmp_path / "model")
     monkeypatch.setattr(segmenter, "_predict", predict)
-    segment([NOWHERE], [given], out, program={"Name": "first"})
+    segment([model], [given], out, program={"Name": "first"})
     assert "first" in (out / "a_seg.json").read_text()
     monkeypatch.setattr(segmenter, "write_json", cut_off)
     with pytest.raises(KeyboardInterrupt):
-        segment([NOWHERE], [given], out, program={"Name": "second"})
+        segment([model], [given], out, program={"Name": "second"})
     assert [path.name for path in out.iterdir()] == ["a_seg.nii.gz"]
