@@ -205,6 +205,13 @@ def test_all_models_of_the_phantom_study_train_for_the_same_number_of_steps():
     assert len(lengths) == 1
 
 
+@pytest.mark.parametrize("key", ["name", "trained_in"])
+def test_what_a_study_has_from_elsewhere_is_no_key_of_its_file(key):
+    content = tomllib.loads(TINY.read_text())
+    with pytest.raises(StudyError, match=f"{key}: unknown key"):
+        parse_study(content | {key: "other"}, name="tiny", path=TINY)
+
+
 def test_the_command_of_a_step_is_its_whole_parameterisation():
     content = tomllib.loads(TINY.read_text())
     before = steps(parse_study(content, name="tiny", path=TINY))

@@ -43,6 +43,8 @@ BOUNDS = {
     "less_than": ("lt", "below {}"),
     "less_than_equal": ("le", "at most {}"),
 }
+NO_KEYS = ("name", "trained_in")
+"""What a study has from its file's name and from another study, and not from its file."""
 LONGEST = 60
 """Signs of a value that are shown."""
 
@@ -183,7 +185,7 @@ def _known_key(key: str, table: Any) -> str:
 
 def keys_of(model: type[BaseModel]) -> list[str]:
     """The keys that a table may have; the name of a study is that of its file."""
-    no_keys = ("name", "trained_in") if model in (Study, External) else ()
+    no_keys = NO_KEYS if model in (Study, External) else ()
     return [name for name in model.model_fields if name not in no_keys]
 
 

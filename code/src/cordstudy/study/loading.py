@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from cordstudy.base.errors import StudyError
 from cordstudy.base.texts import check_values, did_you_mean, read_text
 from cordstudy.pipeline.sources.rules import Name
-from cordstudy.study.faults import fault_lines, told
+from cordstudy.study.faults import NO_KEYS, fault_lines, told
 from cordstudy.study.models import (
     fairness_models,
     general_model,
@@ -133,6 +133,8 @@ def _is_name(name: str) -> bool:
 
 def parse_study(content: Mapping[str, object], *, name: str, path: Path) -> Study:
     """Check the content of a study's TOML; `path` is for the message. See `load_study`."""
+    if told_twice := [f"{key}: unknown key" for key in NO_KEYS if key in content]:
+        raise StudyError(f"{path}: {told(told_twice)}", hint="take it out of the study's TOML")
     try:
         study = Study.model_validate({**content, "name": name})
     except ValidationError as error:
