@@ -97,4 +97,4 @@ def test_a_fold_that_validates_on_a_trained_subject_is_named(tiny_copy):
 
 def test_the_audit_of_a_study_that_has_not_run_says_what_to_do(new_study):
     failed = audit(new_study())
-    assert failed.returncode == 1 and "code/study run leakage" in failed.stderr
+    assert failed.returncode == 1 and "code/study --study tiny run leakage" in failed.stderr

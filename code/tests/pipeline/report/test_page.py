@@ -18,8 +18,9 @@ from cordstudy.pipeline.judging.scores import Spread, spread, summarise, write_s
 from cordstudy.pipeline.judging.settings import Settings
 from cordstudy.pipeline.judging.sizes import Size, by_model
 from cordstudy.pipeline.judging.strata import Stratum, strata
+from cordstudy.pipeline.judging.telling import p_value
 from cordstudy.pipeline.report.evaluation import read_evaluation
-from cordstudy.pipeline.report.page import Page, number, p_value, render
+from cordstudy.pipeline.report.page import Page, number, render
 from cordstudy.pipeline.report.viewer import Viewer
 from pages import plain
 from simulated import SPECIFICS, judged_model, settings, settings_of, simulated, table

@@ -17,12 +17,11 @@ from cordstudy.base.texts import faults
 from cordstudy.cli.paper.committed import Committed, Row, missing
 from cordstudy.cli.paper.references import References
 from cordstudy.pipeline.judging.settings import HINT, Settings
+from cordstudy.pipeline.judging.telling import p_value
 from cordstudy.study.parameters import settings_of
 
 MINUS = "−"
 TOO_FEW = "too few people for a test or an interval"
-FEWEST = 0.001
-"""A p below this is told as such."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +130,8 @@ def _p(row: Row) -> str:
     for column, words in P_COLUMNS:
         value = _float(row.get(column))
         if not math.isnan(value):
-            told = f"< {FEWEST}" if value < FEWEST else f"= {value:.3f}"
-            return f"{words} {told}"
+            told = p_value(value)
+            return f"{words} {told if told[0] in '<>' else f'= {told}'}"
     return ""
 
 

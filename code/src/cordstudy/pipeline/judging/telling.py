@@ -19,10 +19,22 @@ from cordstudy.pipeline.judging.comparisons import (
 from cordstudy.pipeline.judging.flips import HIGHEST
 from cordstudy.pipeline.judging.statistics import ALPHA
 
+LEAST_P, MOST_P = 0.001, 0.99
+"""A p beyond these is told as beyond them."""
+
 
 def number(value: float, form: str = "+.3f") -> str:
     """A number with a true minus sign."""
     return format(value, form).replace("-", "−")
+
+
+def p_value(value: float) -> str:
+    """A p, never as 0 or 1; none where there is none."""
+    if math.isnan(value):
+        return ""
+    if value < LEAST_P:
+        return f"< {LEAST_P}"
+    return f"> {MOST_P}" if value > MOST_P else f"{value:.3f}"
 
 
 def percent(level: float) -> str:
@@ -96,7 +108,7 @@ def _depends(row: Comparison) -> str:
     if row.rank_effect * row.difference > 0 and not most_disagree:
         return (
             f"{mean}; a test of the mean and one of the ranks agree on its direction, and not on "
-            f"whether it is shown (p {row.p:.3f} and {row.p_wilcoxon:.3f}, unadjusted)."
+            f"whether it is shown (p {p_value(row.p)} and {p_value(row.p_wilcoxon)}, unadjusted)."
         )
     if not row.p_adjusted < ALPHA:
         mean += " and not shown to be other than 0"

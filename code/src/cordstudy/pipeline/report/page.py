@@ -39,7 +39,7 @@ from cordstudy.pipeline.judging.scores import Spread, of_model, subject_means
 from cordstudy.pipeline.judging.settings import Settings
 from cordstudy.pipeline.judging.stamp import NOT_SEEN, Stamp
 from cordstudy.pipeline.judging.strata import Stratum
-from cordstudy.pipeline.judging.telling import percent
+from cordstudy.pipeline.judging.telling import p_value, percent
 from cordstudy.pipeline.report import origins
 from cordstudy.pipeline.report.agreement_plot import agreement_plot
 from cordstudy.pipeline.report.evaluation import Evaluation
@@ -67,7 +67,6 @@ FAMILY_WORDS = {
     ),
 }
 """What the tables of the families say that stand among the notes on fairness."""
-LEAST_P, MOST_P = 0.001, 0.99
 
 
 @dataclass(frozen=True)
@@ -248,15 +247,6 @@ def interval(low: float, high: float) -> str:
     if math.isnan(low):
         return "too few"
     return f"{number(low, '+.3f')} to {number(high, '+.3f')}"
-
-
-def p_value(value: float) -> str:
-    """A p, never as 0 or 1; none where there is none."""
-    if math.isnan(value):
-        return ""
-    if value < LEAST_P:
-        return f"< {LEAST_P}"
-    return "> 0.99" if value > MOST_P else f"{value:.3f}"
 
 
 def bracketed(low: float, high: float) -> str:
