@@ -8,6 +8,7 @@ what network they are of. Needed: safetensors, torch, nnunetv2. This file stands
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,23 @@ import torch
 from safetensors import safe_open
 
 KEY, TEXTS, SAME = "cordstudy", "texts", "same"
+FILE, FOLD = re.compile("(dataset|plans|postprocessing|inference)[.]json"), re.compile("fold_[0-9]+")
+NETWORKS = "dynamic_network_architectures.architectures.unet."
+LAYERS = re.compile("torch[.]nn[.](modules[.](activation|batchnorm|conv|dropout|instancenorm|normalization)[.])?[A-Z]\\w*")
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """The texts of a file, and its checkpoints by fold (`fold_0`): weights, and what is told of
-    them. Raises ValueError for a file of another kind."""
+    them. Raises ValueError for a file of another kind, or of other texts than a model has."""
     with safe_open(path, framework="pt") as opened:
         told = (opened.metadata() or {}).get(KEY)
         if told is None:
             raise ValueError("it does not say what network its weights are of")
         about = json.loads(told)
         texts, same = about.pop(TEXTS), about.pop(SAME)
+        for name in [*texts, *about]:
+            if not (FILE if name in texts else FOLD).fullmatch(name):
+                raise ValueError(f"{name!r} is no file of a model and no fold")
         checkpoints: dict[str, dict[str, Any]] = {}
         for fold, rest in about.items():
             checkpoints[fold] = {**rest, "network_weights": {}}
@@ -42,9 +49,9 @@ def unpack(path: Path, folder: Path) -> None:
     texts, checkpoints = read(path)
     for name, text in texts.items():
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / Path(name).name).write_text(text, encoding="utf-8")
+        (folder / name).write_text(text, encoding="utf-8")
     for fold, checkpoint in checkpoints.items():
-        place = folder / Path(fold).name
+        place = folder / fold
         place.mkdir(parents=True, exist_ok=True)
         torch.save(checkpoint, place / "checkpoint_final.pth")
 
@@ -59,6 +66,12 @@ def network(path: Path, fold: int = 0) -> torch.nn.Module:
     checkpoint = checkpoints[f"fold_{fold}"]
     plans, dataset = PlansManager(json.loads(texts["plans.json"])), json.loads(texts["dataset.json"])
     chosen = plans.get_configuration(checkpoint["init_args"]["configuration"])
+    layers = [chosen.network_arch_init_kwargs[key] for key in chosen.network_arch_init_kwargs_req_import]
+    for name in filter(None, layers):  # nnU-Net imports whatever the texts name
+        if not LAYERS.fullmatch(name):
+            raise ValueError(f"{name!r} is no layer")
+    if not re.fullmatch(re.escape(NETWORKS) + "\\w+", chosen.network_arch_class_name):
+        raise ValueError(f"{chosen.network_arch_class_name!r} is no network of nnU-Net's")
     made: torch.nn.Module = get_network_from_plans(
         chosen.network_arch_class_name,
         chosen.network_arch_init_kwargs,
