@@ -52,7 +52,7 @@ def test_a_study_of_two_sources_has_a_general_model_and_one_of_each(clone):
         "site-b": ["site-b"],
     }
     numbers = [dataset.number for dataset in made.datasets.values()]
-    assert numbers == [507, 508], "the first that no study has"
+    assert numbers == [509, 510], "the first that no study has"
     assert made.split.folds == 3 and made.train.folds == [0, 1, 2], "site-b has four people"
     assert made.train.epochs == 1000 and made.plan.reduction is None
     assert made.datasets["site-a"].columns.model_dump(exclude_unset=True) == {
