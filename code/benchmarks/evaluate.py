@@ -35,6 +35,7 @@ from monai.metrics import (
 )
 from nnunetv2.evaluation.evaluate_predictions import compute_tp_fp_fn_tn
 
+from cordstudy.base.tables import MISSING
 from cordstudy.pipeline.judging.evaluate import Pair, score
 from cordstudy.pipeline.judging.masks import Mask
 from cordstudy.pipeline.judging.measures import measure
@@ -242,7 +243,17 @@ def compare_many(counts: Sequence[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         reference = _write(Path(folder, "ref.nii.gz"), cord(off_mm=0.0, radius_mm=6.0))
         prediction = _write(Path(folder, "pred.nii.gz"), cord(off_mm=0.7, radius_mm=5.5))
-        pair = Pair("model", 1, case, reference, prediction, TOLERANCE_MM)
+        pair = Pair(
+            model="model",
+            replicate=1,
+            case=case,
+            reference=reference,
+            prediction=prediction,
+            others=Path(folder, "none.nii.gz"),
+            keep=MISSING,
+            nsd_tolerance_mm=TOLERANCE_MM,
+            areas=True,
+        )
         click.echo("\n| cases from files | cores | s | ms a case |\n|---|---|---|---|")
         for workers in sorted({1, cores}):
             with ProcessPoolExecutor(workers) as pool:

@@ -1,12 +1,10 @@
 """What a model from elsewhere holds: looked at before any of it is used."""
 
-import copy
 import json
 import os
 import pickle
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -16,8 +14,6 @@ from cordstudy.pipeline.release.opening import opened
 from released import refused, seal
 
 WEIGHTS = "fold_0/checkpoint_final.pth"
-ODD = (None, True, -1, 0, 10**9, 0.5, float("nan"), "", "x", [], [0], {}, {"x": 1}, [[[]]])
-"""What may stand in the place of a value."""
 
 
 class Planted:
@@ -115,26 +111,3 @@ def test_a_model_of_something_else_is_refused(folder, name, key, value, said):
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
     seal(folder)
     assert said in refused(folder)
-
-
-def spoilt(content: dict, where: tuple[str, ...] = ()):
-    """A table with each value in it, however deep, taken out or made odd in turn."""
-    for key in content:
-        for value in ("out", *ODD):
-            changed = copy.deepcopy(content)
-            if value == "out":
-                del changed[key]
-            else:
-                changed[key] = value
-            yield (*where, key, repr(value)), changed
-        if isinstance(content[key], dict):
-            for path, inner in spoilt(content[key], (*where, key)):
-                yield path, {**content, key: inner}
-
-
-@pytest.fixture
-def image(tmp_path):
-    path = tmp_path / "image.nii.gz"
-    voxels = np.random.default_rng(1).random((20, 20, 10)).astype(np.float32)
-    nib.save(nib.Nifti1Image(voxels, np.diag([-1.5, 1.5, 2.5, 1])), path)
-    return path

@@ -1,21 +1,16 @@
 """The page of a recorded study: what it says, that it stands alone, that it comes out the same."""
 
 import html
-import http.server
-import queue
 import re
-import shutil
-import subprocess
-import threading
 from pathlib import Path
 
 import pytest
 
+from browser import CHROMIUM, said_by
 from helpers import REPOSITORY, run, study
 from pages import plain
 
 FOLDER = "derivatives/tiny/report"
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(scope="session")
@@ -91,63 +86,9 @@ document.getElementById("viewer").scrollIntoView();
 given up."""
 
 
-class PageServer(http.server.BaseHTTPRequestHandler):
-    """Gives one page, and keeps what the page sends back: a browser's clock is real time here,
-    however slow it draws."""
-
-    page: bytes
-    said: queue.Queue
-
-    def do_GET(self):
-        self.send_response(200 if self.path == "/" else 404)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.end_headers()
-        if self.path == "/":
-            self.wfile.write(self.page)
-
-    def do_POST(self):
-        self.said.put(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *arguments):
-        """Nothing."""
-
-
 @pytest.mark.skipif(not CHROMIUM, reason="no chromium on the PATH")
 def test_the_viewer_shows_the_worst_case_in_a_browser(tiny, tmp_path):
     page = (tiny / FOLDER / "index.html").read_text().replace("</body>", f"{TELLS}</body>")
     assert TELLS in page
-    said = queue.Queue()
-    handler = type("Handler", (PageServer,), {"page": page.encode(), "said": said})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        f"--user-data-dir={tmp_path}",
-        "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader",
-        "--window-size=1000,2000",
-        "--remote-debugging-port=0",
-    ]
-    address = f"http://127.0.0.1:{server.server_port}/"
-    with (tmp_path / "chromium.log").open("w") as log:
-        browser = subprocess.Popen([CHROMIUM, *flags, address], stdout=log, stderr=log)
-    try:
-        told = said.get(timeout=180)
-    except queue.Empty:
-        pytest.fail(
-            f"the viewer said nothing; chromium: {(tmp_path / 'chromium.log').read_text()[-2000:]}"
-        )
-    finally:
-        browser.kill()
-        browser.wait()
-        server.shutdown()
-        server.server_close()
+    (told,) = said_by({"/": page}, tmp_path, "--window-size=1000,2000")
     assert re.match(r"(inspired|canproco|epi), Dice [\d.]+ \(general\)", told), told
