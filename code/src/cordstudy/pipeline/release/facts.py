@@ -30,23 +30,6 @@ from cordstudy.pipeline.judging.settings import JudgedModel, Settings, read_sett
 from cordstudy.pipeline.judging.statistics import exact_rate, interval
 from cordstudy.pipeline.raw.layout import RawCase, read_cases
 
-CASE_COLUMNS = (
-    "case_id",
-    "dataset",
-    "participant_id",
-    "session",
-    "contrast",
-    "vendor",
-    "field_strength",
-    "pathology",
-    "label_origin",
-    "label_made_by",
-    "fold",
-    "image_key",
-    "mask_key",
-)
-"""Of the list of cases. `fold` is the one that a case is held out of; sex, age and site are left
-out, as a release may go further than its sources."""
 HEADING = re.compile(r"## +(?P<version>\S+)(?: +\((?P<date>[0-9-]+)\))? *")
 
 
@@ -69,10 +52,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Trained:
-    """Who a model was trained on, by source, and the rows of the list of cases."""
+    """Who a model was trained on, by source, and the cases themselves."""
 
     groups: Sequence[Group]
-    rows: Sequence[Sequence[str]]
+    cases: Sequence[RawCase]
     held_out: int
     """Images that none of the released folds was trained on."""
     learned_people: int
@@ -93,11 +76,10 @@ def trained_on(training_set: Path, terms: Mapping[str, str], folds: Sequence[int
     groups = []
     for name in dict.fromkeys(case.dataset for case in cases):
         groups.append(_group(name, terms[name], [case for case in cases if case.dataset == name]))
-    rows = [[getattr(case, column) for column in CASE_COLUMNS] for case in cases]
     learned = [case for case in cases if {case.fold} != {str(fold) for fold in folds}]
     return Trained(
         groups,
-        rows,
+        cases,
         held_out=len(cases) - len(learned),
         learned_people=len({(case.dataset, case.person) for case in learned}),
     )

@@ -25,14 +25,15 @@ from pathlib import Path
 import click
 
 from cordstudy.base.outputs import check_own, remove_own
-from cordstudy.base.tables import write_file, write_json, write_table
+from cordstudy.base.tables import write_file, write_json
 from cordstudy.pipeline.learning.checkpoints import TRAINER, load
 from cordstudy.pipeline.learning.options import fold_option, tile_step_option
 from cordstudy.pipeline.learning.postprocessing import FILE as POSTPROCESSING
 from cordstudy.pipeline.release.archive import checksums, listed_files, write_zip
 from cordstudy.pipeline.release.card import Card, card_text
+from cordstudy.pipeline.release.case_list import FILE as CASES
+from cordstudy.pipeline.release.case_list import write_case_list
 from cordstudy.pipeline.release.facts import (
-    CASE_COLUMNS,
     read_changes,
     read_citation,
     scores_of,
@@ -45,7 +46,6 @@ from cordstudy.pipeline.release.weights import packed
 SUMS = "SHA256SUMS"
 README = "README.md"
 METADATA = "metadata.json"
-CASES = "cases.tsv"
 LOADER, LOADER_TEXT = "load.py", "load.py.txt"
 PICKLED = "postprocessing.pkl"
 DATASET = "dataset.json"
@@ -152,7 +152,7 @@ def _write(out: Path, card: Card) -> None:
     out.mkdir()
     write_file(out / README, text)
     write_json(out / METADATA, metadata_of(card))
-    write_table(out / CASES, CASE_COLUMNS, card.trained.rows)
+    write_case_list(out / CASES, card.trained.cases)
     base = card.title
     folder = out / base / f"{TRAINER}__nnUNetPlans__{card.configuration}"
     _write_model(folder, card, text)
@@ -181,7 +181,7 @@ def _write_model(folder: Path, card: Card, text: str) -> None:
     if card.postprocessing.keep == "largest component":
         write_file(folder / PICKLED, _stock_postprocessing(card.labels))
     write_file(folder / README, text)
-    write_table(folder / CASES, CASE_COLUMNS, card.trained.rows)
+    write_case_list(folder / CASES, card.trained.cases)
     write_file(folder / SUMS, checksums(folder))
 
 
