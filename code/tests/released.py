@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from cordstudy.base.errors import StudyError
+from cordstudy.pipeline.release import opening
 from cordstudy.pipeline.release.archive import checksums
-from cordstudy.pipeline.release.opening import opened
+from cordstudy.pipeline.release.loading import unpack_weights
 from cordstudy.provenance.history.carried import place_of
 from helpers import REPOSITORY, run
 
@@ -19,6 +21,8 @@ EVALUATION = "derivatives/phantom/evaluation"
 RAW = "derivatives/phantom/nnunet-raw/Dataset601_general"
 STOCK = "phantom-general/nnUNetTrainer__nnUNetPlans__3d_fullres"
 SOURCES = ("spine-generic", "inspired", "sci-colorado", "canproco")
+opened = partial(opening.opened, weights=unpack_weights)
+"""A release in any of its forms, as `segment` takes it."""
 
 
 def recorded_model(place: Path) -> Path:

@@ -221,9 +221,10 @@ def _of_study(study: Study, name: str) -> Segmenting:
 
 def _released(path: Path, stack: ExitStack, sha256: str) -> Segmenting:
     from cordstudy.pipeline.learning.segmenter import Segmenting
+    from cordstudy.pipeline.release.loading import unpack_weights
     from cordstudy.pipeline.release.opening import opened
 
-    model = stack.enter_context(opened(path, expected=sha256))
+    model = stack.enter_context(opened(path, expected=sha256, weights=unpack_weights))
     if not model.checked_by:
         say(f"note: nothing tells which SHA-256 {path} should have: --sha256", err=True)
     about = {"Name": model.name, "Version": model.version, "SHA256": model.sha256}

@@ -16,10 +16,9 @@ from cordstudy.base.errors import StudyError
 from cordstudy.cli.segment import masks_of
 from cordstudy.pipeline.learning.predictor import predict_files
 from cordstudy.pipeline.release.archive import checksums, write_zip
-from cordstudy.pipeline.release.opening import opened
 from cordstudy.study.loading import load_study
 from helpers import REPOSITORY, git, run
-from released import STOCK, refused, seal
+from released import STOCK, opened, refused, seal
 
 WEIGHTS = "fold_0/checkpoint_final.pth"
 

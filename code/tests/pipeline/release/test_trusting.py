@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from cordstudy.pipeline.release.archive import write_zip
-from cordstudy.pipeline.release.opening import opened
-from released import refused, seal
+from released import opened, refused, seal
 
 WEIGHTS = "fold_0/checkpoint_final.pth"
 

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cordstudy.base.errors import StudyError
-from cordstudy.pipeline.release.opening import opened
-from cordstudy.pipeline.release.unpacking import LOADER, unpack_weights, unpack_zip
+from cordstudy.pipeline.release.loading import LOADER, unpack_weights
+from cordstudy.pipeline.release.unpacking import unpack_zip
 from helpers import REPOSITORY
-from released import refused
+from released import opened, refused
 
 CHANGED = 60
 """Archives with some bytes changed."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from cordstudy.pipeline.release.archive import files_below, read_checksums, sha2
 from cordstudy.pipeline.release.inference import FILE as INFERENCE
 from cordstudy.pipeline.release.inference import Inference
 from cordstudy.pipeline.release.trusting import CHECKPOINT, check_model
-from cordstudy.pipeline.release.unpacking import GET, unpack_weights, unpack_zip
+from cordstudy.pipeline.release.unpacking import GET, unpack_zip
 
 SUMS = "SHA256SUMS"
 TRAINERS = "nnUNetTrainer*"
@@ -52,9 +52,16 @@ class Opened:
     """What told which bytes it should have; empty where nothing did."""
 
 
+Unpack = Callable[[Path, Path], None]
+"""Takes a file apart into a folder."""
+
+
 @contextmanager
-def opened(given: Path, *, expected: str = "") -> Iterator[Opened]:
-    """A model from a release's folder, archive or weights, or a model folder of nnU-Net's.
+def opened(
+    given: Path, *, expected: str = "", weights: Unpack | None = None
+) -> Iterator[Opened]:
+    """A model from a release's folder or archive, or a model folder of nnU-Net's; from weights
+    alone where `weights` takes these apart (`loading.unpack_weights`).
 
     `expected` is the SHA-256 that the file, or a folder's SHA256SUMS, should have. Raises
     StudyError for anything else, and where a file is not as its checksum says.
@@ -67,7 +74,7 @@ def opened(given: Path, *, expected: str = "") -> Iterator[Opened]:
         raise StudyError(f"{given}: no such file or folder", hint="a model of the study, or a path")
     digest, checked_by = _check_file(regular(given), expected)
     with tempfile.TemporaryDirectory() as scratch, _told_as(given, scratch):
-        folder = _unpacked(given, Path(scratch))
+        folder = _unpacked(given, Path(scratch), weights)
         _check_sums(folder / SUMS, folder, given)  # tells of damage alone: it came along
         yield _known(given, folder, digest, checked_by)
 
@@ -81,11 +88,11 @@ def _told_as(given: Path, scratch: str) -> Iterator[None]:
         raise StudyError(str(error).replace(scratch, str(given)), hint=error.hint) from error
 
 
-def _unpacked(given: Path, scratch: Path) -> Path:
+def _unpacked(given: Path, scratch: Path, weights: Unpack | None) -> Path:
     """The model folder in a file."""
-    if given.suffix == ".safetensors":
+    if weights and given.suffix == ".safetensors":
         folder = scratch / "model"
-        unpack_weights(given, folder)
+        weights(given, folder)
         return folder
     if zipfile.is_zipfile(given):
         unpack_zip(given, scratch)

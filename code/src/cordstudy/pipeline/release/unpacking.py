@@ -1,4 +1,4 @@
-"""A release's archive, or its weights, taken apart into a folder.
+"""A release's archive, taken apart into a folder.
 
 Owns: that nothing is written elsewhere, twice, or without end, and that a damaged file is one
 error.
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import lzma
-import runpy
 import shutil
 import struct
 import zipfile
@@ -19,7 +18,6 @@ from pathlib import Path, PurePosixPath
 
 from cordstudy.base.errors import StudyError
 
-LOADER = "load.py.txt"
 LARGEST = 4 * 2**30
 """Bytes of all files of an archive together; five folds of a full network have about 1 GB."""
 MOST = 10_000
@@ -40,16 +38,6 @@ DAMAGED = (
 
 OF_THE_FILE = (None, errno.EINVAL, errno.ENAMETOOLONG)
 """What an OSError has that is none of the machine's: of bz2, of a place before the file, a name."""
-
-
-def unpack_weights(given: Path, folder: Path) -> None:
-    """A model folder of a file of safetensors. Raises StudyError for any other file."""
-    loader = runpy.run_path(str(Path(__file__).with_name(LOADER)))
-    try:
-        loader["unpack"](given, folder)
-    except Exception as error:  # whatever a damaged file makes of it
-        why = str(error).partition("\n")[0] or type(error).__name__
-        raise StudyError(f"{given}: no weights of a release: {why}", hint=GET) from error
 
 
 def unpack_zip(given: Path, folder: Path) -> None:
