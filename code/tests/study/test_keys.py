@@ -7,11 +7,11 @@ import pytest
 from cordstudy.cli.parts import parts
 from cordstudy.study.faults import keys_of
 from cordstudy.study.keys import about, key_tables, tables_of, words_of_keys
-from cordstudy.study.schema import Study
+from cordstudy.study.schema import External, Study
 from helpers import REPOSITORY
 
 PAGE = REPOSITORY / "code/studies/README.md"
-TABLES = dict(tables_of(Study, ""))
+TABLES = dict((*tables_of(External, ""), *tables_of(Study, "")))
 
 
 def test_the_page_has_every_key_as_the_code_says():
@@ -31,4 +31,4 @@ def test_every_table_and_key_is_told_in_words(name):
 def test_every_table_of_a_toml_is_on_the_page():
     headings = re.findall(r"^### `(\S+)`$", PAGE.read_text(), re.MULTILINE)
     asked = {"[datasets.NAME]", "[models.NAME]", "[split]", "[plan]", "[plan.reduction]", "[train]"}
-    assert asked | {"[predict]", "[judge]", "[fairness]", "[release]"} <= set(headings)
+    assert asked | {"[predict]", "[judge]", "[fairness]", "[release]", "[unpack]"} <= set(headings)

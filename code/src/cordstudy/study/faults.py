@@ -24,6 +24,7 @@ PATTERNS = {
     r"^ses-[A-Za-z0-9]+$": "a session, such as ses-M0",
     r"^code/.+\.tsv$": "a table of this study's, such as code/studies/split.tsv",
     r"^code/.+\.md$": "a text of this study's, such as code/studies/changes.md",
+    r"^[0-9a-f]{64}$": "64 digits of 0 to 9 and a to f",
     r"\S": "some text",
 }
 """What each regular expression of the tables asks for."""
@@ -43,8 +44,8 @@ BOUNDS = {
     "less_than": ("lt", "below {}"),
     "less_than_equal": ("le", "at most {}"),
 }
-NO_KEYS = ("name", "trained_in")
-"""What a study has from its file's name and from another study, and not from its file."""
+NO_KEYS = ("name", "trained_in", "given")
+"""What a study has from its file's name, from another study or a release, and not from its file."""
 LONGEST = 60
 """Signs of a value that are shown."""
 

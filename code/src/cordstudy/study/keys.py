@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cordstudy.study.faults import alternatives, keys_of, model_of
-from cordstudy.study.schema import Study
+from cordstudy.study.schema import External, Study
 
 HEADER = "| key | meaning | default |\n|---|---|---|"
 
@@ -26,7 +26,7 @@ def key_tables() -> str:
     """A table for each kind of table of the TOML, below its name and what it is for."""
     parts: list[str] = []
     shown: set[type[BaseModel]] = set()
-    for name, model in tables_of(Study, ""):
+    for name, model in (*tables_of(Study, ""), *tables_of(External, "")):
         if model in shown:
             continue
         shown.add(model)

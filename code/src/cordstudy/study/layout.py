@@ -120,8 +120,10 @@ class Layout:
         return Layout(self.study.trained_in) if self.study.trained_in else self
 
     def training_set(self, model: Model) -> str:
-        """The raw dataset that a model learns from: its own where it merges several, or that of the
-        model whose it shares."""
+        """The folder that tells the cases that a model learns from: its own raw dataset where it
+        merges several, or that of the model whose it shares; of a release, what was unpacked."""
+        if self.study.given:
+            return self.model(model)
         place = self._trained_in
         if model.number is None:
             return place.raw(model.learns_from[0])
@@ -131,7 +133,9 @@ class Layout:
         return f"{self.derivatives}/nnunet-raw/Dataset{number}_{name}"
 
     def model(self, model: Model) -> str:
-        """A trained model in nnU-Net's results layout."""
+        """A trained model in nnU-Net's results layout, or as it was unpacked from a release."""
+        if self.study.given:
+            return f"models/{self.study.name}/{model.name}/unpacked"
         dataset = PurePosixPath(self.training_set(model)).name
         trainer = f"{TRAINER}__{PLANS}__{configuration(self.study, model)}"
         return f"models/{self._trained_in.study.name}/{model.name}/{dataset}/{trainer}"

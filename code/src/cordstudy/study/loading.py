@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,9 +23,21 @@ from cordstudy.study.models import (
     models_of,
     shared_planner,
 )
-from cordstudy.study.schema import External, Study
+from cordstudy.study.schema import (
+    External,
+    Given,
+    ModelTable,
+    Predict,
+    Study,
+    Task,
+    Train,
+    Unpack,
+    is_release,
+)
 
 FOLDER = "code/studies"
+ALL_AXES: tuple[Literal[0, 1, 2], ...] = (0, 1, 2)
+"""That a release mirrors along: of these it does along those that it was trained with."""
 LONGEST = 80
 """Signs of a name that are told of one that is none."""
 
@@ -41,6 +54,8 @@ def load_study(root: Path, name: str) -> Study:
     if not isinstance(content.get("models"), str):
         return parse_study(content, name=name, path=path)
     external = _parse_external(content, name=name, path=path)
+    if is_release(external.models):
+        return _judging_release(external, path)
     if not isinstance(_read(root, external.models).get("models"), dict):
         raise StudyError(
             f"{path}: models: {external.models} trains none either",
@@ -68,7 +83,7 @@ def _parse_external(content: Mapping[str, object], *, name: str, path: Path) -> 
     try:
         return External.model_validate({**content, "name": name})
     except ValidationError as error:
-        hint = "correct the study's TOML: one that takes another's models trains none"
+        hint = "correct the study's TOML: one that takes models from elsewhere trains none"
         raise StudyError(f"{path}: {told(fault_lines(error, External))}", hint=hint) from error
 
 
@@ -98,6 +113,27 @@ def _judging(external: External, trained_in: Study, path: Path) -> Study:
             "release": None,
             "trained_in": trained_in,
         }
+    )
+    if fault := _baseline_fault(study):
+        raise StudyError(f"{path}: {fault}", hint="correct the study's TOML")
+    return study
+
+
+def _judging_release(external: External, path: Path) -> Study:
+    """The study that judges the model of a release: general, and of nobody knows what here. Raises
+    StudyError where a baseline has its name."""
+    unpack = external.unpack or Unpack()
+    given = Given(path=external.models, **unpack.model_dump())
+    study = Study.model_construct(
+        name=external.name,
+        datasets=external.datasets,
+        models={given.model: ModelTable.model_construct(datasets=[])},
+        train=Train(folds=given.folds, identical=given.identical),
+        predict=Predict(mirror_axes=list(ALL_AXES), tile_step=given.tile_step),
+        baselines=external.baselines,
+        judge=external.judge,
+        task=external.task or Task(),
+        given=given,
     )
     if fault := _baseline_fault(study):
         raise StudyError(f"{path}: {fault}", hint="correct the study's TOML")

@@ -38,6 +38,7 @@ NEEDS: Mapping[str, Needs] = {
     "leakage": SMALL,
     "cohort": SMALL,
     "package": SMALL,
+    "unpack": Needs(cores=1, memory_gb=8, hours=1),
     "report": Needs(cores=1, memory_gb=8, hours=1),
     "notebook": Needs(cores=1, memory_gb=8, hours=1),
 }

@@ -42,8 +42,10 @@ def parameter_files(study: Study) -> dict[str, str]:
 
 
 def _text(values: Rules | Settings) -> str:
-    """The task is absent where it is the default."""
+    """The task, and the release, are absent where they are the default."""
     usual = {"task"} if values.task == type(values.task)() else set()
+    if isinstance(values, Settings) and not values.release:
+        usual.add("release")
     return json.dumps(values.model_dump(exclude=usual), indent=1, sort_keys=True) + "\n"
 
 
@@ -105,4 +107,5 @@ def settings_of(study: Study) -> Settings:
         task=_of_task(study, JudgedTask),
         trained_in=study.trained_in.name if study.trained_in else "",
         trained_on_phantoms=bool(study.trained_in) and trained_on_phantoms(study),
+        release=study.given.path if study.given else "",
     )

@@ -1,6 +1,6 @@
-"""The step that packs a trained model for others.
+"""The steps of releases: packing a trained model for others, unpacking one of theirs.
 
-Owns: which models are packed; the command, inputs and outputs of `package`.
+Owns: which models are packed; the command, inputs and outputs of `package` and `unpack`.
 Does not own: the other steps and the order of all (`steps`), or what is in a release
 (`pipeline.release`).
 """
@@ -11,12 +11,22 @@ from cordstudy.study.declaring import below, declared, repeated
 from cordstudy.study.layout import Layout
 from cordstudy.study.learning_steps import PLANNED
 from cordstudy.study.models import Model, configuration, models_of
-from cordstudy.study.schema import Release, Study
+from cordstudy.study.schema import Given, Release, Study
 from cordstudy.study.step import Step
 
 CITATION = "CITATION.cff"
 KINDS = ("general", "specific")
 """The models that a study is about: others only show what a difference is of."""
+UNPACKED = (
+    "plans.json",
+    "dataset.json",
+    "splits_final.json",
+    "postprocessing.json",
+    "inference.json",
+    "cases.tsv",
+)
+OF_A_FOLDER = ("SHA256SUMS", "**/nnUNetTrainer*/*", "**/nnUNetTrainer*/fold_*/*")
+"""What of a release's folder is read."""
 FILES = ("README.md", "metadata.json", "cases.tsv", "load.py", "SHA256SUMS")
 
 
@@ -56,4 +66,30 @@ def _package(study: Study, model: Model, release: Release) -> Step:
         outputs=below(
             [out], [*names, f"{stock}/*", *below([stock], [f"{fold}/*" for fold in folds])]
         ),
+    )
+
+
+def unpacks(study: Study) -> list[Step]:
+    """The step that unpacks the release whose model a study judges; none of models that were
+    trained here."""
+    return [_unpack(study, study.given)] if study.given else []
+
+
+def _unpack(study: Study, given: Given) -> Step:
+    model = models_of(study)[given.model]
+    out = Layout(study).model(model)
+    arguments: list[object] = [given.path]
+    if given.sha256:
+        arguments += ["--sha256", given.sha256]
+    arguments += repeated("fold", given.folds)
+    arguments += ["--tile-step", given.tile_step]
+    arguments += ["--structure", study.task.structure, "--orientation", study.task.orientation]
+    checkpoints = [f"fold_{fold}/checkpoint_final.pth" for fold in given.folds]
+    return declared(
+        "unpack",
+        model.name,
+        f"Unpack {model.name}, a release",
+        [*arguments, "--out", out],
+        inputs=[given.path] if given.is_archive else below([given.path], OF_A_FOLDER),
+        outputs=below([out], [*UNPACKED, *checkpoints]),
     )

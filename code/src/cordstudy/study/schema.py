@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from cordstudy.pipeline.judging.settings import QUESTION, STRATA, Grouping
 from cordstudy.pipeline.sources.rules import (
     BELOW,
+    Below,
     Distinct,
     Imaged,
     Name,
@@ -31,6 +34,11 @@ MOST_FOLDS = 1000
 """More are refused where all of them would be trained."""
 Configuration = Literal["2d", "3d_fullres"]
 """nnU-Net's name of a kind of network."""
+ARCHIVE = ".zip"
+LONGEST_MODEL = 60
+"""Signs of a model's name."""
+NAMED: TypeAdapter[str] = TypeAdapter(Name)
+BELOW_ROOT: TypeAdapter[str] = TypeAdapter(Below)
 
 
 class Dataset(SourceRules):
@@ -344,15 +352,89 @@ class Release(Table):
     first."""
 
 
+class Unpack(Table):
+    """What a release that is judged should be, where `models` is its path; the step `unpack` looks
+    whether it is."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Of the archive, or of a folder's `SHA256SUMS`, as whoever published it tells."""
+    folds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct] = [
+        0,
+        1,
+        2,
+        3,
+        4,
+    ]
+    """Those that it has, as its card says."""
+    tile_step: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """That it segments by, as its card says."""
+    identical: Literal["here", "anywhere"] = "anywhere"
+    """How far its masks are the same bytes again, as in `[train]`; on a GPU `"here"`."""
+
+
+class Given(Unpack):
+    """A release as a study has it: where it is, and what it should be."""
+
+    path: str
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is a file; else it is a folder."""
+        return self.path.endswith(ARCHIVE)
+
+    @property
+    def model(self) -> str:
+        """What its model is called: as its file, or its folder, or, where that is called `release`,
+        the folder above."""
+        path = PurePosixPath(self.path)
+        if path.name == "release" and path.parent.name:
+            path = path.parent
+        plain = re.sub("[^a-z0-9]+", "-", path.name.removesuffix(ARCHIVE).lower()).strip("-")
+        return plain[:LONGEST_MODEL] or "model"
+
+
+def is_release(models: str) -> bool:
+    """Whether what stands at `models` is a path, and no study's name."""
+    return "/" in models or models.endswith(ARCHIVE)
+
+
 class External(Table):
-    """The TOML of a study that trains nothing: it judges models that another study here trained."""
+    """The TOML of a study that trains nothing: it judges models that another study here trained, or
+    the one of a release."""
 
     name: Name
-    models: Name
-    """The study that trained them."""
+    models: str
+    """The study that trained them, or the path of a release."""
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     baselines: dict[Name, Baseline] = {}
     judge: Judge = Judge()
+    unpack: Unpack | None = None
+    """Of a release alone."""
+    task: Task | None = None
+    """Of a release alone: the task of another study's models is that study's."""
+
+    @field_validator("models")
+    @classmethod
+    def _leads_to_models(cls, told: str) -> str:
+        kind = BELOW_ROOT if is_release(told) else NAMED
+        try:
+            return kind.validate_python(told)
+        except ValidationError as error:
+            raise ValueError(
+                f"{told!r} is neither a study's name nor the path of a release below the root of "
+                "the repository: its .zip, or its folder"
+            ) from error
+
+    @model_validator(mode="after")
+    def _says_nothing_of_a_study(self) -> External:
+        if not is_release(self.models):
+            lines = []
+            for key in ("unpack", "task"):
+                if getattr(self, key) is not None:
+                    lines.append(f"{key}: it is of a release, and {self.models} is a study")
+            if lines:
+                raise ValueError("\n".join(lines))
+        return self
 
     @model_validator(mode="after")
     def _only_judges(self) -> External:
@@ -366,11 +448,35 @@ class External(Table):
                 raise ValueError(f"baselines.{name}: needs command: {told}")
         return self
 
+    @model_validator(mode="after")
+    def _nothing_is_twice(self) -> External:
+        _check_distinct(self.datasets, {})
+        return self
+
+
+def _check_distinct(datasets: Mapping[str, Dataset], models: Mapping[str, ModelTable]) -> None:
+    """Raise ValueError where two have one path, or one number."""
+    paths = [dataset.path for dataset in datasets.values()]
+    if len(set(paths)) < len(paths):
+        raise ValueError("datasets: two of them have the same path")
+    numbers: dict[int, str] = {}
+    for name, dataset in datasets.items():
+        other = numbers.setdefault(dataset.number, name)
+        if other != name:
+            raise ValueError(f"datasets.{name}.number: {dataset.number} is that of {other}")
+    for name, table in models.items():
+        if table.number is None:
+            continue
+        other = numbers.setdefault(table.number, name)
+        if other != name:
+            raise ValueError(f"models.{name}.number: {table.number} is that of {other}")
+
 
 class Study(Table):
     """A whole study. `name` is that of its file.
 
-    In one that trains nothing, all that is about training is that of `trained_in`.
+    In one that trains nothing, all that is about training is that of `trained_in`, or of the
+    release that is `given`.
     """
 
     name: Name
@@ -388,6 +494,13 @@ class Study(Table):
     """Without it no model is packed for others."""
     trained_in: Study | None = None
     """The study whose models are judged here; None for one that trains its own."""
+    given: Given | None = None
+    """The release whose model is judged here; None for a study of models that were trained here."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether it trains the models that it judges."""
+        return self.trained_in is None and self.given is None
 
     @model_validator(mode="before")
     @classmethod
@@ -436,18 +549,5 @@ class Study(Table):
 
     @model_validator(mode="after")
     def _nothing_is_twice(self) -> Study:
-        paths = [dataset.path for dataset in self.datasets.values()]
-        if len(set(paths)) < len(paths):
-            raise ValueError("datasets: two of them have the same path")
-        numbers: dict[int, str] = {}
-        for name, dataset in self.datasets.items():
-            other = numbers.setdefault(dataset.number, name)
-            if other != name:
-                raise ValueError(f"datasets.{name}.number: {dataset.number} is that of {other}")
-        for name, table in self.models.items():
-            if table.number is None:
-                continue
-            other = numbers.setdefault(table.number, name)
-            if other != name:
-                raise ValueError(f"models.{name}.number: {table.number} is that of {other}")
+        _check_distinct(self.datasets, self.models)
         return self

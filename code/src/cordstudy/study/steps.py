@@ -21,7 +21,7 @@ from cordstudy.study.models import (
     trainings,
     untrained_models,
 )
-from cordstudy.study.release_step import packages
+from cordstudy.study.release_step import packages, unpacks
 from cordstudy.study.schema import Dataset, Study
 from cordstudy.study.source_files import participant_files, source_files
 from cordstudy.study.step import Step
@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[4]
 def steps(study: Study) -> list[Step]:
     """All steps of a study, each after those that it builds on."""
     table = [_split(study), *(_convert(study, name) for name in study.datasets)]
-    table += [] if study.trained_in else _training(study)
+    table += _training(study) if study.trains else unpacks(study)
     table += [predict(study, model, number) for model, number in trainings(study)]
     table += [_untrained(study, model) for model in untrained_models(study)]
     table += [_evaluate(study), _compare(study), _leakage(study), _cohort(study)]
@@ -77,7 +77,7 @@ def _split(study: Study) -> Step:
     rules = [layout.rules(name) for name in study.datasets]
     arguments: list[object] = [*rules, "--out", layout.splits_folder]
     message = f"Split the participants of {len(rules)} datasets, seed {settings.seed}"
-    if study.trained_in:
+    if not study.trains:
         arguments += UNDIVIDED
         message = f"List the participants of {len(rules)} datasets, all of them to test on"
     else:

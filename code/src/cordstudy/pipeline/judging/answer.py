@@ -107,6 +107,8 @@ def answer(comparisons: Sequence[Comparison], settings: Settings) -> Answer:
         home.append(Finding(row, verdict_at_home(row, settings.margin, opened=opened)))
     rows = [finding.comparison for finding in (*unseen, *home)]
     alone = "" if settings.specifics else "No answer: one model, and none to compare it with"
+    if settings.release:
+        alone = "One model, compared with none"
     return Answer(
         alone or _short(unseen), unseen, home, caveats(rows, opened=opened, margin=settings.margin)
     )

@@ -93,6 +93,9 @@ class Settings(Values):
     """The study that trained the models; empty where it is this one."""
     trained_on_phantoms: bool = False
     """Whether all that study's training images are synthetic."""
+    release: str = ""
+    """The release whose model it is; empty for models that were trained here. What its training saw
+    is told by the comparisons with its cases alone (`leakage`)."""
 
     @model_validator(mode="after")
     def _has_a_general_model(self) -> Settings:

@@ -46,6 +46,11 @@ class Stamp:
         """Those that have something in common."""
         return [one for one in self.with_tests if one.hits]
 
+    @property
+    def overlapping(self) -> set[str]:
+        """The test sets of these."""
+        return {_testset(one) for one in self.in_tests}
+
     @cached_property
     def in_folds(self) -> list[Shared]:
         """The folds whose two sides have something in common."""

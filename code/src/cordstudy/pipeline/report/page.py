@@ -95,6 +95,11 @@ class Page:
         """What the comparisons of training and test data let be said."""
         return Stamp(self.evaluation.leakage)
 
+    @property
+    def unseen(self) -> list[str]:
+        """The test sets that no model learned from: by the study, and by the comparisons."""
+        return [name for name in self.settings.unseen if name not in self.stamp.overlapping]
+
     @cached_property
     def who(self) -> Who | None:
         """The section about who was studied."""
@@ -206,12 +211,12 @@ class Page:
     @property
     def middle_unseen(self) -> list[MiddleCase]:
         """The cases in the middle of the test sets that no model has seen."""
-        return [one for one in self.middle if one.case.testset in self.settings.unseen]
+        return [one for one in self.middle if one.case.testset in self.unseen]
 
     @property
     def middle_elsewhere(self) -> list[MiddleCase]:
         """Those of the others."""
-        return [one for one in self.middle if one.case.testset not in self.settings.unseen]
+        return [one for one in self.middle if one.case.testset not in self.unseen]
 
     @cached_property
     def bars(self) -> dict[str, str]:

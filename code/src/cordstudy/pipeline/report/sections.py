@@ -56,6 +56,9 @@ def unknown_makers(raws: Iterable[Path]) -> list[str]:
 def fairness_notes(settings: Settings, sizes: Mapping[str, Size]) -> list[str]:
     """What was done so that the comparison is of data and nothing else; and what was not. `sizes`
     is by model."""
+    if settings.release:
+        told = "One model of a release, compared with none: its card tells how it was trained."
+        return [told, *_baselines(settings)]
     notes = [_training_length(settings), _plans(settings), _sampling(settings)]
     for model in settings.of_kind("size-matched", "size-matched-people"):
         notes.append(_matched(model, settings, sizes))
