@@ -32,10 +32,10 @@ from cordstudy.pipeline.sources.guess import Guess, Masks, guess
 from cordstudy.pipeline.sources.guess_people import People, guess_people
 from cordstudy.pipeline.sources.rules import Name
 from cordstudy.provenance.calling.gitannex import git, gitlinks
-from cordstudy.study.draft import DraftedDataset, draft_text
-from cordstudy.study.loading import FOLDER, parse_study
+from cordstudy.study.draft import DraftedDataset, DraftedModels, draft_text, judging_text
+from cordstudy.study.loading import FOLDER, load_study, parse_study, studies
 from cordstudy.study.parameters import rules_of
-from cordstudy.study.schema import Split, Study
+from cordstudy.study.schema import Split, Study, Task, Unpack
 
 FEWEST_FOLDS = 2
 SHOWN = 4
@@ -84,11 +84,23 @@ class Found:
     help="A BIDS source for testing only, that no model sees; repeatable.",
 )
 @click.option(
+    "--models",
+    "judged",
+    metavar="STUDY|RELEASE",
+    help="Train nothing, and judge the models of a study here, or of a release: its .zip or folder.",
+)
+@click.option(
     "--small",
     is_flag=True,
     help="Of a size that a processor trains in minutes: to see that all runs.",
 )
-def new(name: str, trained_on: tuple[str, ...], tested_on: tuple[str, ...], small: bool) -> None:
+def new(
+    name: str,
+    trained_on: tuple[str, ...],
+    tested_on: tuple[str, ...],
+    judged: str | None,
+    small: bool,
+) -> None:
     """Write code/studies/NAME.toml for BIDS sources: what is found in them, and the defaults.
 
     A source is a subdataset in inputs/, with masks in a folder such as derivatives/labels. Names
@@ -100,6 +112,7 @@ def new(name: str, trained_on: tuple[str, ...], tested_on: tuple[str, ...], smal
     Examples:
       code/study new mine --from inputs/site-a --from inputs/site-b
       code/study new mine --from inputs/site-a --test inputs/site-b --small
+      code/study new mine --test inputs/site-a --models models/theirs/general.zip
     """
     path = _free_path(name)
     places = {_place(told): "train" for told in trained_on}
@@ -107,7 +120,12 @@ def new(name: str, trained_on: tuple[str, ...], tested_on: tuple[str, ...], smal
     if not places:
         raise click.UsageError("name the sources: --from inputs/SOURCE")
     known = _known()
-    found = [_look(place, role) for place, role in places.items()]
+    models = _judged(judged) if judged else None
+    found = [_look(place, "test" if models else role) for place, role in places.items()]
+    if models:
+        path.write_text(judging_text(name, list(_drafted(found, known)), models), encoding="utf-8")
+        _tell(_loaded(path), found)
+        return
     if sys.stdin.isatty() and not tested_on:
         found = [_asked(one) for one in found]
     if all(one.role == "test" for one in found):
@@ -118,6 +136,42 @@ def new(name: str, trained_on: tuple[str, ...], tested_on: tuple[str, ...], smal
     study = parse_study(tomllib.loads(text), name=name, path=path)
     path.write_text(text, encoding="utf-8")
     _tell(study, found)
+
+
+def _judged(told: str) -> DraftedModels:
+    """What is judged, by a study's name or the path of a release, which is looked through. Raises
+    StudyError for what is neither."""
+    if told in studies(ROOT):
+        return DraftedModels(told)
+    from cordstudy.pipeline.raw.dataset_json import read_segmented
+    from cordstudy.pipeline.release.opening import opened  # torch: 3 s
+
+    path = _absolute(told)
+    if not path.is_relative_to(ROOT):
+        raise StudyError(
+            f"{inline(told)} is not in this repository: a study reads what is saved in it",
+            hint=f"mkdir -p models/theirs && cp -RL {shlex.quote(str(path))} models/theirs/",
+        )
+    with opened(path) as release:
+        segmented = read_segmented(release.folder)
+        unpack = {"folds": list(release.folds), "tile_step": release.tile_step}
+        task = {"structure": segmented.structure, "orientation": segmented.orientation}
+    place = path.relative_to(ROOT).as_posix()
+    return DraftedModels(place, _unusual(unpack, Unpack()), _unusual(task, Task()))
+
+
+def _unusual(values: dict[str, object], usual: Unpack | Task) -> dict[str, object]:
+    """Those that are not the default."""
+    return {key: value for key, value in values.items() if value != getattr(usual, key)}
+
+
+def _loaded(path: Path) -> Study:
+    """The study that was written; where it is none, its file goes again."""
+    try:
+        return load_study(ROOT, path.stem)
+    except StudyError:
+        path.unlink()
+        raise
 
 
 def _free_path(name: str) -> Path:
@@ -138,10 +192,7 @@ def _free_path(name: str) -> Path:
 def _place(told: str) -> str:
     """The path of a source, relative to the study. Raises StudyError where it is no subdataset
     whose commit is pinned, with what to type."""
-    folder = Path(told).expanduser()
-    absolute = Path(os.path.normpath(folder if folder.is_absolute() else Path.cwd() / folder))
-    if not absolute.exists() and not folder.is_absolute():
-        absolute = Path(os.path.normpath(ROOT / folder))
+    absolute = _absolute(told)
     inside = absolute.is_relative_to(ROOT / "inputs") and absolute != ROOT / "inputs"
     place = absolute.relative_to(ROOT).as_posix() if absolute.is_relative_to(ROOT) else ""
     pin = gitlinks(ROOT, "HEAD").get(place, "") if inside else ""
@@ -162,6 +213,15 @@ def _place(told: str) -> str:
             hint=f"datalad save -d . -r -m {shlex.quote(f'Add {place}')} {shlex.quote(place)}",
         )
     return place
+
+
+def _absolute(told: str) -> Path:
+    """The path that a person means, from where they are or from the root of the study."""
+    folder = Path(told).expanduser()
+    absolute = Path(os.path.normpath(folder if folder.is_absolute() else Path.cwd() / folder))
+    if not absolute.exists() and not folder.is_absolute():
+        absolute = Path(os.path.normpath(ROOT / folder))
+    return absolute
 
 
 def _moved(source: Path, pin: str) -> bool:

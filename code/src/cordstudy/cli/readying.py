@@ -8,6 +8,7 @@ Does not own: steps (`study.steps`), their execution and state (`provenance`).
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -19,6 +20,7 @@ from cordstudy.cli.saying import say
 from cordstudy.provenance.audit.reproduction import outputs_here
 from cordstudy.provenance.audit.status import states
 from cordstudy.provenance.calling.content import keys_here
+from cordstudy.provenance.calling.gitannex import git
 from cordstudy.provenance.history.index import History
 from cordstudy.provenance.history.paths import Meetings
 from cordstudy.provenance.running import runner
@@ -36,6 +38,7 @@ def at_work(study: Study, table: Sequence[Step], machine: Machine) -> Iterator[N
     """Hold the right to run the steps of a study, whose parameters are then up to date and whose
     finished steps have landed."""
     check_promise(table, machine)
+    _check_release(study)
     current_branch(ROOT)
     settle_who_commits()
     runner.check_clean(ROOT)
@@ -55,8 +58,21 @@ def check_promise(table: Sequence[Step], machine: Machine) -> None:
     if device.startswith("cuda") and promised:
         raise StudyError(
             f"{promised[0]} promises the same bytes on any processor, and the device is {device}",
-            hint='set identical = "here" in [train] of the study\'s TOML, or no device',
+            hint='set identical = "here" in [train] ([unpack], of a release) of the study\'s TOML, or '
+            "no device",
         )
+
+
+def _check_release(study: Study) -> None:
+    """Raise StudyError where the release that a study judges is in no commit."""
+    path = study.given.path if study.given else ""
+    if not path or git(ROOT, "ls-tree", "--name-only", "HEAD", "--", path).strip():
+        return
+    quoted = shlex.quote(path)
+    hint = f"datalad download-url --path {quoted} URL, or correct the path"
+    if (ROOT / path).exists():
+        hint = f"datalad save -m {shlex.quote(f'Add {path}')} {quoted}"
+    raise StudyError(f"models: no commit here has {path}", hint=hint)
 
 
 def _say_landed(step: str, event: str, _: float) -> None:

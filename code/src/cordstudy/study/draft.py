@@ -66,6 +66,32 @@ def draft_text(
     return "\n\n".join(parts) + "\n"
 
 
+@dataclass(frozen=True)
+class DraftedModels:
+    """Models that are judged and not trained: where they are, and what of them is not the
+    default."""
+
+    models: str
+    unpack: Mapping[str, object] = field(default_factory=dict)
+    task: Mapping[str, object] = field(default_factory=dict)
+
+
+def judging_text(name: str, datasets: Sequence[DraftedDataset], judged: DraftedModels) -> str:
+    """The TOML of a study that trains nothing."""
+    parts = [
+        _comment(
+            f"The study {name} trains nothing: change what is not so, then commit it. "
+            "code/studies/README.md has every key; what is not said here has its default."
+        ),
+        f"models = {_value(judged.models)}",
+    ]
+    for table, values in (("unpack", judged.unpack), ("task", judged.task)):
+        if values:
+            parts.append("\n".join([f"[{table}]", *_keys(values)]))
+    parts += [_dataset(dataset) for dataset in datasets]
+    return "\n\n".join([*parts, _judge()]) + "\n"
+
+
 def _dataset(dataset: DraftedDataset) -> str:
     lines = [
         f"[datasets.{dataset.name}]",
