@@ -9,11 +9,12 @@ import subprocess
 import pytest
 
 from cordstudy.study.loading import load_study
-from helpers import REPOSITORY, git, run, steps_of, study
+from helpers import REPOSITORY, git, log_of, run, steps_of, study
 from plain_bids import write_bids
+from released import packed, recorded_model
 
 PAGE = (REPOSITORY / "code/docs/your-own-study.md").read_text()
-BRING_IN, MAKE = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+BRING_IN, MAKE, THEIRS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 SHOWN = re.findall(r"```\n(dataset .*?)```", PAGE, re.DOTALL)[0]
 TOML = "code/studies/mine.toml"
 
@@ -124,3 +125,33 @@ def test_the_commands_of_the_page_end_with_a_report(clone):
     assert (clone / "derivatives/mine/report/index.html").is_file()
     assert "overlap" not in told
     assert git(clone, "status", "--porcelain") == ""
+
+
+@pytest.mark.slow
+def test_the_model_of_a_release_is_judged_on_a_source_with_a_record_of_each_step(clone, tmp_path):
+    release = packed(recorded_model(tmp_path), tmp_path / "release")
+    shutil.copy(release / "phantom-general.zip", clone.parent / "general.zip")
+    toml = clone / "code/studies/theirs.toml"
+
+    def theirs(*words: str, check: bool = True):
+        return study(clone, "--study", "theirs", *words, check=check)
+
+    told = typed(clone, THEIRS).stdout
+    assert "4 participants" not in told and re.search("^general +0[.][0-9]{3}$", told, re.MULTILINE)
+    assert "One model, compared with none" in told
+    assert 'models = "models/theirs/general.zip"' in toml.read_text()
+    assert "[unpack]\nfolds = [0]\n" in toml.read_text() and "tile_step" not in toml.read_text()
+    _, record = log_of(clone)["Unpack general, a release"]
+    assert "models/theirs/general.zip" in record["inputs"]
+    assert not re.search("^(missing|stale|failed)", theirs("status").stdout, re.MULTILINE)
+    assert "nothing in common" in theirs("audit", "--leakage").stdout
+    assert "the same" in theirs("verify", "unpack:general").stdout
+    page = " ".join((clone / "derivatives/theirs/report/index.html").read_text().split())
+    assert "of the release <code>models/theirs/general.zip</code>" in page
+    assert "epochs" not in page.partition("<script")[0] and "0 of 0" not in page
+    told = " ".join(theirs("methods").stdout.split())
+    assert "The model is that of the release `models/theirs/general.zip`" in told
+    git(clone, "rm", "-q", "models/theirs/general.zip")
+    git(clone, "commit", "-q", "-m", "test: take the release away")
+    failed = theirs("run", check=False)
+    assert "no commit here has models/theirs/general.zip" in failed.stderr
