@@ -87,7 +87,7 @@ class Found:
     "--models",
     "judged",
     metavar="STUDY|RELEASE",
-    help="Train nothing, and judge the models of a study here, or of a release: its .zip or folder.",
+    help="Train nothing: judge the models of a study here, or of a release (its .zip, its folder).",
 )
 @click.option(
     "--small",

@@ -58,8 +58,7 @@ def check_promise(table: Sequence[Step], machine: Machine) -> None:
     if device.startswith("cuda") and promised:
         raise StudyError(
             f"{promised[0]} promises the same bytes on any processor, and the device is {device}",
-            hint='set identical = "here" in [train] ([unpack], of a release) of the study\'s TOML, or '
-            "no device",
+            hint='set identical = "here" in [train] (a release: [unpack]) of its TOML, or no GPU',
         )
 
 
