@@ -73,7 +73,7 @@ def test_what_a_release_should_be_is_told_to_the_step(root):
     table = {step.name: step for step in steps(load_study(root, "judging"))}
     words = " ".join(table["unpack:general-1"].argv)
     assert f"--sha256 {digest} --fold 0 --fold 1 --tile-step 0.75" in words
-    assert '--structure spinal cord --orientation RPI' in words
+    assert "--structure spinal cord --orientation RPI" in words
     assert table["predict:general-1"].identical == "here"
 
 

@@ -57,9 +57,7 @@ Unpack = Callable[[Path, Path], None]
 
 
 @contextmanager
-def opened(
-    given: Path, *, expected: str = "", weights: Unpack | None = None
-) -> Iterator[Opened]:
+def opened(given: Path, *, expected: str = "", weights: Unpack | None = None) -> Iterator[Opened]:
     """A model from a release's folder or archive, or a model folder of nnU-Net's; from weights
     alone where `weights` takes these apart (`loading.unpack_weights`).
 
