@@ -119,6 +119,8 @@ def new(
     places |= {_place(told): "test" for told in tested_on}
     if not places:
         raise click.UsageError("name the sources: --from inputs/SOURCE")
+    if judged and small:
+        raise click.UsageError("--small is of a training, and with --models there is none")
     known = _known()
     models = _judged(judged) if judged else None
     found = [_look(place, "test" if models else role) for place, role in places.items()]
@@ -143,15 +145,15 @@ def _judged(told: str) -> DraftedModels:
     StudyError for what is neither."""
     if told in studies(ROOT):
         return DraftedModels(told)
-    from cordstudy.pipeline.raw.dataset_json import read_segmented
-    from cordstudy.pipeline.release.opening import opened  # torch: 3 s
-
     path = _absolute(told)
     if not path.is_relative_to(ROOT):
         raise StudyError(
             f"{inline(told)} is not in this repository: a study reads what is saved in it",
             hint=f"mkdir -p models/theirs && cp -RL {shlex.quote(str(path))} models/theirs/",
         )
+    from cordstudy.pipeline.raw.dataset_json import read_segmented
+    from cordstudy.pipeline.release.opening import opened  # torch: 3 s
+
     with opened(path) as release:
         segmented = read_segmented(release.folder)
         unpack = {"folds": list(release.folds), "tile_step": release.tile_step}
