@@ -141,7 +141,7 @@ def test_the_model_of_a_release_is_judged_on_a_source_with_a_record_of_each_step
         return study(clone, "--study", "theirs", *words, check=check)
 
     told = typed(clone, THEIRS).stdout
-    assert "4 participants" not in told and re.search("^general +0[.][0-9]{3}$", told, re.MULTILINE)
+    assert re.search("^general +0[.][0-9]{3}$", told, re.MULTILINE)
     assert "One model, compared with none" in told
     assert 'models = "models/theirs/general.zip"' in toml.read_text()
     assert "[unpack]\nfolds = [0]\n" in toml.read_text() and "tile_step" not in toml.read_text()
@@ -149,7 +149,7 @@ def test_the_model_of_a_release_is_judged_on_a_source_with_a_record_of_each_step
     assert "models/theirs/general.zip" in record["inputs"]
     assert not re.search("^(missing|stale|failed)", theirs("status").stdout, re.MULTILINE)
     assert "nothing in common" in theirs("audit", "--leakage").stdout
-    assert "the same" in theirs("verify", "unpack:general").stdout
+    assert "identical" in theirs("verify", "unpack:general").stdout
     page = " ".join((clone / "derivatives/theirs/report/index.html").read_text().split())
     assert "of the release <code>models/theirs/general.zip</code>" in page
     assert "epochs" not in page.partition("<script")[0] and "0 of 0" not in page
