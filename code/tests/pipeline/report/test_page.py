@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,10 @@ from pages import plain
 from simulated import SPECIFICS, judged_model, settings, settings_of, simulated, table
 
 
-def made_page(folder: Path, scores: pd.DataFrame, judged: Settings) -> str:
+OVERLAP = Overlap("general", "0", "validation", "subject", 4, 2, 1, "x = <y>")
+
+
+def made_page(folder: Path, scores: pd.DataFrame, judged: Settings, *overlaps: Overlap) -> str:
     """A page of these scores, without pictures."""
     scores.to_csv(folder / "cases.tsv", sep="\t", index=False, na_rep="nan")
     write_summaries(folder / "summary.tsv", summarise(scores, judged.failure_dice))
@@ -38,8 +42,7 @@ def made_page(folder: Path, scores: pd.DataFrame, judged: Settings) -> str:
     write_rows(folder / "replicates.tsv", Spread, spread(scores))
     write_rows(folder / "agreement.tsv", Agreement, agreements(scores))
     write_rows(folder / "components.tsv", Ablation, ablations(scores))
-    overlap = Overlap("general", "0", "validation", "subject", 4, 2, 1, "x = <y>")
-    write_rows(folder / "leakage.tsv", Overlap, [overlap])
+    write_rows(folder / "leakage.tsv", Overlap, overlaps or [OVERLAP])
     page = Page(
         settings=judged,
         evaluation=read_evaluation(folder),
@@ -143,6 +146,23 @@ def test_a_study_of_one_model_has_a_page_without_comparisons(tmp_path):
     words = plain(made_page(tmp_path, only, judged))
     assert "No answer: one model, and none to compare it with" in words and "Worst cases" in words
     assert "against each specific" not in words and "Strata" not in words
+
+
+def test_of_a_release_nothing_is_said_but_what_it_does_and_what_its_list_of_cases_shows(tmp_path):
+    only = table([("theirs", name, f"sub-{k}", "T2w", 0.5) for name in "tu" for k in range(4)])
+    only = only.assign(case_id=only["testset"] + only["participant_id"])
+    judged = settings_of([judged_model("theirs", "general", "")], "tu")
+    judged = judged.model_copy(update={"release": "models/theirs.zip"})
+    seen = Overlap("theirs", "n/a", "test: t", "image voxels", 4, 4, 1, "x = y")
+    other = replace(seen, against="test: u", n_hits=0, hits="none")
+    page = made_page(tmp_path, only, judged, seen, other)
+    words = plain(page)
+    assert "How well does the released model theirs do on these images?" in words
+    assert "of the release models/theirs.zip" in words
+    assert "Training and test data overlap: theirs with t." in words
+    mark = '<br><span class="unseen">unseen</span>'
+    assert f"u{mark}" in page and f"t{mark}" not in page
+    assert "was trained once" not in words and "training length" not in words
 
 
 def test_with_too_few_participants_the_page_says_so_first_and_gives_no_p(tmp_path):
