@@ -14,7 +14,7 @@ import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -162,7 +162,7 @@ def _judged(told: str) -> DraftedModels:
     return DraftedModels(place, _unusual(unpack, Unpack()), _unusual(task, Task()))
 
 
-def _unusual(values: dict[str, object], usual: Unpack | Task) -> dict[str, object]:
+def _unusual(values: Mapping[str, object], usual: Unpack | Task) -> dict[str, object]:
     """Those that are not the default."""
     return {key: value for key, value in values.items() if value != getattr(usual, key)}
 
