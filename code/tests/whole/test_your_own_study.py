@@ -111,7 +111,7 @@ def test_what_is_no_source_yet_is_told_with_what_to_type(clone):
     changed.write_text("not saved\n")
     failed = study(clone, "new", "mine", "--from", "inputs/site-b", check=False)
     changed.unlink()
-    for told, said in {"../site-a": "is not in this repository", "none.zip": "no such file"}.items():
+    for told, said in {"../site-a": "not in this repository", "none.zip": "no such file"}.items():
         words = ("--test", "inputs/site-b", "--models", told)
         other = study(clone, "new", "mine", *words, check=False)
         assert other.returncode == 1 and said in other.stderr

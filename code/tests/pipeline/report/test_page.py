@@ -26,7 +26,6 @@ from cordstudy.pipeline.report.viewer import Viewer
 from pages import plain
 from simulated import SPECIFICS, judged_model, settings, settings_of, simulated, table
 
-
 OVERLAP = Overlap("general", "0", "validation", "subject", 4, 2, 1, "x = <y>")
 
 
