@@ -17,7 +17,6 @@ from cordstudy.base.texts import faults
 from cordstudy.cli.paper.committed import Committed, Row, missing
 from cordstudy.cli.paper.references import References
 from cordstudy.pipeline.judging.settings import HINT, Settings
-from cordstudy.pipeline.judging.telling import p_value
 from cordstudy.study.parameters import settings_of
 
 MINUS = "−"
@@ -127,6 +126,8 @@ def _bounds(row: Row, low: str, high: str) -> str:
 
 def _p(row: Row) -> str:
     """The adjusted p of the test; empty where there is none."""
+    from cordstudy.pipeline.judging.telling import p_value  # imports SciPy
+
     for column, words in P_COLUMNS:
         value = _float(row.get(column))
         if not math.isnan(value):
