@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import REPOSITORY, git, run, study
+from helpers import REPOSITORY, git, study
 
 NOTE = "note: this clone is not set up, so that datalad get gets nothing"
 PUBLIC = ("--study", "public")
@@ -44,15 +44,3 @@ def test_a_shallow_clone_is_refused_with_what_to_do(tmp_path):
     refused = study(folder, "setup", check=False)
     assert refused.returncode and "hint: git fetch --unshallow" in refused.stderr
     assert "annex" not in git(folder, "config", "--local", "--list")
-
-
-@pytest.mark.slow
-def test_the_phantoms_are_made_at_their_pins_and_carried_content_is_got(bare_clone):
-    before = git(bare_clone, "rev-parse", "HEAD")
-    assert "6 of 6 are here, made and at their pin" in study(bare_clone, "setup").stdout
-    assert git(bare_clone, "rev-parse", "HEAD") == before
-    assert git(bare_clone, "status", "--porcelain") == ""
-    listed = study(bare_clone, "carried").stdout.splitlines()
-    paths = [line.split()[2] for line in listed[1:-1] if "not yet" not in line]
-    run("datalad", "-l", "error", "get", *paths, cwd=bare_clone)
-    assert paths and all((bare_clone / path).exists() for path in paths)

@@ -28,6 +28,7 @@ def test_models_are_there_and_what_nobody_has_comes_back(tmp_path):
     script = "set -eu\n" + commands.replace("git clone URL", f"git clone -q {source}")
     done = run("bash", "-c", script, cwd=tmp_path)
     clone = tmp_path / "cordstudy"
+    assert "6 of 6 are here, made and at their pin" in done.stdout
     assert "[DATALAD RUNCMD] Train general, fold 0" in done.stdout
     assert "the chain is whole" in done.stdout and "nothing found" in done.stdout
     assert "from carried" in done.stdout and re.search(
@@ -44,6 +45,10 @@ def test_models_are_there_and_what_nobody_has_comes_back(tmp_path):
     here = git(clone, "annex", "find", "--in=here", "models", "derivatives").splitlines()
     assert here and not [path for path in here if "Dataset506_epi" in path], "it was dropped"
     run("git", "annex", "fsck", "-q", "--in=here", "models", cwd=clone)
+    listed = study(clone, "carried").stdout.splitlines()
+    carried = [line.split()[2] for line in listed[1:-1] if "not yet" not in line]
+    run("datalad", "-l", "error", "get", *carried, cwd=clone)
+    assert carried and all((clone / path).exists() for path in carried)
     moved = clone.rename(tmp_path / "moved")
     masks = "derivatives/phantom/nnunet-raw/Dataset506_epi/labelsTs"
     run(moved / "code/study", "exec", "datalad", "get", masks, cwd=moved)
