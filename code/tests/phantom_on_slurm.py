@@ -69,7 +69,7 @@ def _lose_a_node(cluster: Cluster, folder: Path) -> str:
     node = cluster.node_of(job)
     cluster.lose_node(node)
     cluster.start_now(job)
-    cluster.wait_until(lambda: cluster.state(job) == "RUNNING", f"{name} goes on", seconds=600)
+    cluster.wait_until(lambda: cluster.state(job) == "RUNNING", f"{name} goes on", seconds=1200)
     cluster.return_node(node)
     return name
 

@@ -33,7 +33,9 @@ def test_the_results_are_those_of_the_records_and_one_edited_by_hand_is_named(ti
     printed = study(tiny_copy, "--study", "tiny", "results").stdout
     assert held["dice"][0].strip("\n`") in printed
     answer = " ".join(held["answer"][0].replace("*", "").split())
-    assert answer in plain((tiny_copy / PAGE).read_text())
+    page = plain((tiny_copy / PAGE).read_text())
+    sentences = re.split(r"(?<=[.?]) (?=[A-Z])", answer)
+    assert len(sentences) > 2 and all(sentence in page for sentence in sentences)
 
     readme = tiny_copy / "README.md"
     right = readme.read_text()

@@ -7,6 +7,8 @@ import re
 import shutil
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from helpers import REPOSITORY, git, run, study
@@ -81,7 +83,7 @@ def seen(section: str, text: str) -> None:
     raise AssertionError(f"{section}: {text}")
 
 
-def said(folder: Path, *words: str, **env: str) -> str:
+def said(folder: Path, *words: str | Path, **env: str) -> str:
     done = run(folder / "code/study", *words, cwd=folder, check=False, **env)
     assert done.returncode
     return done.stderr
@@ -91,7 +93,10 @@ def said(folder: Path, *words: str, **env: str) -> str:
 def test_clones_that_lack_something_say_so(clone, tmp_path):
     seen("The clone is not set up", study(clone, "results").stderr)
     seen("The clone is not set up", said(clone, "recompute", "on"))
-    seen("Content is not here", said(clone, "segment", "--model", "general", "--out", "x", "x"))
+    image = tmp_path / "x.nii.gz"
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4)), image)
+    words = ("segment", "--model", "general", "--out", tmp_path, image)
+    seen("Content is not here", said(clone, *words))
     cache = {"XDG_CACHE_HOME": str(tmp_path / "none")}
     seen("The environment is not made", said(clone, "status", **cache))
     got = run("datalad", "get", "derivatives/phantom/report", cwd=clone)

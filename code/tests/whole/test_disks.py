@@ -201,6 +201,7 @@ def test_segment_replaces_a_mask_and_writes_through_no_link(tiny, tmp_path):
         "--study",
         "tiny",
         "segment",
+        "--force",
         tmp_path / "x.nii.gz",
         "--out",
         tmp_path,

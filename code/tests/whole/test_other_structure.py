@@ -30,6 +30,8 @@ SHAPE = (22, 18, 20)
 SPACING_MM = 4.0
 STORED = {"hall": "RAS", "lake": "PIR"}
 """The sources, and how their images lie."""
+TOOLBOX = "Spinal Cord Toolbox"
+"""Takes models of other structures too."""
 CORD = re.compile(r"\b(spinal|spine|cords?|csa|neck)\b|\bRPI\b|spinal_cord", re.IGNORECASE)
 TOML = """\
 [task]
@@ -218,7 +220,7 @@ def test_no_text_that_comes_out_is_about_the_cord(folder):
         folder.glob("models/**/*")
     ):
         if path.suffix in {".tsv", ".json", ".md", ".ipynb", ".html"} and path.is_file():
-            text = path.read_text()
+            text = path.read_text().replace(TOOLBOX, "")
             if path.suffix == ".html":  # its viewer is another's
                 text = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
             told += [f"{path.name}: {found.group()}" for found in CORD.finditer(text)]

@@ -142,7 +142,7 @@ def test_published_splits_divide_the_true_participants(laid_out):
 
 def test_sources_that_refuse_are_named_and_the_others_installed(new_study):
     folder = new_study()
-    tree = trees.lay_out(folder.parent / "ds005143", [], {"participants.tsv": "participant_id\n"})
+    tree = trees.lay_out(folder.parent / "ds005143", ([], {"participants.tsv": "participant_id\n"}))
     env = trees.put_in(folder, {"ds005143": tree})
     get = (folder / "code/study", "--study", "full", "inputs", "get", "canproco", "epi")
     failed = run(*get, cwd=folder, check=False, **env)

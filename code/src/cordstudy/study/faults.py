@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from cordstudy.base.texts import did_you_mean
 from cordstudy.study.schema import External, Study
@@ -134,7 +133,7 @@ def model_of(kind: Any) -> type[BaseModel] | None:
     return None
 
 
-def _words(fault: ErrorDetails, key: str, table: Any) -> str:
+def _words(fault: Mapping[str, Any], key: str, table: Any) -> str:
     """What is wrong with one key."""
     kind, context = fault["type"], fault.get("ctx", {})
     if kind == "missing":
