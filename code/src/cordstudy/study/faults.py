@@ -141,10 +141,10 @@ def _words(fault: Mapping[str, Any], key: str, table: Any) -> str:
     if kind == "extra_forbidden":
         return f"unknown key{_known_key(key, table)}"
     if kind == "value_error":
-        return fault["msg"].removeprefix("Value error, ")
+        return str(fault["msg"]).removeprefix("Value error, ")
     asked = _asked(kind, context)
     if not asked:
-        return fault["msg"]
+        return str(fault["msg"])
     return f"{asked}, not {_shown(fault['input'])}"
 
 
