@@ -41,7 +41,7 @@ def test_the_models_of_a_study_are_judged_on_new_test_sets(tiny_copy, tmp_path, 
     assert "models/other" not in git(tiny_copy, "ls-files")
     _, record = log_of(tiny_copy)["Predict 1 test sets with general"]
     assert any(path.startswith("models/tiny/general/") for path in record["inputs"])
-    told = other("status")
+    told = study(tiny_copy, "--study", "other", "status", check=False).stdout
     assert not re.search("^(stale|failed)", told, re.MULTILINE)
     done = {line.split()[1] for line in told.splitlines() if line.startswith("done")}
     assert done == {"split", "convert:epi-again", "predict:general"}
