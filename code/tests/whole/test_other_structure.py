@@ -3,8 +3,10 @@ comes out."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import cc3d
@@ -22,7 +24,6 @@ from cordstudy.study.loading import load_study
 from cordstudy.study.parameters import parameter_files
 from cordstudy.study.steps import steps
 from helpers import REPOSITORY, run
-from here import run_here
 from small_source import save
 
 ORIENTATION = "AIL"
@@ -165,8 +166,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("CORDSTUDY_CACHE", str(made / "cache"))
         patch.setenv("CORDSTUDY_WORKERS", "1")
         for step in steps(study):
-            run_here(step)
+            call(step.command, step.arguments)
     return made
+
+
+def call(step: str, arguments: Sequence[str]) -> None:
+    """Run a step as its launcher does, here."""
+    (module,) = (REPOSITORY / "code/src/cordstudy/pipeline").glob(f"*/{step}.py")
+    found = importlib.import_module(f"cordstudy.pipeline.{module.parent.name}.{step}")
+    found.command.main(args=list(arguments), standalone_mode=False)
 
 
 def raws(folder: Path) -> list[Path]:

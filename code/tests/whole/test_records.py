@@ -12,8 +12,8 @@ import pytest
 from cordstudy.study.closure import LOCK
 from helpers import git, log_of, run, steps_of, study
 
-RERUN = ("Convert epi", "Train inspired")
-"""Records of images and of a checkpoint; `reproduce` makes all of the phantom study's
+RERUN = ("Split", "Convert epi", "Train inspired", "Judge", "Write")
+"""Records of tables, images, a checkpoint and a page; `reproduce` makes all of the phantom study's
 again (test_demo)."""
 
 
