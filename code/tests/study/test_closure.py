@@ -26,6 +26,7 @@ INFERENCE = {
     "base/machine.py",
     "pipeline/learning/checkpoints.py",
     "pipeline/learning/devices.py",
+    "pipeline/learning/networks.py",
     "pipeline/learning/nnunet.py",
     "pipeline/learning/options.py",
     "pipeline/learning/plans.py",
@@ -153,6 +154,7 @@ CLOSURES = {
     | {
         "base/outputs.py",
         "pipeline/learning/checkpoints.py",
+        "pipeline/learning/networks.py",
         "pipeline/learning/options.py",
         "pipeline/learning/plans.py",
         "pipeline/learning/postprocessing.py",

@@ -18,6 +18,8 @@ from readme_blocks import README, commands_under
 pytestmark = pytest.mark.slow
 UNF, LEIPZIG = "spine-generic-unf", "epi-leipzig"
 """Folders of real images."""
+WRITTEN = ("README.md", "derivatives/dataset_description.json", "derivatives/.bidsignore")
+"""What of models/ and derivatives/ people wrote."""
 TOLERANCE = 0.01
 """How far a figure of the README may lie from what this machine computes."""
 
@@ -70,7 +72,7 @@ def test_every_result_came_from_a_record_that_runs_again_and_a_second_run_does_n
     recorded = set(git(folder, "log", "--format=%H", "--grep=^.DATALAD RUNCMD").splitlines())
     named = {}
     for path in git(folder, "ls-files", "models", "derivatives").splitlines():
-        if not path.endswith("README.md"):
+        if not path.endswith(WRITTEN):
             named[path] = git(folder, "log", "-1", "--format=%H", "--", path)
             assert named[path] in recorded, path
     for record in set(named.values()):  # `datalad rerun` refuses an input that matches nothing

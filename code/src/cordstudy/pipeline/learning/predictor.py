@@ -25,12 +25,14 @@ from nnunetv2.inference.export_prediction import (
 )
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.preprocessing.resampling.default_resampling import compute_new_shape
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from numpy.typing import NDArray
 
 from cordstudy.base.errors import StudyError
 from cordstudy.base.machine import progress
-from cordstudy.pipeline.learning.checkpoints import HINT, check_trainer, load
+from cordstudy.pipeline.learning.checkpoints import HINT, TRAINER, check_trainer, load
 from cordstudy.pipeline.learning.devices import torch_device
+from cordstudy.pipeline.learning.networks import network_of
 from cordstudy.pipeline.learning.nnunet import quiet
 from cordstudy.pipeline.learning.plans import read_plans
 from cordstudy.pipeline.learning.postprocessing import read_postprocessing
@@ -224,14 +226,22 @@ def _load(
 ) -> BatchedPredictor:
     """A model ready to predict. Raises StudyError for one that is none, or holds more than it
     should."""
-    read_plans(model)
+    plans, dataset = read_plans(model)
+    checkpoints: list[Mapping[str, Any]] = []
     for fold in folds:
         path = model / f"fold_{fold}/checkpoint_final.pth"
-        check_trainer(load(path), path)
+        checkpoints.append(load(path))
+        check_trainer(checkpoints[-1], path)
     predictor = BatchedPredictor(mirror_axes=mirror_axes, tile_step=tile_step)
     try:
-        predictor.initialize_from_trained_model_folder(
-            str(model), tuple(folds), "checkpoint_final.pth"
+        manager = PlansManager(dict(plans))
+        chosen = manager.get_configuration(checkpoints[0]["init_args"]["configuration"])
+        weights = [dict(checkpoint["network_weights"]) for checkpoint in checkpoints]
+        network = network_of(manager, chosen, dataset)
+        network.load_state_dict(weights[0])
+        axes = checkpoints[0].get("inference_allowed_mirroring_axes")
+        predictor.manual_initialization(
+            network, manager, chosen, weights, dict(dataset), TRAINER, axes
         )
     except NO_NETWORK as error:
         why = str(error).strip().partition("\n")[0] or type(error).__name__

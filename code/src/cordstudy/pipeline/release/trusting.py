@@ -14,12 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
-from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
 from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.learning.checkpoints import ARRAYS, check_trainer, load
+from cordstudy.pipeline.learning.networks import network_of
 from cordstudy.pipeline.learning.plans import read_plans
 from cordstudy.pipeline.learning.postprocessing import read_postprocessing
 
@@ -192,13 +191,5 @@ def _shapes(
 ) -> dict[str, tuple[int, ...]]:
     """The shape of each weight of the network of plans, of which no weight is made."""
     with torch.device("meta"):
-        network = get_network_from_plans(
-            chosen.network_arch_class_name,
-            chosen.network_arch_init_kwargs,
-            chosen.network_arch_init_kwargs_req_import,
-            determine_num_input_channels(plans, chosen, dict(dataset)),
-            plans.get_label_manager(dict(dataset)).num_segmentation_heads,
-            allow_init=False,
-            deep_supervision=False,
-        )
+        network = network_of(plans, chosen, dataset)
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
