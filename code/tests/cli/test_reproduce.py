@@ -11,12 +11,12 @@ pytestmark = pytest.mark.slow
 SPLIT = "derivatives/tiny/splits/epi.tsv"
 
 
-@pytest.fixture
-def alone(tiny: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def alone(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A plain clone of the branch of a recorded study: no content, no git-annex branch, nobody to
     ask."""
-    folder = tmp_path / "alone"
-    run("git", "clone", "-q", "--no-tags", "--single-branch", tiny, folder, cwd=tmp_path)
+    folder = tmp_path_factory.mktemp("alone") / "study"
+    run("git", "clone", "-q", "--no-tags", "--single-branch", tiny, folder, cwd=tiny)
     git(folder, "remote", "remove", "origin")
     git(folder, "config", "user.name", "Tester")
     git(folder, "config", "user.email", "tester@example.org")

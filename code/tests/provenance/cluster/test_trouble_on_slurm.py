@@ -14,8 +14,8 @@ from cordstudy.provenance.cluster import slurm as asked
 from handed_in import Field, gated, once_there, plain
 from helpers import Step, git, run
 
-SOON = ("--time=1", "--signal=B:USR1@48")
-"""The shortest limit that Slurm has, and being told of it after some twelve seconds."""
+SOON = ("--time=1", "--signal=B:USR1@30")
+"""The shortest limit that Slurm has, and being told of it after half of it."""
 
 
 def training(folder: Path, name: str, *, epochs: int, epoch_s: float) -> Step:
