@@ -28,7 +28,7 @@ time = "01:00:00"
 """
 REACHED = 4
 """So many epochs a training has come when something happens to it."""
-ANEW = ("convert:epi", "merge:general", "plan:general", "evaluate", "compare", "report")
+ANEW = ("convert:epi", "merge:general", "compare", "report")
 """Steps that `make demo` runs once more here, after all came back on the cluster."""
 
 
