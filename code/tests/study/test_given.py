@@ -7,7 +7,7 @@ import pytest
 from cordstudy.base.errors import StudyError
 from cordstudy.study.loading import load_study
 from cordstudy.study.parameters import parameter_files, settings_of
-from cordstudy.study.schema import Given
+from cordstudy.study.releases import Given
 from cordstudy.study.steps import steps
 from helpers import TINY
 

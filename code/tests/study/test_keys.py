@@ -5,9 +5,10 @@ import re
 import pytest
 
 from cordstudy.cli.parts import parts
+from cordstudy.study.external import External
 from cordstudy.study.faults import keys_of
 from cordstudy.study.keys import about, key_tables, tables_of, words_of_keys
-from cordstudy.study.schema import External, Study
+from cordstudy.study.schema import Study
 from helpers import REPOSITORY
 
 PAGE = REPOSITORY / "code/studies/README.md"

@@ -35,7 +35,9 @@ from cordstudy.provenance.calling.gitannex import git, gitlinks
 from cordstudy.study.draft import DraftedDataset, DraftedModels, draft_text, judging_text
 from cordstudy.study.loading import FOLDER, load_study, parse_study, studies
 from cordstudy.study.parameters import rules_of
-from cordstudy.study.schema import Split, Study, Task, Unpack
+from cordstudy.study.releases import Unpack
+from cordstudy.study.schema import Split, Study
+from cordstudy.study.task import Task
 
 FEWEST_FOLDS = 2
 SHOWN = 4

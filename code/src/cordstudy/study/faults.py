@@ -14,7 +14,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from cordstudy.base.texts import did_you_mean
-from cordstudy.study.schema import External, Study
+from cordstudy.study.external import External
+from cordstudy.study.schema import Study
 
 PATTERNS = {
     r"^[a-z0-9][a-z0-9-]*$": "lower-case letters, digits and -",

@@ -16,8 +16,9 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from cordstudy.study.external import External
 from cordstudy.study.faults import alternatives, keys_of, model_of
-from cordstudy.study.schema import External, Study
+from cordstudy.study.schema import Study
 
 HEADER = "| key | meaning | default |\n|---|---|---|"
 

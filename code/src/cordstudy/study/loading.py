@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from cordstudy.base.errors import StudyError
 from cordstudy.base.texts import check_values, did_you_mean, read_text
 from cordstudy.pipeline.sources.rules import Name
+from cordstudy.study.external import External
 from cordstudy.study.faults import NO_KEYS, fault_lines, told
 from cordstudy.study.models import (
     fairness_models,
@@ -23,17 +24,9 @@ from cordstudy.study.models import (
     models_of,
     shared_planner,
 )
-from cordstudy.study.schema import (
-    External,
-    Given,
-    ModelTable,
-    Predict,
-    Study,
-    Task,
-    Train,
-    Unpack,
-    is_release,
-)
+from cordstudy.study.releases import Given, Unpack, is_release
+from cordstudy.study.schema import ModelTable, Predict, Study, Train
+from cordstudy.study.task import Task
 
 FOLDER = "code/studies"
 ALL_AXES: tuple[Literal[0, 1, 2], ...] = (0, 1, 2)

@@ -11,7 +11,8 @@ from cordstudy.study.declaring import below, declared, repeated
 from cordstudy.study.layout import Layout
 from cordstudy.study.learning_steps import PLANNED
 from cordstudy.study.models import Model, configuration, models_of
-from cordstudy.study.schema import Given, Release, Study
+from cordstudy.study.releases import Given, Release
+from cordstudy.study.schema import Study
 from cordstudy.study.step import Step
 
 CITATION = "CITATION.cff"

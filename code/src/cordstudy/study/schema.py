@@ -1,32 +1,30 @@
 """What may stand in `code/studies/<study>.toml`, as frozen values.
 
 Owns: its tables and keys, and what of them must agree.
-Does not own: reading the file (`loading`), what follows from it (`models`, `layout`, `steps`), or
-anything about a machine (`site.toml`, `cli`).
+Does not own: what it says of the structure (`task`) and of releases (`releases`), what a study that
+trains nothing may say (`external`), reading the file (`loading`), what follows from it (`models`,
+`layout`, `steps`), or anything about a machine (`site.toml`, `cli`).
 """
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from cordstudy.pipeline.judging.settings import QUESTION, STRATA, Grouping
 from cordstudy.pipeline.sources.rules import (
     BELOW,
-    Below,
     Distinct,
-    Imaged,
     Name,
     Said,
     SourceRules,
     Stratum,
     Table,
 )
+from cordstudy.study.releases import Given, Release
+from cordstudy.study.task import Task
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(gt=0)]
@@ -34,11 +32,6 @@ MOST_FOLDS = 1000
 """More are refused where all of them would be trained."""
 Configuration = Literal["2d", "3d_fullres"]
 """nnU-Net's name of a kind of network."""
-ARCHIVE = ".zip"
-LONGEST_MODEL = 60
-"""Signs of a model's name."""
-NAMED: TypeAdapter[str] = TypeAdapter(Name)
-BELOW_ROOT: TypeAdapter[str] = TypeAdapter(Below)
 
 
 class Dataset(SourceRules):
@@ -308,153 +301,7 @@ class Judge(Table):
     """Of what they draw at random; at least 0."""
 
 
-class Task(Imaged):
-    """What is segmented, in which images, and what of it is measured and told: the cord's, where
-    nothing is said."""
-
-    label: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = "SC"
-    """In the names of BIDS' masks: `label-SC`. Of another structure it is its words."""
-    components: Literal["chosen", "all"] = "chosen"
-    """What is kept of a mask: all components or the largest alone, whichever has the higher Dice in
-    held-out cases; or always all, as of a structure of several pieces."""
-    areas: bool = True
-    """Whether it is measured in cross-sections along the body: areas, and in how many slices it was
-    found."""
-    strata: Annotated[list[Grouping], Distinct] = list(STRATA)
-    """What results are told apart by."""
-    question: Said = QUESTION
-    """That the study asks, in a sentence. Of another structure it is the same of it."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _speaks_of_its_structure(cls, told: object) -> object:
-        """Label and question of another structure, where they are not said."""
-        of_cord = cls.model_fields["structure"].default
-        structure = told.get("structure", of_cord) if isinstance(told, dict) else of_cord
-        if not isinstance(told, dict) or not isinstance(structure, str) or structure == of_cord:
-            return told
-        words = re.split("[ -]", structure)
-        own = {
-            "label": "".join(word[:1].upper() + word[1:] for word in words),
-            "question": QUESTION.replace(of_cord, structure),
-        }
-        return {**own, **told}
-
-
-class Release(Table):
-    """What the models are given to others with: the licence of their weights, and the text that
-    tells of their versions."""
-
-    licence: Said
-    """Of the weights, as SPDX has it."""
-    changes: Annotated[str, Field(pattern=r"^code/.+\.md$"), BELOW]
-    """A text below `code/` whose headings `## 1.2.0 (2026-11-27)` tell of the versions, the newest
-    first."""
-
-
-class Unpack(Table):
-    """What a release that is judged should be, where `models` is its path; the step `unpack` looks
-    whether it is."""
-
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """Of the archive, or of a folder's `SHA256SUMS`, as whoever published it tells."""
-    folds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct] = [
-        0,
-        1,
-        2,
-        3,
-        4,
-    ]
-    """Those that it has, as its card says."""
-    tile_step: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """That it segments by, as its card says."""
-    identical: Literal["here", "anywhere"] = "anywhere"
-    """How far its masks are the same bytes again, as in `[train]`; on a GPU `"here"`."""
-
-
-class Given(Unpack):
-    """A release as a study has it: where it is, and what it should be."""
-
-    path: str
-
-    @property
-    def is_archive(self) -> bool:
-        """Whether it is a file; else it is a folder."""
-        return self.path.endswith(ARCHIVE)
-
-    @property
-    def model(self) -> str:
-        """What its model is called: as its file, or its folder, or, where that is called `release`,
-        the folder above."""
-        path = PurePosixPath(self.path)
-        if path.name == "release" and path.parent.name:
-            path = path.parent
-        plain = re.sub("[^a-z0-9]+", "-", path.name.removesuffix(ARCHIVE).lower()).strip("-")
-        return plain[:LONGEST_MODEL] or "model"
-
-
-def is_release(models: str) -> bool:
-    """Whether what stands at `models` is a path, and no study's name."""
-    return "/" in models or models.endswith(ARCHIVE)
-
-
-class External(Table):
-    """The TOML of a study that trains nothing: it judges models that another study here trained, or
-    the one of a release."""
-
-    name: Name
-    models: str
-    """The study that trained them, or the path of a release."""
-    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
-    baselines: dict[Name, Baseline] = {}
-    judge: Judge = Judge()
-    unpack: Unpack | None = None
-    """Of a release alone."""
-    task: Task | None = None
-    """Of a release alone: the task of another study's models is that study's."""
-
-    @field_validator("models")
-    @classmethod
-    def _leads_to_models(cls, told: str) -> str:
-        kind = BELOW_ROOT if is_release(told) else NAMED
-        try:
-            return kind.validate_python(told)
-        except ValidationError as error:
-            raise ValueError(
-                f"{told!r} is neither a study's name nor the path of a release below the root of "
-                "the repository: its .zip, or its folder"
-            ) from error
-
-    @model_validator(mode="after")
-    def _says_nothing_of_a_study(self) -> External:
-        if not is_release(self.models):
-            lines = []
-            for key in ("unpack", "task"):
-                if getattr(self, key) is not None:
-                    lines.append(f"{key}: it is of a release, and {self.models} is a study")
-            if lines:
-                raise ValueError("\n".join(lines))
-        return self
-
-    @model_validator(mode="after")
-    def _only_judges(self) -> External:
-        for name, dataset in self.datasets.items():
-            if dataset.role != "test":
-                told = "a study that takes the models of another trains none"
-                raise ValueError(f'datasets.{name}.role: "test": {told}')
-        for name, baseline in self.baselines.items():
-            if not baseline.command:
-                told = "baselines that learn are those of the study that trained the models"
-                raise ValueError(f"baselines.{name}: needs command: {told}")
-        return self
-
-    @model_validator(mode="after")
-    def _nothing_is_twice(self) -> External:
-        _check_distinct(self.datasets, {})
-        return self
-
-
-def _check_distinct(datasets: Mapping[str, Dataset], models: Mapping[str, ModelTable]) -> None:
+def check_distinct(datasets: Mapping[str, Dataset], models: Mapping[str, ModelTable]) -> None:
     """Raise ValueError where two have one path, or one number."""
     paths = [dataset.path for dataset in datasets.values()]
     if len(set(paths)) < len(paths):
@@ -549,5 +396,5 @@ class Study(Table):
 
     @model_validator(mode="after")
     def _nothing_is_twice(self) -> Study:
-        _check_distinct(self.datasets, self.models)
+        check_distinct(self.datasets, self.models)
         return self
