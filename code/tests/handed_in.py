@@ -77,7 +77,7 @@ class Field:
             request=lambda step: Request(1, (*ONE_NODE, *(options or {}).get(step.name, ()))),
         )
 
-    def wait_for(self, *steps: str, word: str = "", seconds: float = 120.0) -> None:
+    def wait_for(self, *steps: str, word: str = "", seconds: float = 400.0) -> None:
         """Wait until steps are over, or as a word says."""
         assert self.slurm is not None
 
@@ -181,7 +181,7 @@ class Field:
         return {line.split()[0] for line in done.stdout.splitlines()}
 
 
-def once_there(path: Path, *, seconds: float = 60.0) -> None:
+def once_there(path: Path, *, seconds: float = 240.0) -> None:
     """Wait for a file, of a name that may be a pattern."""
     until = time.monotonic() + seconds
     while not any(path.parent.glob(path.name)):
