@@ -162,7 +162,7 @@ class Cluster:
         return done.returncode == 0 or self.state(job) != "PENDING"
 
     def wait_until(
-        self, true: Callable[[], bool], what: str, *, seconds: float = 90.0, every_s: float = 0.2
+        self, true: Callable[[], bool], what: str, *, seconds: float = 300.0, every_s: float = 0.2
     ) -> None:
         """Wait for something; fail where it takes too long."""
         until = time.monotonic() + seconds

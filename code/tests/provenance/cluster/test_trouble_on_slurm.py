@@ -175,7 +175,7 @@ def test_a_controller_that_is_restarted_loses_no_job(clustered, slurm):
         time.sleep(3)  # it ends while nobody schedules
     finally:
         slurm.start_controller()
-    slurm.wait_until(lambda: asked.queued() is not None, "it answers", seconds=30)
+    slurm.wait_until(lambda: asked.queued() is not None, "it answers", seconds=120)
     clustered.wait_for("long", "after", word="landed")
     clustered.check("long", "after")
 
