@@ -151,8 +151,12 @@ class Cluster:
         return self.ask("squeue", "-h", "--states=all", f"--jobs={job}", "-o", "%N").strip()
 
     def start_now(self, job: str) -> None:
-        """Have a job start again that Slurm holds back for two minutes after its node was lost."""
+        """Have a job start again that Slurm holds back for two minutes after it was requeued.
+
+        Not at once: a node refuses what it ended in the same second ("Job credential revoked").
+        """
         self.wait_until(lambda: self.state(job) == "PENDING", f"{job} is queued again")
+        time.sleep(2)
         self.wait_until(lambda: self.hurry(job), f"{job} may start")
 
     def hurry(self, job: str) -> bool:
