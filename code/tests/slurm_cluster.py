@@ -151,16 +151,16 @@ class Cluster:
         return self.ask("squeue", "-h", "--states=all", f"--jobs={job}", "-o", "%N").strip()
 
     def start_now(self, job: str) -> None:
-        """Have a job start again that Slurm holds back for two minutes after it was requeued.
-
-        Not at once: a node refuses what it ended in the same second ("Job credential revoked").
-        """
+        """Have a job start again that Slurm holds back for two minutes after it was requeued."""
         self.wait_until(lambda: self.state(job) == "PENDING", f"{job} is queued again")
-        time.sleep(2)
         self.wait_until(lambda: self.hurry(job), f"{job} may start")
 
     def hurry(self, job: str) -> bool:
-        """Have Slurm hold a job back no longer; whether it does not, be it that it runs by now."""
+        """Have Slurm hold a job back no longer; whether it does not, be it that it runs by now.
+
+        Not at once: a node refuses what it ended in the same second ("Job credential revoked").
+        """
+        time.sleep(2)
         argv = ("scontrol", "update", f"JobId={job}", "StartTime=now")
         done = subprocess.run(argv, env=self.env, capture_output=True)
         return done.returncode == 0 or self.state(job) != "PENDING"

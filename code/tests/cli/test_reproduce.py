@@ -35,10 +35,11 @@ def words(told: str) -> dict[str, str]:
 
 def test_steps_come_back_from_records_alone_and_only_once(alone):
     before = git(alone, "rev-parse", "HEAD")
-    told = reproduce(alone, "merge:general").stdout
-    names = ("convert:inspired", "convert:canproco", "merge:general")
+    merges = ("merge:general", "merge:size-matched")
+    told = reproduce(alone, *merges).stdout
+    names = ("convert:inspired", "convert:canproco", *merges)
     assert words(told) == dict.fromkeys(names, "identical"), told
-    assert "3 of 3 steps gave the recorded bytes" in told
+    assert "4 of 4 steps gave the recorded bytes" in told
     assert git(alone, "rev-parse", "HEAD") == before and git(alone, "status", "--porcelain") == ""
     merged = next(alone.glob("derivatives/tiny/nnunet-raw/Dataset601_general/imagesTr/*.nii.gz"))
     assert merged.stat().st_size > 0, "its content is here"

@@ -44,7 +44,7 @@ def start(small: Path) -> subprocess.Popen:
     running = subprocess.Popen(
         [sys.executable, "-c", text], cwd=small, stderr=subprocess.PIPE, text=True
     )
-    until = time.monotonic() + 120
+    until = time.monotonic() + 60
     while len(sleeping(small)) < SLEEPING:
         assert time.monotonic() < until and running.poll() is None, running.stderr.read()
         time.sleep(0.1)
@@ -95,8 +95,8 @@ def test_a_run_that_ends_takes_its_steps_with_it(small, number):
     before = git(small, "rev-parse", "HEAD")
     running = start(small)
     running.send_signal(number)
-    running.wait(timeout=120)
-    until = time.monotonic() + 60
+    running.wait(timeout=30)
+    until = time.monotonic() + 10
     while (computing(small) or sleeping(small)) and time.monotonic() < until:
         time.sleep(0.1)
     assert computing(small) == []
