@@ -39,7 +39,6 @@ def preprocessed(dataset: Path, model: Path, *, configuration: str) -> Path:
         try:
             _preprocess(dataset, model, configuration, building / dataset.name)
             _seal(building)
-            shutil.rmtree(place, ignore_errors=True)
             _put(building, place)
         finally:
             shutil.rmtree(building, ignore_errors=True)
@@ -53,6 +52,10 @@ def file_sha256(path: Path) -> str:
 
 
 def _put(building: Path, place: Path) -> None:
+    """Give a folder its name; never in place of a whole one, which a training beside may read."""
+    if _intact(place):
+        return
+    shutil.rmtree(place, ignore_errors=True)
     try:
         building.rename(place)
     except OSError:
