@@ -7,7 +7,8 @@ files (`phantom`).
 
 Coordinates are millimetres in RAS+ patient space: x to the right, y to anterior, z to
 superior; the origin lies on the cord's centreline at mid-cervical level. Sizes follow
-adult cervical anatomy (cord 12-15 mm wide and 7-9 mm deep, a vertebral level about 17 mm).
+adult cervical anatomy (cord 12-15 mm wide and 7-9 mm deep, a vertebral level about 17 mm), but for
+the neck's girth: a slim one leaves air about it in a small image, as a real one does in a large.
 """
 
 from __future__ import annotations
@@ -120,6 +121,7 @@ def draw_anatomy(rng: np.random.Generator, *, pathology: str, cord_scale: float 
     u = rng.uniform
     level_mm = u(14.5, 19)
     level_phase = u(0, level_mm)
+    girth = u(0.55, 1)
     vessels = _draw_vessels(rng)
     healthy = Anatomy(
         tilt=(u(-0.08, 0.08), u(-0.25, 0.25)),
@@ -130,8 +132,8 @@ def draw_anatomy(rng: np.random.Generator, *, pathology: str, cord_scale: float 
         level_mm=level_mm,
         level_phase=level_phase,
         body=(u(8.5, 12), u(6.5, 9), u(3, 5.5)),
-        neck=(u(48, 78), u(46, 70), u(4, 18)),
-        fat_mm=u(2.5, 13),
+        neck=(u(48, 78) * girth, u(46, 70) * girth, u(4, 18)),
+        fat_mm=u(2.5, 13) * girth,
         airway=(u(5, 9), u(4, 8), u(24, 34), u(0, 6.28)),
         skull_z=u(52, 85),
         vessels=vessels,

@@ -124,22 +124,29 @@ ORIGINALS = {
         participants=_people("""
             amu01           Siemens HC
             balgrist04      Siemens HC
+            barcelona02     Siemens MildCompression
             beijingPrisma02 Siemens MildCompression
             brnoUhb03       GE      HC
+            cardiff02       Siemens HC
             cmrra05         Siemens HC
             fslAchieva01    Philips HC
             fslAchieva03    Philips HC
+            geneva03        Siemens HC
+            hamburg04       Siemens HC
+            juntendo750w03  GE      MildCompression
             mgh01           Siemens HC
             milan05         Siemens HC
+            mniS05          Siemens MildCompression
             mpicbs05        Siemens HC
             nottwil04       Philips HC
             oxfordFmrib04   Siemens HC              leave out
             perform02       GE      HC
+            queensland02    Siemens MildCompression
             stanford04      GE      HC              no images
             strasbourg03    Siemens HC
             tokyo750w02     GE      MildCompression
-            ucl01           Philips HC
             ucdavis03       Siemens HC              soft mask
+            ucl01           Philips HC
             unf06           Siemens HC              no mask
             vuiisIngenia01  Philips HC
         """),
@@ -162,23 +169,30 @@ ORIGINALS = {
             torontoDCM001 GE      DCM
             torontoDCM006 GE      DCM
             torontoDCM008 GE      DCM soft mask
+            torontoDCM010 GE      DCM
+            torontoDCM017 GE      DCM
             torontoDCM019 GE      DCM
             torontoHC002  GE      HC
             torontoHC005  GE      HC
             torontoHC007  GE      HC
+            torontoHC010  GE      HC
             torontoSCI012 GE      SCI
             zurichDCM003  Siemens DCM
+            zurichDCM005  Siemens DCM
             zurichDCM010  Siemens DCM
             zurichDCM014  Siemens DCM
             zurichDCM016  Siemens DCM
+            zurichDCM019  Siemens DCM
             zurichDCM021  Siemens DCM no mask
             zurichHC001   Siemens HC
             zurichHC003   Siemens HC  leave out
             zurichHC005   Siemens HC
             zurichHC008   Siemens HC
+            zurichHC009   Siemens HC
             zurichSCI003  Siemens SCI
             zurichSCI007  Siemens SCI no images
             zurichSCI010  Siemens SCI
+            zurichSCI013  Siemens SCI
         """),
     ),
     "sci-colorado": Original(
@@ -196,24 +210,31 @@ ORIGINALS = {
         ),
         participants=_people("""
             5416 Siemens SCI
+            5425 Siemens SCI
             5445 Siemens SCI
             5493 Siemens SCI
+            5512 Siemens SCI
             5543 Siemens SCI
             5554 Siemens SCI
+            5584 Siemens SCI
             5585 Siemens SCI
             5601 Siemens SCI
             5636 Siemens SCI soft mask
+            5653 Siemens SCI
             5660 Siemens SCI
             5724 Siemens SCI
+            5740 Siemens SCI
             5755 Siemens SCI
             5854 Siemens SCI
             5910 Siemens SCI
             6002 Siemens SCI no mask
             6026 Siemens SCI
+            6036 Siemens SCI
             6092 Siemens SCI
             6143 Siemens SCI leave out
             6155 Siemens SCI
             6257 Siemens SCI
+            6299 Siemens SCI
             6442 Siemens SCI no images
         """),
     ),
@@ -230,19 +251,26 @@ ORIGINALS = {
         participants=_people("""
             cal056 GE      MS
             cal072 GE      MS
+            cal083 GE      MS
             cal090 GE      MS
             cal107 GE      HC
+            cal127 GE      MS
             cal156 GE      MS
+            edm005 Siemens MS
             edm031 Siemens MS
             edm088 Siemens MS
             edm128 Siemens MS
             edm138 Siemens HC
             mon003 GE      MS leave out
+            mon007 GE      MS
             mon041 GE      MS
             mon118 GE      HC
+            tor007 Siemens MS
             tor061 Siemens MS
             tor073 Siemens MS
             tor115 Siemens HC soft mask
+            van111 Philips MS
+            van124 Philips HC
             van135 Philips MS
             van152 Philips MS
             van161 Philips MS

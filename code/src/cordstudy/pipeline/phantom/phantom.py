@@ -109,19 +109,20 @@ def _write_image(
 
 
 def _at_site(acquisition: Acquisition, rng: np.random.Generator) -> Acquisition:
-    """The protocol as one site runs it: fields of view and voxel sizes differ between sites."""
+    """The protocol as one site runs it: fields of view and voxel sizes differ between sites, and
+    some take a thin slab."""
     x, y, z = acquisition.shape
     spacing_x, spacing_y, spacing_z = acquisition.spacing_mm
     wider = rng.uniform(0.85, 1.3)
     deeper = rng.uniform(0.85, 1.2)
-    longer = rng.uniform(0.6, 1.1)
+    longer = rng.uniform(0.3, 1.1)
     return replace(
         acquisition,
         shape=(round(x * wider), round(y * deeper), round(z * longer)),
         spacing_mm=(
-            round(spacing_x * rng.uniform(0.92, 1.08), 2),
-            round(spacing_y * rng.uniform(0.92, 1.08), 2),
-            round(spacing_z * rng.uniform(0.92, 1.08), 2),
+            round(spacing_x * rng.uniform(0.8, 1.15), 2),
+            round(spacing_y * rng.uniform(0.8, 1.15), 2),
+            round(spacing_z * rng.uniform(0.8, 1.15), 2),
         ),
     )
 
