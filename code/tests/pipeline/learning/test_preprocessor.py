@@ -8,7 +8,7 @@ from cordstudy.pipeline.learning import preprocessor
 
 
 def test_arrays_that_a_training_beside_reads_are_not_replaced(monkeypatch, tmp_path):
-    """Two trainings of one plan start together, and both preprocess: the later keeps the first's."""
+    """Two trainings of one plan start together, and both preprocess: the first's arrays stay."""
     monkeypatch.setattr(preprocessor, "cache_folder", lambda: tmp_path / "cache")
     model, dataset = tmp_path / "model", tmp_path / "Dataset502_inspired"
     (dataset / "imagesTr").mkdir(parents=True)
