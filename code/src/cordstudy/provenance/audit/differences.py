@@ -12,8 +12,8 @@ from pathlib import Path
 
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.audit.verdicts import Item, worst
-from cordstudy.provenance.calling.content import get_keys, listed, locations
-from cordstudy.provenance.calling.gitannex import annex, read_git
+from cordstudy.provenance.calling.content import copy, get_keys, listed, locations
+from cordstudy.provenance.calling.gitannex import read_git
 from cordstudy.provenance.history.gitlog import Entry, read_tree
 from cordstudy.provenance.history.paths import covers
 from cordstudy.provenance.remaking.came_back import REMOTE
@@ -89,5 +89,4 @@ def _tolerance(item: Item, path: str) -> float | None:
 
 def _keep(ws: Workspace, paths: list[str]) -> None:
     """Bring the content of files to the store, where records that read them find it."""
-    lines = "".join(f"{path}\0" for path in paths)
-    annex(ws.path, "copy", "-q", "--to=origin", "--batch", "-z", stdin=lines, private=True)
+    copy(ws.path, paths, "origin", private=True)

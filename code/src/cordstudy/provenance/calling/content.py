@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tqdm import tqdm
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.calling.gitannex import annex, annex_lines, git
+from cordstudy.provenance.calling.gitannex import annex, git, transfer
 
 CHECKSUMS = ("SHA", "MD5", "BLAKE", "SKEIN")
 """How the names of git-annex's backends start whose keys hold a checksum."""
@@ -160,10 +161,27 @@ def get(repo: Path, files: Sequence[str], *options: str, private: bool = False) 
     if not absent:
         return []
     argv = ("get", "--json", *options, "--batch", "-z")
-    lines = annex_lines(repo, *argv, stdin=_nul_ended(absent), private=private)
+    lines = transfer(repo, *argv, stdin=_nul_ended(absent), private=private)
     _show_progress(lines, total=len(absent), label=f"get {repo.name}")
     # in batch mode git-annex says neither reliably which, nor whether any, failed
     return annexed(repo, absent, "--not", "--in=here", private=private)
+
+
+def copy(repo: Path, files: Sequence[str], remote: str, *, private: bool = False) -> None:
+    """Have a remote hold the content of annexed files that is here.
+
+    Raises StudyError where it does not, also for what is not here.
+    """
+    if not files:
+        return
+    argv = ("copy", "-q", f"--to={remote}", "--batch", "-z")
+    for _ in transfer(repo, *argv, stdin=_nul_ended(files), private=private):
+        pass
+    absent = annexed(repo, files, "--not", f"--in={remote}", private=private)
+    if absent:
+        raise StudyError(
+            f"the content of {len(absent)} files could not be copied, the first {absent[0]}"
+        )
 
 
 def locations(repo: Path, keys: Sequence[str]) -> dict[str, Path]:
@@ -194,12 +212,13 @@ def get_keys(repo: Path, keys: Sequence[str], *, without: str = "") -> None:
     that is not asked."""
     asked = "".join(f"{key}\n" for key in keys)
     ignoring = ("-c", f"remote.{without}.annex-ignore=true") if without else ()
-    lines = annex_lines(repo, "get", "--json", *ignoring, "--batch-keys", stdin=asked)
+    lines = transfer(repo, "get", "--json", *ignoring, "--batch-keys", stdin=asked)
     _show_progress(lines, total=len(keys), label="get")
 
 
 def _show_progress(lines: Iterable[str], *, total: int, label: str) -> None:
-    """Wait for git-annex's answers, a line each."""
+    """Wait for git-annex's answers, a line each; that some are missing is the caller's to see."""
     shown = tqdm(lines, total=total, desc=label, unit="file", disable=None, leave=False)
-    for _ in shown:
-        pass
+    with suppress(StudyError), shown:
+        for _ in shown:
+            pass

@@ -37,6 +37,10 @@ LAST_LINES = 8
 """How many lines of what a command said are told of its failure."""
 INDEX_WAIT_S = 120.0
 """How long another process may hold a dataset's index."""
+TRANSFER_WAIT_S = 600.0
+"""How long another process may take to transfer what is to be transferred."""
+TRANSFERRED = "transfer already in progress"
+"""What git-annex says of content that another process transfers to the same place."""
 GITLINK = "160000"
 """The mode of a subdataset in a tree."""
 Held = tuple[str, str]
@@ -109,11 +113,16 @@ def run(
     output = done.stdout.decode(errors=ANY_BYTES)
     if done.returncode:
         complaint = done.stderr.decode(errors=ANY_BYTES).strip() or output.strip()
-        lines = "\n".join(complaint.splitlines()[-LAST_LINES:])
-        words = [word for word in argv if word not in QUIET_GIT]
-        shown = without_passwords(" ".join(words[:4]))
-        raise StudyError(f"`{shown} …` failed in {cwd} (exit {done.returncode}):\n{lines}")
+        raise _failure(argv, cwd, done.returncode, complaint)
     return output
+
+
+def _failure(argv: Sequence[str], cwd: Path, code: int, complaint: str) -> StudyError:
+    """The error that tells what a command said in the end."""
+    lines = "\n".join(complaint.strip().splitlines()[-LAST_LINES:])
+    words = [word for word in argv if word not in QUIET_GIT]
+    shown = without_passwords(" ".join(words[:4]))
+    return StudyError(f"`{shown} …` failed in {cwd} (exit {code}):\n{lines}")
 
 
 def without_passwords(text: str, *, shown: str = "…@") -> str:
@@ -126,22 +135,45 @@ def _base(private: bool) -> Mapping[str, str]:
 
 
 def annex_lines(repo: Path, *args: str, stdin: str, private: bool = False) -> Iterator[str]:
-    """Run git-annex and hand on the lines of its output as they come; its exit code is not looked
-    at."""
-    with tempfile.TemporaryFile() as asked:
+    """Run git-annex and hand on the lines of its output as they come. Raises StudyError with its
+    own words at the end."""
+    argv = ("git", *QUIET_GIT, "annex", *args)
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
         asked.write(stdin.encode(errors=ANY_BYTES))
         asked.seek(0)
         with subprocess.Popen(
-            ["git", *QUIET_GIT, "annex", *args],
+            argv,
             cwd=repo,
             stdin=asked,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=said,
             env=_base(private),
         ) as running:
             assert running.stdout is not None  # as it is a pipe
             for line in running.stdout:
                 yield line.decode(errors=ANY_BYTES)
+        if running.returncode:
+            said.seek(0)
+            raise _failure(argv, repo, running.returncode, said.read().decode(errors=ANY_BYTES))
+
+
+def transfer(repo: Path, *args: str, stdin: str, private: bool = False) -> Iterator[str]:
+    """Have git-annex get or copy content, and hand on the lines of its output as they come; ask
+    again while another process transfers the same content to the same place.
+
+    Git-annex itself gives up at once, and two jobs that run one step, or read one file, meet so.
+    Raises StudyError with git-annex's own words.
+    """
+    until = time.monotonic() + TRANSFER_WAIT_S
+    while True:
+        try:
+            yield from annex_lines(repo, *args, stdin=stdin, private=private)
+            return
+        except StudyError as error:
+            is_held = TRANSFERRED in str(error)
+            if not is_held or time.monotonic() > until or _stopping.is_set():
+                raise
+        time.sleep(0.1)
 
 
 def guarded(

@@ -17,11 +17,11 @@ from cordstudy.base.errors import StudyError
 from cordstudy.provenance.calling.content import annex_keys, check_names
 from cordstudy.provenance.calling.gitannex import (
     annex,
-    annex_lines,
     git,
     git_ok,
     head,
     settle_identity,
+    transfer,
 )
 from cordstudy.provenance.running.advancing import add_to_branch, current_branch, locked
 from cordstudy.provenance.running.trees import FETCH
@@ -198,7 +198,10 @@ def give(dataset: Path, store: Path, paths: Sequence[str]) -> None:
     wanted = [path for path, key in keys.items() if key in lacking]
     check_names(wanted)
     asked = "".join(f"{path}\0" for path in wanted)
-    list(annex_lines(dataset, "copy", "-q", f"--to={REMOTE}", "--batch", "-z", stdin=asked))
+    argv = ("copy", "-q", f"--to={REMOTE}", "--batch", "-z")
+    with suppress(StudyError):  # what the store then has tells
+        for _ in transfer(dataset, *argv, stdin=asked):
+            pass
     still = keys_lacking(store, [keys[path] for path in wanted])
     absent = keys_lacking(dataset, sorted(still))
     for path in wanted:

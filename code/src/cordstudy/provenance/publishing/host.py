@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -149,10 +150,11 @@ def _one_a_key(files: Sequence[Going]) -> list[Going]:
 def _check_is_there(repo: Path, file: Going, url: str, *, by_size: bool) -> None:
     """Raise StudyError unless what is at a URL is a file's content."""
     options = ("--json", "--json-error-messages", *(["--fast"] if by_size else []))
-    answers = list(
-        annex_lines(repo, "fsck", f"--from={WEB}", *options, "--key", file.key, stdin="")
-    )
-    said: dict[str, Any] = json.loads(answers[-1]) if answers else {}
+    argv = ("fsck", f"--from={WEB}", *options, "--key", file.key)
+    said: dict[str, Any] = {}
+    with suppress(StudyError):  # its answer says more
+        for line in annex_lines(repo, *argv, stdin=""):
+            said = json.loads(line)
     if said.get("success"):
         return
     why = " ".join([said.get("note", ""), *said.get("error-messages", [])]).strip()

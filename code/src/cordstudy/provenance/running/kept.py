@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.calling.content import annexed, listed
-from cordstudy.provenance.calling.gitannex import annex, git, head
+from cordstudy.provenance.calling.content import copy, listed
+from cordstudy.provenance.calling.gitannex import git, head
 from cordstudy.provenance.history.gitlog import raw_commit
 from cordstudy.provenance.history.records import RunRecord, record_of
 from cordstudy.provenance.profile import REFS
@@ -110,14 +110,7 @@ def copy_content(clone: Path, outputs: Sequence[str]) -> None:
 
     Of all: what came out as it was need not be there either. Raises StudyError where it does not.
     """
-    paths = listed(clone, outputs, private=True)
-    lines = "".join(f"{path}\0" for path in paths)
-    annex(clone, "copy", "-q", "--to=origin", "--batch", "-z", stdin=lines, private=True)
-    absent = annexed(clone, paths, "--not", "--in=origin", private=True)
-    if absent:
-        raise StudyError(
-            f"the content of {len(absent)} outputs could not be copied, the first {absent[0]}"
-        )
+    copy(clone, listed(clone, outputs, private=True), "origin", private=True)
 
 
 def finished(dataset: Path, *, among: Collection[str] | None = None) -> list[Kept]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cordstudy.base.errors import StudyError
-from cordstudy.provenance.calling.content import inject
+from cordstudy.provenance.calling.content import copy, inject, listed
 from cordstudy.provenance.calling.gitannex import (
     annex,
     datalad_run,
@@ -203,4 +203,4 @@ def bring_into(clone: Path, place: Path) -> None:
     there = str(place.resolve())
     url = f"/{there}" if ":" in there else there  # git-annex takes it for another host
     git(clone, "remote", "add", "installed", url, private=True)
-    annex(clone, "copy", "-q", "--to=installed", private=True)
+    copy(clone, listed(clone, ["."], private=True), "installed", private=True)
