@@ -1,5 +1,6 @@
 """A raw dataset that nnU-Net cannot use as a whole is refused, and not planned for in part."""
 
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 from cordstudy.base.errors import StudyError
-from cordstudy.base.tables import write_table
+from cordstudy.base.tables import write_json, write_table
+from cordstudy.pipeline.learning import preprocessor
 from cordstudy.pipeline.learning.planner import plan
 from cordstudy.pipeline.raw.dataset_json import write_dataset_json
 from cordstudy.pipeline.raw.names import image_path, mask_path
@@ -50,6 +52,16 @@ def test_a_whole_dataset_is_planned_for(dataset):
     made = plan(dataset, configuration="2d", reduction=None)
     assert made["plans.json"]["image_reader_writer"] == "SimpleITKIO"
     assert len(made["dataset_fingerprint.json"]["spacings"]) == len(NAMES)
+
+
+def test_planning_and_preprocessing_fork_no_process(dataset, tmp_path, monkeypatch):
+    """Each child would be as large as this one, and a record's peak of memory a dozen times it."""
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("a process is forked"))
+    model, arrays = tmp_path / "model", tmp_path / "arrays"
+    for name, text in plan(dataset, configuration="2d", reduction=None).items():
+        write_json(model / name, text)
+    preprocessor._preprocess(dataset, model, "2d", arrays)
+    assert len(list(arrays.rglob("*.b2nd"))) == 2 * len(NAMES)
 
 
 FAULTS = {

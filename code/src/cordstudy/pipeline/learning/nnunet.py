@@ -9,11 +9,15 @@ Nothing of this lasts: once a call is over, the process and nnU-Net are as they 
 
 from __future__ import annotations
 
+import multiprocessing.dummy
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
+
+from nnunetv2.utilities import utils
 
 
 @contextmanager
@@ -37,6 +41,29 @@ def nnunet_folders(**folders: Path) -> Iterator[None]:
     variables = {f"nnUNet_{name}": str(path) for name, path in folders.items()}
     with environment(**variables):
         yield
+
+
+@contextmanager
+def listed_in_threads() -> Iterator[None]:
+    """Have nnU-Net list a dataset's files in this process, for a while: it forks a dozen of it for
+    that, each as large as this one."""
+    with in_place_of(utils, "Pool", multiprocessing.dummy.Pool):
+        yield
+
+
+@contextmanager
+def stand_in(module: str, **names: object) -> Iterator[None]:
+    """Have an import find no more of a module than these names, unless it is loaded, for a while:
+    what nnU-Net imports and is never called here, such as a compiler."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = empty = ModuleType(module)
+    vars(empty).update(names)
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 @contextmanager

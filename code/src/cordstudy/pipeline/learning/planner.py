@@ -26,7 +26,12 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.tables import read_table
 from cordstudy.base.texts import read_json
 from cordstudy.base.within import regular
-from cordstudy.pipeline.learning.nnunet import in_place_of, nnunet_folders, quiet
+from cordstudy.pipeline.learning.nnunet import (
+    in_place_of,
+    listed_in_threads,
+    nnunet_folders,
+    quiet,
+)
 from cordstudy.pipeline.learning.plans import (
     Architecture,
     Configuration,
@@ -132,7 +137,7 @@ def _run_nnunet(dataset: Path, scratch: Path, *, fingerprint_only: bool, as_stor
     keeps the axes in the order in which files have them, which values of a reduction are in."""
     folders = nnunet_folders(raw=dataset.parent, preprocessed=scratch)
     threads = in_place_of(fingerprint_extractor, "multiprocessing", THREADS)
-    with folders, threads, quiet():
+    with folders, threads, listed_in_threads(), quiet():
         extractor = fingerprint_extractor.DatasetFingerprintExtractor(dataset.name, num_processes=1)
         extractor.show_progress_bar = False
         try:

@@ -23,7 +23,6 @@ from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 from nnunetv2.inference.export_prediction import (
     convert_predicted_logits_to_segmentation_with_correct_shape,
 )
-from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.preprocessing.resampling.default_resampling import compute_new_shape
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from numpy.typing import NDArray
@@ -32,12 +31,17 @@ from cordstudy.base.errors import StudyError
 from cordstudy.base.machine import progress
 from cordstudy.pipeline.learning.checkpoints import HINT, TRAINER, check_trainer, load
 from cordstudy.pipeline.learning.devices import torch_device
+from cordstudy.pipeline.learning.memory import keep_freed_memory
 from cordstudy.pipeline.learning.networks import network_of
-from cordstudy.pipeline.learning.nnunet import quiet
+from cordstudy.pipeline.learning.nnunet import quiet, stand_in
 from cordstudy.pipeline.learning.plans import read_plans
 from cordstudy.pipeline.learning.postprocessing import read_postprocessing
 from cordstudy.pipeline.raw.components import Mask
 from cordstudy.pipeline.raw.volumes import read_volume
+
+# torch's compiler, a third of the start of a prediction
+with stand_in("torch._dynamo", OptimizedModule=type("OptimizedModule", (), {})):
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 NO_NETWORK = (
     TypeError,
@@ -169,6 +173,7 @@ def predicted(
     nnUNetPredictor.
     """
     torch.set_num_threads(1)
+    keep_freed_memory()
     with quiet():
         predictors = [_load(model, folds, mirror_axes, tile_step) for model in models]
         for image in progress(images, total=len(images), what="predict"):

@@ -19,7 +19,7 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from cordstudy.base.machine import cache_folder, progress
 from cordstudy.base.tables import write_json
-from cordstudy.pipeline.learning.nnunet import nnunet_folders
+from cordstudy.pipeline.learning.nnunet import listed_in_threads, nnunet_folders
 from cordstudy.pipeline.learning.plans import read_plans
 
 SEAL = "SHA256SUMS.json"
@@ -101,7 +101,7 @@ def _preprocess(dataset: Path, model: Path, configuration: str, out: Path) -> No
     arrays = out / chosen.data_identifier
     arrays.mkdir(parents=True)
     preprocessor = DefaultPreprocessor(verbose=False)
-    with nnunet_folders(raw=dataset.parent):
+    with nnunet_folders(raw=dataset.parent), listed_in_threads():
         cases = get_filenames_of_train_images_and_targets(str(dataset), dataset_json)
     for case in progress(sorted(cases), total=len(cases), what="preprocess"):
         files = cases[case]

@@ -47,6 +47,7 @@ from cordstudy.pipeline.learning.batches import (
 )
 from cordstudy.pipeline.learning.checkpoints import TRAINER, load, load_pickle, plain
 from cordstudy.pipeline.learning.devices import torch_device
+from cordstudy.pipeline.learning.memory import keep_freed_memory
 from cordstudy.pipeline.learning.nnunet import environment, in_place_of, nnunet_folders, quiet
 from cordstudy.pipeline.learning.plans import AGAIN, read_folds, read_plans
 from cordstudy.pipeline.learning.preprocessor import file_sha256, preprocessed
@@ -271,6 +272,7 @@ def train(
     which `cases.tsv` of the training set tells with like chance.
     """
     _check_planned(model, configuration, fold)
+    keep_freed_memory()
     arrays = preprocessed(dataset, model, configuration=configuration)
     groups = _groups(dataset / "cases.tsv") if balanced else {}
     address = _training_address(arrays, model, fold, schedule, groups)
