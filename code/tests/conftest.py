@@ -48,20 +48,23 @@ def new_study(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
 
 @pytest.fixture(scope="session")
 def tiny(new_study: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recorded tiny study. Tests look at it, and change copies only.
+    """A recorded tiny study, this worker's own. Tests look at it, and change copies only."""
+    shared = once(tmp_path_factory, "tiny", lambda: recorded(new_study()))
+    copy = tmp_path_factory.mktemp("clone") / "study"
+    return Path(shutil.copytree(shared, copy, symlinks=True))
 
-    It is made once; each of several workers (`pytest -n 2`) has a copy of its own.
-    """
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    if not worker:
-        return recorded(new_study())
-    shared = tmp_path_factory.getbasetemp().parent / "tiny"
+
+def once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[], Path]) -> Path:
+    """A folder that is made once for all workers (`pytest -n 2`); nobody changes it."""
+    folder = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        folder = folder.parent
+    shared = folder / name
     with Path(f"{shared}.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         if not shared.exists():
-            recorded(new_study()).rename(shared)
-    copy = tmp_path_factory.mktemp("clone") / "study"
-    return Path(shutil.copytree(shared, copy, symlinks=True))
+            make().rename(shared)
+    return shared
 
 
 def recorded(folder: Path) -> Path:
@@ -79,7 +82,21 @@ def tiny_copy(tiny: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of this repository, set up, with the sources of the phantom study made. Nobody
+    changes it."""
+
+    def make() -> Path:
+        folder = tmp_path_factory.mktemp("phantoms") / "study"
+        run("datalad", "-l", "error", "clone", REPOSITORY, folder, cwd=REPOSITORY)
+        study(folder, "setup", "--recompute", "--jobs", "2")
+        return folder
+
+    return once(tmp_path_factory, "phantoms", make)
+
+
+@pytest.fixture(scope="session")
+def demo(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The phantom study as `make demo` leaves it, and what that printed.
 
     Where Slurm can be had, every step has come back on a cluster before, and `make demo` runs one
@@ -88,8 +105,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("readme") / "demo"
     try:
         with slurm_cluster.started(nodes=3, cpus=1) as cluster:
-            run("datalad", "-l", "error", "clone", REPOSITORY, folder, cwd=REPOSITORY)
-            study(folder, "setup", "--recompute", "--jobs", "2")
+            shutil.copytree(phantoms, folder, symlinks=True)
+            study(folder, "setup", "--recompute")  # what names its old place
             phantom_on_slurm.make_again_on(cluster, folder)
             phantom_on_slurm.remember(folder)
     except pytest.skip.Exception as why:

@@ -11,7 +11,7 @@ import pytest
 from cordstudy.base.errors import StudyError
 from cordstudy.pipeline.phantom.originals import ORIGINALS
 from cordstudy.pipeline.phantom.phantom import write_source
-from helpers import REPOSITORY, SHARED, git, run, study
+from helpers import REPOSITORY, SHARED, git, run
 
 SMALL = "ds005143"
 SEED = 2023
@@ -34,20 +34,12 @@ def small(tmp_path_factory) -> tuple[Path, dict[str, str]]:
     return folder, write_small(folder)
 
 
-@pytest.fixture(scope="module")
-def made(new_study) -> Path:
-    """A clone of this repository that has made the sources of the phantom study."""
-    folder = new_study()
-    study(folder, "inputs", "get", "--jobs", "2")
-    return folder
-
-
 @pytest.mark.slow
-def test_the_phantoms_come_out_at_the_commits_that_the_repository_pins(made):
+def test_the_phantoms_come_out_at_the_commits_that_the_repository_pins(phantoms):
     pins = phantom_pins(REPOSITORY)
-    assert len(pins) == len(ORIGINALS) and phantom_pins(made) == pins
+    assert len(pins) == len(ORIGINALS) and phantom_pins(phantoms) == pins
     for path, pin in pins.items():
-        assert git(made / path, "rev-parse", "HEAD") == pin
+        assert git(phantoms / path, "rev-parse", "HEAD") == pin
 
 
 def phantom_pins(folder: Path) -> dict[str, str]:
@@ -98,17 +90,17 @@ def test_a_phantom_records_how_it_was_made_and_that_record_reruns_to_the_same_co
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ORIGINALS)
-def test_a_phantom_is_valid_bids(made, name):
+def test_a_phantom_is_valid_bids(phantoms, name):
     argv = ("bids-validator-deno", "--format", "json", f"inputs/phantom-{name}")
-    done = run(*argv, cwd=made, check=False)
+    done = run(*argv, cwd=phantoms, check=False)
     issues = json.loads(done.stdout)["issues"]["issues"]
     assert [issue for issue in issues if issue["severity"] == "error"] == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ORIGINALS)
-def test_a_phantom_has_its_originals_troubles(made, name):
-    original, folder = ORIGINALS[name], made / f"inputs/phantom-{name}"
+def test_a_phantom_has_its_originals_troubles(phantoms, name):
+    original, folder = ORIGINALS[name], phantoms / f"inputs/phantom-{name}"
     troubled = {person.trouble: f"sub-{person.name}" for person in original.participants}
     assert set(troubled) == {"", "no images", "no mask", "soft mask", "leave out"}
     labels = folder / original.labels
