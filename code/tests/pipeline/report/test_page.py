@@ -1,6 +1,7 @@
 """The page of made-up studies: what stands on it, and where its numbers lead."""
 
 import html
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from browser import CHROMIUM, violations
+from browser import CHROMIUM, said_by, violations
 from cordstudy.pipeline.judging.ablation import Ablation, ablations
 from cordstudy.pipeline.judging.agreement import Agreement, agreements
 from cordstudy.pipeline.judging.comparisons import Comparison, compare_models
@@ -213,6 +214,43 @@ def test_a_tolerance_below_the_side_of_a_voxel_is_told(tmp_path, scores, judged)
     scores.loc[scores["case_id"] == "usub-0", "voxel_max_mm"] = 5.0
     words = plain(made_page(tmp_path, scores, judged))
     assert "u 6 0.50 to 5.00 1 of 6" in words and "a 6 0.50 to 1.00 none" in words
+
+
+PRESSED = """<script>
+addEventListener("load", () => {
+  const told = [];
+  for (const button of document.querySelectorAll("main th > button")) {
+    const head = button.parentElement;
+    const bodies = [...head.closest("table").tBodies];
+    const rows = (body) => [...body.rows].filter((row) => !row.querySelector(".group"));
+    const cells = (body) => rows(body)
+      .map((row) => row.cells[head.cellIndex]?.textContent.trim().replaceAll("−", "-") ?? "");
+    for (const body of bodies) rows(body)[1]?.cells[head.cellIndex]?.replaceChildren("n/a");
+    for (let times = 0; times < 2; times++) {
+      button.click();
+      for (const body of bodies) told.push([head.ariaSort, cells(body)]);
+    }
+  }
+  fetch("/told", { method: "POST", body: JSON.stringify(told) });
+});
+</script>"""
+"""Puts a value that is missing into each column that can be sorted, presses its heading twice, and
+tells what then stands there."""
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no chromium on the PATH")
+def test_a_heading_that_is_pressed_sorts_its_column_and_what_is_no_number_stands_last(
+    tmp_path, scores, judged
+):
+    page = made_page(tmp_path, scores, judged).replace("</body>", f"{PRESSED}</body>")
+    (told,) = said_by({"/": page}, tmp_path)
+    columns = json.loads(told)
+    assert len(columns) > 10
+    for way, cells in columns:
+        found = [re.match(r"[<>]?\s*([+-]?\d+(?:\.\d+)?)", cell) for cell in cells]
+        numbers = [float(hit[1]) for hit in found if hit]
+        assert numbers == sorted(numbers, reverse=way == "descending"), (way, cells)
+        assert all(found[: len(numbers)]), (way, cells)
 
 
 @pytest.mark.slow

@@ -32,16 +32,16 @@
     const found = words.match(/^[<>]?\s*([+-]?\d+(?:\.\d+)?)/);
     return { words, number: found ? Number(found[1]) : NaN };
   };
-  const compare = (one, other) => {
+  const compare = (one, other, turn) => { // what is no number stands last, either way
     const [a, b] = [Number.isNaN(one.number), Number.isNaN(other.number)];
-    if (!a && !b) return one.number - other.number;
-    return a - b || one.words.localeCompare(other.words, "en");
+    if (!a && !b) return turn * (one.number - other.number);
+    return a - b || turn * one.words.localeCompare(other.words, "en");
   };
   const sort = (table, column, turn) => {
     for (const body of table.tBodies) {
       const rows = [...body.rows].filter((row) => !row.querySelector(".group"));
       const keyed = rows.map((row) => [value(row, column), row]);
-      keyed.sort(([one], [other]) => turn * compare(one, other));
+      keyed.sort(([one], [other]) => compare(one, other, turn));
       body.append(...keyed.map(([, row]) => row));
     }
   };
