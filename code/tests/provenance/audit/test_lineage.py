@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 from pydantic import TypeAdapter
 
+from browser import CHROMIUM, violations
 from cordstudy.base.errors import StudyError
 from cordstudy.cli.here import PROFILE
 from cordstudy.provenance.audit.gate import check
@@ -156,3 +157,10 @@ def test_the_tree_fits_and_stops_where_told_and_the_page_holds_every_run(tiny):
     assert sources > 1 and page.count('class="card"') == page.count("<rect ") == len(runs) + sources
     assert page.count("<line ") >= len(runs) - 1 + sources and "marker-end" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no chromium on the PATH")
+def test_axe_finds_nothing_in_the_page_of_a_lineage(tmp_path):
+    table = "derivatives/phantom/nnunet-raw/Dataset506_epi/cases.tsv"
+    page = study(REPOSITORY, "audit", table, "--format", "html").stdout
+    assert violations(page, tmp_path) == []
