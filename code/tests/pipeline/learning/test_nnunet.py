@@ -43,9 +43,9 @@ def test_ours_stands_in_place_of_nnunets_for_a_while():
 
 
 def test_a_module_that_is_imported_and_not_called_can_be_stood_in_for():
-    with stand_in("cordstudy_stood_in", Name=int):
-        from cordstudy_stood_in import Name
-    assert Name is int and "cordstudy_stood_in" not in sys.modules
+    with stand_in("cordstudy.stood_in", Name=int):
+        from cordstudy.stood_in import Name
+    assert Name is int and "cordstudy.stood_in" not in sys.modules
     with stand_in("json", loads=None):  # is loaded
         assert sys.modules["json"].loads
 
