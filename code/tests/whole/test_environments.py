@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from cordstudy.study.closure import SOURCE, code_files, commands, files_of
-from helpers import REPOSITORY, run
+from helpers import REPOSITORY, git, run
 
 LISTS = ("steps", "tools", "dev")
 """Each builds on those before it."""
@@ -54,6 +54,20 @@ def test_a_changed_lock_moves_its_own_environment_and_those_that_build_on_it(lau
     after = folders(launcher)
     moved = [name for name in LISTS if after[name] != before[name]]
     assert moved == list(LISTS[LISTS.index(changed) :])
+
+
+def test_git_annex_knows_kinds_and_any_name_in_a_locale_that_says_nothing(tmp_path, monkeypatch):
+    for name in ("LANG", "LC_ALL", "LC_CTYPE"):
+        monkeypatch.delenv(name, raising=False)
+    git(tmp_path, "init", "-q")
+    run("git", "annex", "init", "-q", cwd=tmp_path)
+    (tmp_path / "ü.txt").write_text("text")
+    (tmp_path / "ü.bin").write_bytes(bytes(range(256)))
+    kinds = "annex.largefiles=mimeencoding=binary"
+    run("git", "-c", kinds, "annex", "add", "-q", ".", cwd=tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.is_symlink()] == ["ü.bin"]
+    status = git(tmp_path, "-c", "core.quotepath=false", "status", "--porcelain")
+    assert status.split() == ["A", "ü.bin", "A", "ü.txt"]
 
 
 def test_jupyter_is_beside_what_tests_need(launcher):
