@@ -21,7 +21,7 @@ from cordstudy.provenance.history.gitlog import dataset_id
 from cordstudy.provenance.history.records import RESOURCES, join, literal, render_message
 from cordstudy.provenance.running.workspace import Workspace
 
-DUCT = ("duct", "-q", "--clobber", "-c", "none", "-o", "all", "--sample-interval", "0.5")
+DUCT = ("con-duct", "run", "-q", "--clobber", "-c", "none", "-o", "all", "--sample-interval", "0.5")
 """con-duct, which measures a command and its children."""
 DATALAD_RESULT = re.compile(r"\w+\(\w+\): |action summary:|  \w+ \(\w+: \d+")
 ERROR, HINT = "error: ", "hint: "
