@@ -19,7 +19,7 @@ import phantom_on_slurm
 import slurm_cluster
 from cordstudy.provenance.calling.gitannex import install_annex
 from cordstudy.provenance.running.machine import Machine
-from helpers import REPOSITORY, SHARED, TINY, commit, git, run, study
+from helpers import REPOSITORY, SHARED, TINY, commit, copied, git, run, study
 from slurm_cluster import Cluster, started
 
 
@@ -51,7 +51,7 @@ def tiny(new_study: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory
     """A recorded tiny study, this worker's own. Tests look at it, and change copies only."""
     shared = once(tmp_path_factory, "tiny", lambda: recorded(new_study()))
     copy = tmp_path_factory.mktemp("clone") / "study"
-    return Path(shutil.copytree(shared, copy, symlinks=True))
+    return copied(shared, copy)
 
 
 def once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[], Path]) -> Path:
@@ -78,7 +78,7 @@ def recorded(folder: Path) -> Path:
 @pytest.fixture
 def tiny_copy(tiny: Path, tmp_path: Path) -> Path:
     """A copy of the recorded tiny study, to be changed."""
-    return Path(shutil.copytree(tiny, tmp_path / "study", symlinks=True))
+    return copied(tiny, tmp_path / "study")
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +105,7 @@ def demo(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     folder = tmp_path_factory.mktemp("readme") / "demo"
     try:
         with slurm_cluster.started(nodes=3, cpus=1) as cluster:
-            shutil.copytree(phantoms, folder, symlinks=True)
+            copied(phantoms, folder)
             study(folder, "setup", "--recompute")  # what names its old place
             phantom_on_slurm.make_again_on(cluster, folder)
             phantom_on_slurm.remember(folder)
@@ -171,7 +171,7 @@ def small_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small(small_original: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(small_original, tmp_path / "small", symlinks=True))
+    return copied(small_original, tmp_path / "small")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,16 @@ def study(
 def git(folder: Path, *arguments: str | Path) -> str:
     """Run git; its output without the last newline."""
     return run("git", *arguments, cwd=folder).stdout.rstrip("\n")
+
+
+def copied(folder: Path, copy: Path) -> Path:
+    """A copy of a clone, to be changed. Git's objects, which nothing writes again, are the same
+    files, as in a clone of a folder: they are most of what a study weighs."""
+
+    def copy_file(source: str, target: str) -> None:
+        (os.link if "/.git/objects/" in source else shutil.copy2)(source, target)
+
+    return Path(shutil.copytree(folder, copy, symlinks=True, copy_function=copy_file))
 
 
 def steps_of(folder: Path, name: str = "tiny") -> list[StudyStep]:

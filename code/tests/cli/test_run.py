@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import commit, git, log_of, run, study
+from helpers import commit, copied, git, log_of, run, study
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_scratch_that_others_use_too_loses_nothing(tiny_copy, tmp_path):
     assert (scratch / "theirs/data.txt").read_text() == (scratch / "file.txt").read_text() == "x"
     (own,) = (path for path in scratch.iterdir() if path.name not in ("theirs", "file.txt"))
     assert own.name.startswith("cordstudy-") and not list(own.iterdir())
-    another = Path(shutil.copytree(tiny_copy, tmp_path / "another", symlinks=True))
+    another = copied(tiny_copy, tmp_path / "another")
     left = own / "split.running"
     left.mkdir()
     (left / "workspace.json").write_text(f'{{"dataset": "{tiny_copy}", "step": "x"}}')

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from helpers import run
+from helpers import copied, run
 from places import LARGE, LINK, OUT, Place, told
 from plain import record
 
@@ -29,7 +28,7 @@ def honest_place(tmp_path_factory) -> Path:
 def place(honest_place, tmp_path) -> Place:
     """A copy of an honest little history, to be changed."""
     made = Place.__new__(Place)
-    made.folder = Path(shutil.copytree(honest_place, tmp_path / "study", symlinks=True))
+    made.folder = copied(honest_place, tmp_path / "study")
     return made
 
 
@@ -71,4 +70,4 @@ def plain_original(tmp_path_factory) -> Path:
 @pytest.fixture
 def made(plain_original: Path, tmp_path: Path) -> Path:
     """A copy of it, to be changed."""
-    return Path(shutil.copytree(plain_original, tmp_path / "study", symlinks=True))
+    return copied(plain_original, tmp_path / "study")

@@ -1,6 +1,5 @@
 """The gate: what is planted in an honest history is found and named, and nothing else."""
 
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 
 from cordstudy.cli.here import PROFILE
 from cordstudy.provenance.audit.gate import check
-from helpers import RETIRED, commit, git, run, steps_of, study
+from helpers import RETIRED, commit, copied, git, run, steps_of, study
 from places import told
 
 CASES = "derivatives/tiny/evaluation/cases.tsv"
@@ -20,7 +19,7 @@ SUBDATASET = "inputs/tiny-epi"
 def one_copy(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the recorded tiny study."""
     folder = tmp_path_factory.mktemp("planted") / "study"
-    return Path(shutil.copytree(tiny, folder, symlinks=True))
+    return copied(tiny, folder)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from cordstudy.base.errors import machine_fault
 from cordstudy.base.tables import write_file
 from cordstudy.cli import readiness
-from helpers import REPOSITORY, digests, git, log_of, run
+from helpers import REPOSITORY, copied, digests, git, log_of, run
 
 ODD = 'it\'s a "st$udy" (1) {x} ü'
 
@@ -354,7 +354,7 @@ SUBJECTS = {
 def test_a_step_gives_its_recorded_bytes_whatever_its_user_has_set_in_a_folder_of_any_name(
     tiny, tmp_path, hostile, step
 ):
-    folder = Path(shutil.copytree(tiny, tmp_path / "a:b c" / "study", symlinks=True))
+    folder = copied(tiny, tmp_path / "a:b c" / "study")
     (folder / "matplotlibrc").write_text(RC)
     _, record = log_of(folder)[SUBJECTS[step]]
     outputs = [path for glob in record["outputs"] for path in folder.glob(glob)]

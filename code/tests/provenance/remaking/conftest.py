@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from helpers import commit, git, run
+from helpers import commit, copied, git, run
 from places import block
 from remade import SUB, datalad_run, recompute
 
@@ -75,19 +74,19 @@ def bare_original(recorded_original: Path) -> Path:
 def clone_original(bare_original: Path) -> Path:
     """Such a clone in which recompute is on."""
     folder = bare_original.with_name("clone")
-    shutil.copytree(bare_original, folder, symlinks=True)
+    copied(bare_original, folder)
     recompute(folder, "on")
     return folder
 
 
 @pytest.fixture
 def bare(bare_original: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(bare_original, tmp_path / "clone", symlinks=True))
+    return copied(bare_original, tmp_path / "clone")
 
 
 @pytest.fixture
 def clone(clone_original: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(clone_original, tmp_path / "clone", symlinks=True))
+    return copied(clone_original, tmp_path / "clone")
 
 
 @pytest.fixture

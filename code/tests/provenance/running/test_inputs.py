@@ -17,7 +17,7 @@ from cordstudy.provenance.running.inputs import (
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.recipes import Recipe
 from cordstudy.provenance.running.subdatasets import is_at_pin
-from helpers import commit, git, log_of
+from helpers import commit, copied, git, log_of
 from meanwhile import is_clean
 
 ATTRIBUTES = """\
@@ -56,7 +56,7 @@ def write_program(folder: Path, script: str) -> None:
 def test_what_a_recipe_makes_is_recorded_pinned_and_the_same_wherever_it_is_made(
     kitchen, machine, tmp_path
 ):
-    another = Path(shutil.copytree(kitchen, tmp_path / "another", symlinks=True))
+    another = copied(kitchen, tmp_path / "another")
     git(another, "config", "user.name", "Somebody Else")
     pins = set()
     for folder in (kitchen, another):
@@ -97,7 +97,7 @@ def test_a_pin_that_moved_on_is_made_into_the_installed_source_which_keeps_the_o
 ):
     get_source(kitchen, MADE, machine=machine)
     old = git(kitchen, "rev-parse", "HEAD:inputs/made")
-    behind = Path(shutil.copytree(kitchen, tmp_path / "behind", symlinks=True))
+    behind = copied(kitchen, tmp_path / "behind")
     shutil.rmtree(kitchen / "inputs/made")
     write_program(kitchen, 'echo new > "$2/a.bin"')
     with pytest.raises(MadeOtherwise):
