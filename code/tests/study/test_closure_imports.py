@@ -33,6 +33,20 @@ FORMS = {
     "__import__('cordstudy.pipeline.raw.deep')": {"pipeline/raw/deep.py"},
     "from cordstudy.pipeline.sources import thing": {"pipeline/sources/__init__.py"},
 }
+DEEP = "import cordstudy.pipeline.raw.deep"
+PLACES = (
+    f"class C:\n    async def f(self):\n        {DEEP}",
+    f"try:\n    {DEEP}\nfinally:\n    pass",
+    f"try:\n    pass\nexcept* OSError:\n    {DEEP}",
+    f"try:\n    pass\nexcept OSError:\n    pass\nelse:\n    {DEEP}",
+    f"try:\n    pass\nfinally:\n    {DEEP}",
+    f"for x in ():\n    pass\nelse:\n    {DEEP}",
+    f"with open('x'):\n    while True:\n        {DEEP}",
+    f"match 1:\n    case 2:\n        pass\n    case _:\n        {DEEP}",
+    f"if 1:\n    pass\nelif 2:\n    {DEEP}",
+)
+"""Where statements can stand below others."""
+FORMS |= {text: {"pipeline/raw/deep.py"} for text in PLACES}
 REFUSED = [
     "import importlib\nname = 'x'\nimportlib.import_module(name)",
     "import importlib\nload = importlib.import_module",
@@ -43,6 +57,8 @@ REFUSED = [
     "import pkgutil",
     "exec('import cordstudy.pipeline.raw.deep')",
     "eval('1')",
+    "\N{MATHEMATICAL BOLD SMALL E}val('1')",
+    "import importlib\nimportlib.i\N{MATHEMATICAL BOLD SMALL M}port_module('x' + 'y')",
     "from cordstudy.pipeline.raw import *",
     "import cordstudy.pipeline.raw.gone",
 ]

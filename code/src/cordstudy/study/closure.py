@@ -14,9 +14,10 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from unicodedata import normalize
 
 from cordstudy.base.errors import StudyError
 
@@ -34,6 +35,10 @@ UNREADABLE = frozenset({"runpy", "imp", "pkgutil", "zipimport"})
 """Modules that run or import others by what only a run can tell."""
 HIDDEN = frozenset({"exec", "eval", "spec_from_file_location", "exec_module"})
 """Functions that run text or files of which no import tells."""
+SUSPECT = re.compile("|".join(sorted(IMPORTERS | HIDDEN)))
+"""What a text holds, with its names as Python takes them, that calls or hands on one of these."""
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Where statements lie below others in Python's syntax."""
 
 
 @cache
@@ -103,21 +108,33 @@ def _imports_of(module: str) -> tuple[str, ...]:
 
 def _imports(text: str, *, module: str, where: str, is_package: bool = False) -> Iterator[str]:
     """The modules of this package that a text imports."""
-    nodes = list(ast.walk(ast.parse(text)))
+    tree = ast.parse(text)
     package = module if is_package else module.rpartition(".")[0]
     names: list[str] = []
-    for node in nodes:
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names += _from(node, package, where)
-    if module != ENTRY:
-        names += _by_function(nodes, where)
+    if module != ENTRY and SUSPECT.search(normalize("NFKC", text)):
+        names += _by_function(list(ast.walk(tree)), where)
     for name in names:
         if name.partition(".")[0] in UNREADABLE:
             raise _hidden(where, f"it imports {name}")
         if name == PACKAGE or name.startswith(f"{PACKAGE}."):
             yield _known(name, where)
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """All statements of a tree, at whatever depth; no expressions, which are far more."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        for name in BLOCKS:
+            block = getattr(node, name, ())
+            if isinstance(block, list):
+                todo += block
 
 
 def _from(node: ast.ImportFrom, package: str, where: str) -> Iterator[str]:
@@ -145,11 +162,10 @@ def _check_not_renamed(node: ast.ImportFrom, where: str) -> None:
             raise _hidden(where, f"it calls {alias.name} {alias.asname}")
 
 
-def _by_function(nodes: Iterable[ast.AST], where: str) -> list[str]:
+def _by_function(nodes: Sequence[ast.AST], where: str) -> list[str]:
     """The modules that calls of `import_module` and `__import__` name."""
     called: set[ast.AST] = set()
     names = []
-    nodes = list(nodes)
     for node in nodes:
         if not isinstance(node, ast.Call) or _name(node.func) not in IMPORTERS:
             continue
