@@ -184,7 +184,7 @@ class Derivative:
     def generated_by(self, commit: RecordedCommit) -> dict[str, object]:
         """How BIDS tells of a run: the program, the commit, the model by its files' keys."""
         weights = []
-        for item in self.history.inputs[commit.id]:
+        for item in self.history.inputs(commit):
             if item.path.endswith(".pth") and item.entry:
                 weights.append({"Path": item.path, "Key": item.entry.identity.split()[-1]})
         about: dict[str, object] = {

@@ -64,7 +64,7 @@ def attested(history: History, profile: Profile) -> dict[str, list[Claim]]:
             continue
         who = origin.author.partition(" <")[0]
         for verdict in attestation.verdicts:
-            if verdict.record in history.inputs:
+            if verdict.record in history.recorded:
                 claim = Claim(verdict.word, who, origin.id)
                 claims.setdefault(verdict.record, []).append(claim)
     return claims

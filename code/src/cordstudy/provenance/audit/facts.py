@@ -72,7 +72,7 @@ def entity_name(file: File) -> str:
 
 def _fact(history: History, commit: RecordedCommit, profile: Profile) -> Fact:
     read: dict[str, str] = {}
-    for item in history.inputs[commit.id]:
+    for item in history.inputs(commit):
         read.update(_held(history, item))
     made: dict[str, str] = {}
     for path in history.outputs[commit.id]:

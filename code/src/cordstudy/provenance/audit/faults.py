@@ -91,7 +91,7 @@ def of_inputs(history: History, commit: RecordedCommit, folders: Sequence[str]) 
     """Whether everything that a record read has an origin."""
     where = name_of(commit)
     inside = tuple(f"{folder}/" for folder in folders)
-    for item in history.inputs[commit.id]:
+    for item in history.inputs(commit):
         if item.entry is None:
             if not WILD.search(item.spec):
                 what = f"not there when {where!r} read it"

@@ -188,7 +188,7 @@ class _Reader:
 
     def _files_read(self, commit: RecordedCommit) -> Iterator[FileNode]:
         """The files that the declared inputs of a record stood for."""
-        for item in self.history.inputs[commit.id]:
+        for item in self.history.inputs(commit):
             if isinstance(item, InputBelow):
                 yield from self._in_subdataset(commit, item)
             elif item.entry is None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from cordstudy.provenance.calling.gitannex import GITLINK
-from cordstudy.provenance.history.gitlog import Entry, RawCommit, Tree, changes, raw_commits
-from cordstudy.provenance.history.paths import matches
+from cordstudy.provenance.history.gitlog import Entry, RawCommit, changes, raw_commits
+from cordstudy.provenance.history.paths import SortedPaths, matches
 from cordstudy.provenance.history.records import TAG, RunRecord, record_of
 
 Changes = Mapping[str, Entry | None]
@@ -81,21 +82,27 @@ def _read(commit: RawCommit, changed: Changes, repo: Path) -> Commit:
     return RecordedCommit(*values, record, malformed, changed)
 
 
-def inputs_of(record: RunRecord, tree: Tree) -> Iterator[Input]:
+class Entries(SortedPaths, Protocol):
+    """A sorted tree that can be asked what a path holds."""
+
+    def get(self, path: str, /) -> Entry | None: ...
+
+
+def inputs_of(record: RunRecord, tree: Entries) -> Iterator[Input]:
     """What a record's inputs were in the tree that it ran in."""
     for spec in record.from_root((*record.inputs, *record.extra_inputs)):
         paths = matches(tree, spec)
         if not paths:
             yield _unmatched(spec, tree)
         for path in paths:
-            entry = tree[path]
-            if entry.mode == GITLINK:
+            entry = tree.get(path)
+            if entry and entry.mode == GITLINK:
                 yield InputBelow(spec, path, entry, ".")
             else:
                 yield Input(spec, path, entry)
 
 
-def _unmatched(spec: str, tree: Tree) -> Input:
+def _unmatched(spec: str, tree: Entries) -> Input:
     """An input that stands for nothing in the tree itself, but perhaps in a subdataset."""
     names = spec.split("/")
     for n in range(1, len(names)):

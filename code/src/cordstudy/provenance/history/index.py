@@ -23,7 +23,13 @@ from pathlib import Path
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.calling.gitannex import read_git, tree_entries
 from cordstudy.provenance.history.code import Sources
-from cordstudy.provenance.history.commits import Commit, RecordedCommit, read_commits
+from cordstudy.provenance.history.commits import (
+    Commit,
+    Input,
+    RecordedCommit,
+    inputs_of,
+    read_commits,
+)
 from cordstudy.provenance.history.gitlog import Entry, Tree, commit_id, dataset_id, read_tree
 from cordstudy.provenance.history.paths import matches
 from cordstudy.provenance.history.walk import Walk
@@ -43,6 +49,7 @@ class History:
             )
         with _no_garbage_collection():
             self._read()
+        self._inputs: dict[str, Sequence[Input]] = {}
         self._matching: dict[str, list[str]] = {}
         self._subtrees: dict[tuple[str, str], Tree | None] = {}
         self._sources: dict[str, Sources] = {}
@@ -58,9 +65,9 @@ class History:
         self._walk = Walk(self.commits, self.id)
         self.tree = self._walk.tree
         """Every path of the commit, sorted, with its entry."""
-        self.inputs, self.outputs = self._walk.inputs, self._walk.outputs
-        """What each record read, and the files that its declared outputs stood for when it had run,
-        by its commit."""
+        self.outputs = self._walk.outputs
+        """The files that each record's declared outputs stood for when it had run, by its
+        commit."""
         self.unmet = self._walk.unmet
         """The declared outputs of each record that stood for nothing, by its commit."""
         self._check_tree()
@@ -94,6 +101,13 @@ class History:
                 wanted.add(producer.id)
         oldest_first = reversed(self.recorded.values())
         return [c for c in oldest_first if c.id in wanted and c.record.outputs]
+
+    def inputs(self, commit: RecordedCommit) -> Sequence[Input]:
+        """What a record read."""
+        if commit.id not in self._inputs:
+            tree = self._walk.tree_before(commit)
+            self._inputs[commit.id] = tuple(inputs_of(commit.record, tree))
+        return self._inputs[commit.id]
 
     def producer(
         self, path: str, entry: Entry | None = None, *, before: str | None = None

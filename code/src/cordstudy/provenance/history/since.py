@@ -24,7 +24,7 @@ def changed(history: History, commit: RecordedCommit) -> list[str]:
 
     A file of Python code that git keeps is what it was while it says the same (`code`).
     """
-    inputs = history.inputs[commit.id]
+    inputs = history.inputs(commit)
     own: dict[str, Pair] = {}
     for item in inputs:
         if not isinstance(item, InputBelow):
@@ -89,7 +89,7 @@ def _reworded(history: History, pairs: Mapping[str, Pair], *, link: str) -> set[
 def _appeared(history: History, commit: RecordedCommit) -> Iterable[str]:
     """Files that a declared glob stands for now and did not then; not what the record itself
     made."""
-    known = {item.path for item in history.inputs[commit.id]} | {*history.outputs[commit.id]}
+    known = {item.path for item in history.inputs(commit)} | {*history.outputs[commit.id]}
     new: dict[str, None] = {}
     for spec in commit.record.from_root(commit.record.inputs):
         if WILD.search(spec):

@@ -11,15 +11,12 @@ like others.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
-from cordstudy.provenance.history.commits import (
-    Changes,
-    Commit,
-    Input,
-    RecordedCommit,
-    inputs_of,
-)
+from sortedcontainers import SortedList
+
+from cordstudy.provenance.history.commits import Changes, Commit, RecordedCommit
 from cordstudy.provenance.history.gitlog import Entry, Tree
 from cordstudy.provenance.history.paths import matches
 
@@ -34,10 +31,9 @@ class Walk:
         self.ages = {commit.id: age for age, commit in enumerate(reversed(commits))}
         self.tree = Tree()
         """Every path of the commit that was walked to."""
-        self.inputs: dict[str, tuple[Input, ...]] = {}
-        """What each record read, by its commit."""
         self.outputs: dict[str, tuple[str, ...]] = {}
-        """The files that each record's declared outputs stood for when it had run, likewise."""
+        """The files that each record's declared outputs stood for when it had run, by its
+        commit."""
         self.unmet: dict[str, tuple[str, ...]] = {}
         """The declared outputs of each record that stood for nothing, by its commit."""
         self.claims: dict[tuple[str, str], list[int]] = {}
@@ -51,6 +47,15 @@ class Walk:
         self.lines: dict[str, tuple[list[int], list[Entry | None]]] = {}
         """What each path came to hold, and at which steps."""
         self._go(commits, last)
+
+    @cached_property
+    def paths(self) -> SortedList:
+        """Every path that any commit held, sorted."""
+        return SortedList(self.lines)
+
+    def tree_before(self, commit: Commit) -> TreeAt:
+        """The tree that a commit's changes are told against: that of its first parent."""
+        return TreeAt(self, self.steps[commit.id] - 1)
 
     def entry_at(self, path: str, step: int) -> Entry | None:
         """What a path held after a step."""
@@ -84,8 +89,6 @@ class Walk:
     def _pass(self, commit: Commit, before: Changes, step: int) -> None:
         """Walk through one commit."""
         self.steps[commit.id] = step
-        if isinstance(commit, RecordedCommit):
-            self.inputs[commit.id] = tuple(inputs_of(commit.record, self.tree))
         self._apply(commit.changes, step)
         self._note_introductions(commit, before)
         if isinstance(commit, RecordedCommit):
@@ -125,6 +128,32 @@ class Walk:
         for path in outputs:
             insort(self.claims.setdefault((path, self.tree[path].identity), []), age)
             self.last_claims[path] = max(age, self.last_claims.get(path, 0))
+
+
+class TreeAt:
+    """The tree after a step of a walk, looked up in what every path came to hold."""
+
+    def __init__(self, walk: Walk, step: int) -> None:
+        self._walk, self._step = walk, step
+
+    def get(self, path: str) -> Entry | None:
+        """What a path held."""
+        return self._walk.entry_at(path, self._step)
+
+    def __contains__(self, path: object, /) -> bool:
+        return isinstance(path, str) and self.get(path) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return self.irange()
+
+    def irange(
+        self,
+        minimum: str | None = None,
+        maximum: str | None = None,
+        inclusive: tuple[bool, bool] = (True, True),
+    ) -> Iterator[str]:
+        """The paths in a range, sorted."""
+        return filter(self.__contains__, self._walk.paths.irange(minimum, maximum, inclusive))
 
 
 def _by_first_parent(commits: Sequence[Commit], last: str) -> dict[str, list[Commit]]:

@@ -28,7 +28,7 @@ class Makers:
         self.history = history
         self._by_key: dict[str, list[RecordedCommit]] = {}
         for commit in history.records:
-            read = {item.entry.key for item in history.inputs[commit.id] if item.entry}
+            read = {item.entry.key for item in history.inputs(commit) if item.entry}
             for key in dict.fromkeys(entry.key for entry in self.made_by(commit).values()):
                 if key and key not in read:
                     self._by_key.setdefault(key, []).append(commit)
@@ -56,7 +56,7 @@ class Makers:
     def read_by(self, commit: RecordedCommit) -> Sequence[Input]:
         """What a record read: what it declares, or all that was there."""
         if declares(commit):
-            return self.history.inputs[commit.id]
+            return self.history.inputs(commit)
         found: list[Input] = []
         for path, entry in read_tree(self.history.repo, commit.first_parent).items():
             if entry.mode != GITLINK:
