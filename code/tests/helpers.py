@@ -59,6 +59,10 @@ def git(folder: Path, *arguments: str | Path) -> str:
     return run("git", *arguments, cwd=folder).stdout.rstrip("\n")
 
 
+COPIED = "[core]\n\tcheckStat = minimal\n\ttrustctime = false\n"
+"""Has git know the files of a copy for those in its index, which else are all read anew."""
+
+
 def copied(folder: Path, copy: Path) -> Path:
     """A copy of a clone, to be changed. Git's objects, which nothing writes again, are the same
     files, as in a clone of a folder: they are most of what a study weighs."""
@@ -66,7 +70,11 @@ def copied(folder: Path, copy: Path) -> Path:
     def copy_file(source: str, target: str) -> None:
         (os.link if "/.git/objects/" in source else shutil.copy2)(source, target)
 
-    return Path(shutil.copytree(folder, copy, symlinks=True, copy_function=copy_file))
+    shutil.copytree(folder, copy, symlinks=True, copy_function=copy_file)
+    for config in (copy / ".git/config", *copy.glob("inputs/*/.git/config")):
+        with config.open("a") as stream:
+            stream.write(COPIED)
+    return copy
 
 
 def steps_of(folder: Path, name: str = "tiny") -> list[StudyStep]:
