@@ -21,14 +21,14 @@ from pathlib import Path
 from cordstudy.base.errors import StudyError
 from cordstudy.provenance.calling.gitannex import (
     annex,
-    annex_lines,
     git,
     git_ok,
     head,
     settle_identity,
+    transfer,
     without_passwords,
 )
-from cordstudy.provenance.publishing.going import Going, keys_of
+from cordstudy.provenance.publishing.going import Going
 from cordstudy.provenance.running.advancing import current_branch
 from cordstudy.provenance.running.marks import remove_tree
 
@@ -108,21 +108,21 @@ def send(repo: Path, files: Sequence[Going], remote: str) -> None:
 
 def _each_key(repo: Path, argv: Sequence[str], files: Sequence[Going], fault: str) -> None:
     """Call git-annex for the key of each file; it says of each whether it succeeded."""
-    asked = "".join(f"{key}\n" for key in keys_of(files))
-    options = ("--json", "--json-error-messages", "--batch-keys")
     paths = {file.key: file.path for file in files}
-    done = set()
-    for line in annex_lines(repo, *argv, *options, stdin=asked):
-        if not line.strip():  # git-annex has nothing to do: it is there
-            continue
-        answer = json.loads(line)
-        if not answer["success"]:
-            said = " ".join([answer.get("note", ""), *answer["error-messages"]]).strip()
-            raise StudyError(f"the content of {paths[answer['key']]} {fault}: {said}")
-        done.add(answer["key"])
+    asked = "".join(f"{key}\n" for key in paths)
+    done, said = set(), ""
+    try:
+        for line in transfer(repo, *argv, "--json", "--batch-keys", stdin=asked):
+            answer = json.loads(line) if line.strip() else None  # nothing to do: it is there
+            if answer and answer["success"]:
+                done.add(answer["key"])
+    except StudyError as error:
+        said = f": {error}"
     for key, path in paths.items():
         if key not in done and not _is_there(repo, argv, key):
-            raise StudyError(f"the content of {path} {fault}", hint="is there room, and access?")
+            raise StudyError(
+                f"the content of {path} {fault}{said}", hint="is there room, and access?"
+            )
 
 
 def _is_there(repo: Path, argv: Sequence[str], key: str) -> bool:
