@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 import phantom_on_slurm
@@ -22,21 +21,6 @@ from cordstudy.provenance.calling.gitannex import install_annex
 from cordstudy.provenance.running.machine import Machine
 from helpers import REPOSITORY, SHARED, TINY, commit, copied, git, run, study
 from slurm_cluster import Cluster, started
-
-MEMORY = Path("/dev/shm")
-FOLDERS_NEED, STEPS_NEED = 8 * 2**30, 4 * 2**30
-"""Bytes that the folders of all tests take at most, and what runs in them."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_configure() -> None:
-    """Have the folders of tests in memory where there is enough: a study is thousands of links, and
-    git and git-annex wait for a disk after each commit."""
-    if not MEMORY.is_dir() or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
-        return
-    room = min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available - STEPS_NEED)
-    if room >= FOLDERS_NEED and os.access(MEMORY, os.W_OK):
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
