@@ -1,6 +1,7 @@
 """Running steps: what a record is, what fails, what a failure leaves."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,28 @@ def test_a_step_becomes_one_standard_record_that_datalad_reruns(small, machine):
     assert git(small, "rev-parse", "HEAD") == before
     assert states(small, [step])["copy"].word == "done"
     assert not list(machine.scratch.iterdir())
+
+
+def test_unlocked_files_are_read_and_made_again_with_their_content(small, machine):
+    (small / "locked.bin").write_text("locked ")
+    git(small, "annex", "add", "-q", "locked.bin")
+    for place in (small / "inputs/source", small):
+        git(place, "annex", "unlock", "-q", "image.bin")
+        commit(place, "unlock", ".")
+    copy = Step(
+        "copy",
+        "mkdir -p out; cat locked.bin image.bin inputs/source/image.bin > out/a.bin",
+        inputs=("locked.bin", "image.bin", "inputs/source/*.bin"),
+        outputs=("out/*",),
+    )
+    run_step(small, copy, machine=machine)
+    assert (small / "out/a.bin").read_text() == "locked content of smallcontent of source"
+    git(small, "annex", "unlock", "-q", "out/a.bin")
+    commit(small, "unlock what was made", "out")
+    run_step(small, replace(copy, script=f"{copy.script}; echo . >> out/a.bin"), machine=machine)
+    assert (small / "out/a.bin").read_text() == "locked content of smallcontent of source.\n"
+    assert git(small, "annex", "find", "--in=here", "out") == "out/a.bin"
+    assert is_clean(small)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from cordstudy.provenance.calling.gitannex import (
     head,
     install_annex,
     settle_identity,
+    settle_locked,
 )
 from cordstudy.provenance.profile import REFS
 from cordstudy.provenance.running.machine import file_name
@@ -212,8 +213,12 @@ def _link(clone: Path, specs: Sequence[str]) -> list[Path]:
 
 
 def _annexed_files(clone: Path, specs: Sequence[str]) -> list[str]:
-    """The annexed files that specs stand for, locked or not, present or not."""
-    return annexed(clone, listed(clone, specs, private=True), "--anything", private=True)
+    """The annexed files that specs stand for, locked or not, present or not; where none of them is
+    unlocked, git-annex need not look for such in all of the clone."""
+    files = annexed(clone, listed(clone, specs, private=True), "--anything", private=True)
+    if all((clone / path).is_symlink() for path in files):
+        settle_locked(clone)
+    return files
 
 
 def _clear(clone: Path, outputs: Sequence[str]) -> None:
