@@ -14,6 +14,7 @@ What the stock trainer leaves to chance, and what is done here:
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -30,7 +31,6 @@ import torch
 from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from nnunetv2.training.dataloading import data_loader, nnunet_dataset
-from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as stock
 from torch import nn
 from tqdm import tqdm
 
@@ -48,10 +48,33 @@ from cordstudy.pipeline.learning.batches import (
 from cordstudy.pipeline.learning.checkpoints import TRAINER, load, load_pickle, plain
 from cordstudy.pipeline.learning.devices import torch_device
 from cordstudy.pipeline.learning.memory import keep_freed_memory
-from cordstudy.pipeline.learning.nnunet import environment, in_place_of, nnunet_folders, quiet
+from cordstudy.pipeline.learning.nnunet import (
+    environment,
+    in_place_of,
+    nnunet_folders,
+    quiet,
+    stand_in,
+)
 from cordstudy.pipeline.learning.plans import AGAIN, read_folds, read_plans
 from cordstudy.pipeline.learning.preprocessor import file_sha256, preprocessed
 from cordstudy.pipeline.learning.resuming import newest, store
+
+COMPILER = "torch._dynamo"
+NO_COMPILER = {
+    "OptimizedModule": type("OptimizedModule", (), {}),
+    "disable": lambda function, *_, **__: function,
+    "graph_break": lambda: None,
+}
+"""What nnU-Net and torch's optimizers ask of torch's compiler where nothing is compiled."""
+# Half of the start of a training: that compiler, pictures of progress, the making of folds.
+with (
+    stand_in(COMPILER, **NO_COMPILER),
+    stand_in("matplotlib", use=lambda _: None),
+    stand_in("matplotlib.pyplot"),
+    stand_in("seaborn"),
+    stand_in("sklearn.model_selection", KFold=None),
+):
+    from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as stock
 
 LIBRARIES = ("torch", "nnunetv2", "batchgeneratorsv2", "dynamic_network_architectures", "numpy")
 CODE = ("trainer", "batches", "preprocessor", "nnunet")
@@ -112,7 +135,7 @@ class nnUNetTrainerRepeatable(stock.nnUNetTrainer):
     def initialize(self) -> None:
         """The stock network, from seeded weights, with torch's deterministic kernels."""
         torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
+        torch.set_deterministic_debug_mode("error")  # without the compiler, too
         # 12 % of a step; nothing here reads such memory. torch makes the attribute at run time.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         seed_all(*self._names("weights"))
@@ -282,7 +305,8 @@ def train(
         folders = nnunet_folders(preprocessed=Path(scratch), results=Path(scratch) / "results")
         plain_pickles = in_place_of(nnunet_dataset, "load_pickle", load_pickle)
         threads = in_place_of(data_loader, "threadpool_limits", _one_thread)
-        with folders, plain_pickles, threads, quiet():
+        gc.freeze()  # what has been imported stays: not to be looked through again and again
+        with folders, plain_pickles, threads, _no_compiler(), quiet():
             train_fold(
                 model,
                 out,
@@ -294,6 +318,11 @@ def train(
             )
     if not machine.kept_progress():
         shutil.rmtree(progress_folder, ignore_errors=True)
+
+
+def _no_compiler() -> AbstractContextManager[None]:
+    """Have torch's optimizers start no compiler: on a GPU its start does not count."""
+    return stand_in(COMPILER, **NO_COMPILER) if machine.device() == "cpu" else nullcontext()
 
 
 def _one_thread(*, limits: int, user_api: str | None) -> AbstractContextManager[None]:
