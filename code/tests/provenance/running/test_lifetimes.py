@@ -16,12 +16,16 @@ from cordstudy.provenance.running.runner import run_step, sole_run
 from helpers import REPOSITORY, Step, git, log_of
 
 RUNNING = """
+import signal
 import sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}, {code!r}]
 from helpers import Step
 from cordstudy.provenance.running.machine import Machine
 from cordstudy.provenance.running.runner import run_steps, sole_run
+# whatever those ignore who run the tests, as nohup does
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 dataset = Path({dataset!r})
 local = dataset / ".cordstudy"
 machine = Machine(scratch=local / "work", logs=local / "logs/it", workers=1)
