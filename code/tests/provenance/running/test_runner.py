@@ -48,12 +48,23 @@ def test_unlocked_files_are_read_and_made_again_with_their_content(small, machin
     )
     run_step(small, copy, machine=machine)
     assert (small / "out/a.bin").read_text() == "locked content of smallcontent of source"
-    git(small, "annex", "unlock", "-q", "out/a.bin")
-    commit(small, "unlock what was made", "out")
-    run_step(small, replace(copy, script=f"{copy.script}; echo . >> out/a.bin"), machine=machine)
-    assert (small / "out/a.bin").read_text() == "locked content of smallcontent of source.\n"
-    assert git(small, "annex", "find", "--in=here", "out") == "out/a.bin"
-    assert is_clean(small)
+    anew = replace(copy, script=f"{copy.script}; echo . >> out/a.bin")
+    script, made = "mkdir -p out; cat locked.bin notes.txt > out/a.bin", "locked notes\n"
+    of_links = replace(anew, script=script, inputs=("locked.bin", "notes.txt"))
+    of_text = replace(anew, script="mkdir -p out; cat notes.txt > out/a.bin", inputs=("notes.txt",))
+    for step, content in (
+        (anew, "locked content of smallcontent of source.\n"),
+        (of_links, made),
+        (of_text, "notes\n"),
+    ):
+        git(small, "annex", "unlock", "-q", "out/a.bin")
+        commit(small, "unlock what was made", "out")
+        run_step(small, step, machine=machine)
+        assert (small / "out/a.bin").read_text() == content
+        assert git(small, "annex", "find", "--in=here", "out") == "out/a.bin"
+        assert content.strip() not in git(small, "show", "HEAD:out/a.bin"), "no content in git"
+        assert is_clean(small)
+    run("git", "annex", "fsck", "-q", cwd=small)
 
 
 @pytest.mark.parametrize(
